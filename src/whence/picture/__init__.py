@@ -1,1 +1,1 @@
-"""."""
+"""Untrusted bytes to pixels and facts."""

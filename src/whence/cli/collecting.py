@@ -1,0 +1,164 @@
+"""Commands that change a collection or look after it: index, remove, check, rebuild."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from whence.cli.common import as_json, done, in_collection, opened, print_json, say, shown_place
+from whence.errors import Exit
+from whence.outcome import Outcome, Report, Status
+
+_NAMED = 10  # refused files that are named without being asked to
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@in_collection
+@click.option("--prune", is_flag=True, help="Mark files under these paths that have vanished.")
+@click.option("--retry", is_flag=True, help="Read files again that were refused before and have not changed.")
+@click.option("-v", "--verbose", is_flag=True, help="Print each file's outcome on stderr once it is final.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@as_json
+def index(
+    paths: tuple[str, ...],
+    collection: str | None,
+    prune: bool,
+    retry: bool,
+    verbose: bool,
+    quiet: bool,
+    json_output: bool,
+) -> None:
+    """Add the pictures in files and folders (or at URLs) to a collection.
+
+    Folders are walked to the bottom and every file is looked at, whatever its name. Files that have not
+    changed since the last time are known without reading them. Ctrl-C stops cleanly: what was reported
+    is in, and running the same command again carries on.
+    """
+
+    def tell(outcome: Outcome, _: Report) -> None:
+        reason = f" ({outcome.code}: {outcome.reason})" if outcome.reason else ""
+        say(f"{outcome.status.value} {outcome.uri}{reason}")
+
+    with opened(collection, create=True) as photos, _interruptible() as stop:
+        report = photos.add(
+            list(paths),
+            progress=not quiet and not verbose,
+            on_outcome=tell if verbose else None,
+            prune=prune,
+            retry=retry,
+            stop=stop,
+        )
+        total = len(photos)
+    if json_output:
+        print_json(report.as_json())
+    _summarise(report, total, named=not verbose)
+    if report.interrupted:
+        done(Exit.INTERRUPTED)
+    if report.failed:
+        done(Exit.SOME_FAILED)
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C (or SIGTERM) sets; a second Ctrl-C interrupts at once."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        say("\nwhence: stopping; what has been read is being written. Press Ctrl-C again to stop at once.")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _summarise(report: Report, total: int, *, named: bool) -> None:
+    counts = [
+        f"{len(report.added):,} added",
+        f"{len(report.known):,} known",
+        f"{len(report.skipped):,} skipped",
+        f"{len(report.failed):,} failed",
+    ]
+    say(f"{report.offered:,} files in {report.seconds:.1f} s: {', '.join(counts)}. {total:,} images in all.")
+    if report.gone:
+        say(f"{report.gone:,} files that were seen before have vanished and are marked so.")
+    if named:
+        _name_refused(report.failed, Status.FAILED)
+        _name_refused(report.skipped, Status.SKIPPED)
+    if report.interrupted:
+        say("Interrupted. Run the same command again to carry on.")
+
+
+def _name_refused(refused: list[Outcome], status: Status) -> None:
+    if not refused:
+        return
+    by_code: dict[str, list[Outcome]] = {}
+    for one in refused:
+        by_code.setdefault(one.code or "", []).append(one)
+    shown = 0
+    for code, ones in sorted(by_code.items(), key=lambda pair: -len(pair[1])):
+        say(f"{status.value}, {code}: {len(ones):,}")
+        for one in ones[: max(1, (_NAMED - shown) // 2)]:
+            say(f"  {shown_place(one.uri)}: {one.reason}")
+            shown += 1
+    if len(refused) > shown:
+        say(f"  ... --json lists all {len(refused):,}, with their reasons")
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="ID|URI|PATH...")
+@in_collection
+@as_json
+def remove(names: tuple[str, ...], collection: str | None, json_output: bool) -> None:
+    """Remove images from a collection, by id or by where they were seen. Files are left alone."""
+    with opened(collection) as photos:
+        removed = sum(photos.remove(name) for name in names)
+    if json_output:
+        print_json({"removed": removed})
+    say(f"{removed:,} removed.")
+
+
+@click.command()
+@in_collection
+@as_json
+def check(collection: str | None, json_output: bool) -> None:
+    """Look for damage: the catalog against itself, and every index against the catalog."""
+    with opened(collection) as photos:
+        problems = photos.check()
+        total = len(photos) if not problems else None
+    if json_output:
+        print_json({"clean": not problems, "problems": problems, "images": total})
+    for problem in problems:
+        say(problem)
+    if problems:
+        done(Exit.COLLECTION)
+    say(f"Sound: {total:,} images, and every index agrees with the catalog.")
+
+
+@click.command()
+@in_collection
+@as_json
+def rebuild(collection: str | None, json_output: bool) -> None:
+    """Derive every index from the catalog again, and compute features of old versions anew."""
+    with opened(collection) as photos:
+        lost = photos.rebuild(progress=lambda n, total: say(f"{n:,} of {total:,} images read again"))
+        total = len(photos)
+    if json_output:
+        lost_json = [{"id": one.id, "uri": one.uri, "reason": one.reason, "code": one.code} for one in lost]
+        print_json({"images": total, "lost": lost_json})
+    for one in lost:
+        say(f"not read again: {shown_place(one.uri)}: {one.reason}")
+    say(f"Rebuilt for {total:,} images.")
+    if lost:
+        done(Exit.SOME_FAILED)

@@ -1,0 +1,269 @@
+"""A collection: the one object that people hold."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from whence.adding import Adding, OnOutcome, offers
+from whence.duplicates import Group, groups
+from whence.engine.base import Engine
+from whence.engine.batches import batched
+from whence.engine.embedded import EmbeddedEngine
+from whence.engine.records import ID_PREFIX, Image, digest_of
+from whence.errors import NotFound, Unreadable
+from whence.features.extract import nothing
+from whence.outcome import Outcome, Report, Status
+from whence.progress import ProgressLine
+from whence.search.answer import Answer, Match
+from whence.search.query import Query, Region, compare, find
+from whence.settings import Settings, load
+from whence.sources.folder import file_uri, path_of
+from whence.workers import Task, Workers
+
+
+def open_collection(
+    path: str | os.PathLike[str], *, create: bool = False, settings: Settings | None = None
+) -> Collection:
+    """Open the collection in a directory; with `create`, make it when there is none.
+
+    Raises CollectionMissing, CollectionDamaged, CollectionTooNew or CollectionError.
+    """
+    directory = Path(os.path.abspath(os.path.expanduser(path)))
+    return Collection(EmbeddedEngine(directory, create=create), settings or load())
+
+
+class Collection:
+    """Images with their sightings and features, open for search. Made by `whence.open`.
+
+    Thread-safe for searching. One process at a time may change a collection; the first change takes
+    the lock and `close` gives it back. Others search meanwhile and see what is added at once.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._workers: Workers | None = None
+        self._adding = threading.Lock()
+
+    def __enter__(self) -> Collection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let files, locks and worker processes go."""
+        self._close_workers()
+        self._engine.close()
+
+    def __len__(self) -> int:
+        return self._engine.count()
+
+    def add(
+        self,
+        source: Any,
+        *,
+        progress: bool = False,
+        on_outcome: OnOutcome | None = None,
+        prune: bool = False,
+        retry: bool = False,
+        stop: threading.Event | None = None,
+    ) -> Report:
+        """Add pictures from a path, folder, URL, bytes, `Picture`, or an iterable of them.
+
+        Everything offered gets an outcome in the report, and what the report calls added has been
+        committed and is found by the next search. `progress` shows rate and time left on stderr;
+        `on_outcome` is called with each outcome (and the report so far) once it is final; `prune` marks
+        the sightings under the given folders whose files have vanished; `retry` reads again files that
+        were refused before and have not changed; `stop` ends the run cleanly when it is set.
+
+        Raises CollectionLocked when another process is writing, UsageError for a source of no use.
+        """
+        line = ProgressLine(list(_roots(source))) if progress else None
+
+        def tell(outcome: Outcome, report: Report) -> None:
+            if on_outcome is not None:
+                on_outcome(outcome, report)
+            if line is not None:
+                line.update(report)
+
+        with self._adding:
+            run = Adding(
+                self._engine, self._pool(), self._settings.limits, on_outcome=tell, retry=retry, stop=stop
+            )
+            try:
+                report = run.run(offers(source, self._settings))
+            except BaseException:
+                self._close_workers()  # with what they were doing
+                raise
+            finally:
+                if line is not None:
+                    line.close(run.report)
+            if report.interrupted:
+                self._close_workers()
+            elif prune:
+                report.gone = self._prune(source)
+        return report
+
+    def search(
+        self,
+        query: Any,
+        *,
+        limit: int = 20,
+        kinds: Iterable[str] | None = None,
+        region: Region | None = None,
+    ) -> Answer:
+        """Find where a picture comes from.
+
+        `query` is a path, URL, bytes, `Picture` or the id of an image here whose file is still there;
+        `kinds` keeps only those kinds of match; `region` (left, top, right, bottom in pixels of the
+        upright picture) searches for a part of it.
+
+        Raises a PictureError when the query cannot be read, UsageError for a limit, kind or region of
+        no use, FeatureMismatch when the collection's features are of another version.
+        """
+        start = time.perf_counter()
+        if isinstance(query, str) and query.startswith(ID_PREFIX):
+            query = self._file_of(self.get(query))
+        return find(self._engine, Query.read(query, self._settings, region, start), limit=limit, kinds=kinds)
+
+    def compare(self, first: Any, second: Any) -> Match | None:
+        """Whether two pictures are one: a Match that describes `second` as seen from `first`, or None."""
+        return compare(first, second, self._settings)
+
+    def get(self, identifier: str) -> Image:
+        """The image of an id; raises NotFound, or UsageError for what is no id."""
+        digest = digest_of(identifier)
+        key = self._engine.keys_of([digest]).get(digest)
+        found = self._engine.images([key]) if key is not None else {}
+        if key is None or key not in found:
+            raise NotFound(f"There is no image {identifier} in this collection.")
+        return found[key]
+
+    def remove(self, id_or_uri: str | os.PathLike[str]) -> int:
+        """Remove the image of an id, or every image seen at a uri or path; gives how many.
+
+        The files themselves are left alone. Raises NotFound when there is none.
+        """
+        keys = self._keys(id_or_uri)
+        if not keys:
+            raise NotFound(f"There is no image {os.fspath(id_or_uri)} in this collection.")
+        return self._engine.remove(keys)
+
+    def find(self, id_or_uri: str | os.PathLike[str]) -> list[Image]:
+        """The image of an id, or the images seen at a uri or path; empty when there are none."""
+        return list(self._engine.images(self._keys(id_or_uri)).values())
+
+    def duplicates(self, *, turned: bool = True) -> Iterator[Group]:
+        """Groups of images that are one picture, largest group first, each with a suggestion what to keep.
+
+        With `turned` also mirrored, turned and negative copies.
+        """
+        return groups(self._engine, turned=turned)
+
+    def check(self) -> list[str]:
+        """Everything that is wrong with the collection, a sentence each; empty when it is sound."""
+        return list(self._engine.damage())
+
+    def rebuild(self, *, progress: Callable[[int, int], None] | None = None) -> list[Outcome]:
+        """Derive every index from the catalog again, and compute features of old versions anew.
+
+        Computing anew needs the files: outcomes are given for the images whose file is gone or cannot
+        be read any more; they stay, and are no longer found by fingerprint.
+        """
+        stale = self._engine.stale()
+        lost = list(self._recompute(stale, progress)) if stale else []
+        self._engine.rebuild()
+        return lost
+
+    def _recompute(self, stale: list[int], progress: Callable[[int, int], None] | None) -> Iterator[Outcome]:
+        done = 0
+        for keys in batched(stale, 256):
+            known = self._engine.images(keys)
+            fresh: list[tuple[int, str, dict[str, bytes]]] = []
+            waiting: set[int] = set()
+            for key, image in known.items():
+                path = _readable_path(image)
+                if path is None:
+                    fresh.append((key, "", nothing()))
+                    yield _lost(
+                        image, "None of the files in which it was seen is there any more.", Unreadable.code
+                    )
+                else:
+                    waiting.add(key)
+                    self._pool().submit(Task(key, path=path))
+            while waiting:
+                for read in self._pool().ready(0.2):
+                    waiting.discard(read.number)
+                    image = known[read.number]
+                    if read.image is not None and read.image.digest == digest_of(image.id):
+                        fresh.append((read.number, read.image.decoder, read.image.features))
+                        continue
+                    fresh.append((read.number, "", nothing()))
+                    if read.error is not None:
+                        yield _lost(image, str(read.error), read.error.code)
+                    else:
+                        yield _lost(image, "Its file has changed since it was indexed.", "changed")
+            self._engine.refresh_features(fresh)
+            done += len(known)
+            if progress is not None:
+                progress(done, len(stale))
+
+    def _prune(self, source: Any) -> int:
+        gone: list[int] = []
+        for root in _roots(source):
+            for number, uri in self._engine.present_under(file_uri(root)):
+                path = path_of(uri)
+                if path is not None and not os.path.exists(path):
+                    gone.append(number)
+        self._engine.mark_gone(gone)
+        return len(gone)
+
+    def _keys(self, id_or_uri: str | os.PathLike[str]) -> list[int]:
+        name = os.fspath(id_or_uri)
+        if name.startswith(ID_PREFIX):
+            return list(self._engine.keys_of([digest_of(name)]).values())
+        return self._engine.keys_at(name if "://" in name else file_uri(os.path.expanduser(name)))
+
+    def _file_of(self, image: Image) -> str:
+        path = _readable_path(image)
+        if path is None:
+            raise NotFound(f"None of the files in which {image.id} was seen is there any more.")
+        return path
+
+    def _pool(self) -> Workers:
+        if self._workers is None:
+            self._workers = Workers(self._settings.worker_count, self._settings.limits)
+        return self._workers
+
+    def _close_workers(self) -> None:
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+
+
+def _lost(image: Image, why: str, code: str) -> Outcome:
+    uri = image.sightings[0].uri if image.sightings else image.id
+    return Outcome(Status.FAILED, uri, image.id, why, code)
+
+
+def _readable_path(image: Image) -> str | None:
+    paths = (path_of(sighting.uri) for sighting in image.sightings)
+    return next((path for path in paths if path is not None and os.path.isfile(path)), None)
+
+
+def _roots(source: Any) -> Iterator[str]:
+    if isinstance(source, str | os.PathLike):
+        if "://" not in os.fspath(source):
+            yield os.path.expanduser(os.fspath(source))
+    elif isinstance(source, Iterable) and not isinstance(source, bytes | bytearray | memoryview):
+        for one in source:
+            yield from _roots(one)

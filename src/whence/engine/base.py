@@ -1,0 +1,110 @@
+"""The seam between a `Collection` and where its images are kept.
+
+`Collection` calls everything here and nothing else of an engine; `embedded.py` is one machine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whence.engine.records import FileStamp, Image, NewImage, Refusal
+
+
+class CodeHit(NamedTuple):
+    """A fingerprint near one of the codes asked for.
+
+    `query` numbers the code, `key` the image; `trimmed` tells the image's inner code from its whole
+    one; `distance` is in bits, lower is nearer.
+    """
+
+    query: int
+    key: int
+    trimmed: bool
+    distance: int
+
+
+class Engine(Protocol):
+    """Keeps images with their sightings and features, and finds them. Thread-safe.
+
+    What `add` returns is searchable; what `remove` returns is gone; both have been committed.
+    """
+
+    def add(self, images: Sequence[NewImage]) -> list[tuple[int, bool]]:
+        """Add images; gives each one's key and whether it was new."""
+        ...
+
+    def remove(self, keys: Sequence[int]) -> int:
+        """Remove images; gives how many there were."""
+        ...
+
+    def count(self) -> int:
+        """How many images there are."""
+        ...
+
+    def images(self, keys: Sequence[int]) -> dict[int, Image]:
+        """The images of those keys that exist."""
+        ...
+
+    def features(self, kind: str, keys: Sequence[int]) -> dict[int, bytes]:
+        """One kind of feature of those images that have it."""
+        ...
+
+    def keys_of(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """The keys of those digests that are here."""
+        ...
+
+    def keys_at(self, uri: str) -> list[int]:
+        """The keys of the images seen at a uri."""
+        ...
+
+    def near_codes(self, codes: NDArray[np.uint8], radius: int) -> list[CodeHit]:
+        """Every fingerprint within `radius` bits of each code, uint8 (q, 32), nearest first per code."""
+        ...
+
+    def codes(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """(2 × key + trimmed, uint8 (n, 32) codes) of every usable fingerprint, a batch at a time."""
+        ...
+
+    def seen_twice(self) -> list[int]:
+        """The keys of images that are in several places at present."""
+        ...
+
+    def unchanged(self, files: Sequence[tuple[str, FileStamp]], reader: str) -> dict[str, bytes | Refusal]:
+        """Of these files, those known by path, size and time: their digest, or why they were refused."""
+        ...
+
+    def refuse(self, rows: Sequence[Refusal]) -> None:
+        """Remember files that gave no picture."""
+        ...
+
+    def present_under(self, prefix: str) -> Iterator[tuple[int, str]]:
+        """(number, uri) of the sightings at or below a uri that are not marked gone."""
+        ...
+
+    def mark_gone(self, numbers: Sequence[int]) -> None:
+        """Mark sightings as no longer there."""
+        ...
+
+    def damage(self) -> Iterator[str]:
+        """Everything that is wrong with what is kept, a sentence each."""
+        ...
+
+    def stale(self) -> list[int]:
+        """The keys of images whose features are missing or of another version."""
+        ...
+
+    def refresh_features(self, rows: Sequence[tuple[int, str, dict[str, bytes]]]) -> None:
+        """Replace the features of images: (key, decoder, data by kind)."""
+        ...
+
+    def rebuild(self) -> None:
+        """Derive every index from the catalog again."""
+        ...
+
+    def close(self) -> None:
+        """Let files and locks go."""
+        ...

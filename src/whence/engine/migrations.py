@@ -1,0 +1,101 @@
+"""The catalog's schema, as an ordered list of steps that a database goes through once each.
+
+A step has a name, is never changed once released, and runs in the transaction that records it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, text
+
+from whence.errors import CollectionTooNew
+
+Step = Callable[[Connection], None]
+
+
+def _statements(*sql: str) -> Step:
+    def run(connection: Connection) -> None:
+        for statement in sql:
+            connection.execute(text(statement))
+
+    return run
+
+
+STEPS: list[tuple[str, Step]] = [
+    (
+        "0001-images-sightings-features",
+        _statements(
+            # Ids rise and are never given twice (see `removals`), so that an index can say how far
+            # it has read.
+            """CREATE TABLE images (
+                id INTEGER PRIMARY KEY,
+                digest BLOB NOT NULL UNIQUE,
+                width INTEGER NOT NULL, height INTEGER NOT NULL,
+                format TEXT NOT NULL, bytes INTEGER NOT NULL, frames INTEGER NOT NULL,
+                quality INTEGER NOT NULL, credit TEXT, added INTEGER NOT NULL)""",
+            """CREATE TABLE sightings (
+                id INTEGER PRIMARY KEY,
+                image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+                uri TEXT NOT NULL, page TEXT, title TEXT, alt TEXT,
+                size INTEGER, mtime_ns INTEGER,
+                first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, gone INTEGER)""",
+            "CREATE UNIQUE INDEX sightings_by_uri ON sightings (uri, image_id)",
+            "CREATE INDEX sightings_by_image ON sightings (image_id)",
+            """CREATE TABLE feature_versions (
+                id INTEGER PRIMARY KEY,
+                kind TEXT NOT NULL, version TEXT NOT NULL, decoder TEXT NOT NULL,
+                first_used INTEGER NOT NULL, UNIQUE (kind, version, decoder))""",
+            """CREATE TABLE features (
+                kind TEXT NOT NULL,
+                image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+                version_id INTEGER NOT NULL REFERENCES feature_versions(id),
+                data BLOB NOT NULL, PRIMARY KEY (kind, image_id)) WITHOUT ROWID""",
+            # What was removed, in order, for good: indexes read on from the last number they know.
+            "CREATE TABLE removals (seq INTEGER PRIMARY KEY, image_id INTEGER NOT NULL)",
+            "CREATE INDEX removals_by_image ON removals (image_id)",
+            """CREATE TABLE refusals (
+                uri TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+                code TEXT NOT NULL, reason TEXT NOT NULL, skipped INTEGER NOT NULL,
+                reader TEXT NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID""",
+        ),
+    ),
+]
+
+
+def applied(connection: Connection) -> list[str]:
+    """The names of the steps that a database has been through, in order."""
+    known = connection.execute(
+        text("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'migrations'")
+    ).scalar_one()
+    if not known:
+        return []
+    return list(connection.execute(text("SELECT name FROM migrations ORDER BY name")).scalars())
+
+
+def check_not_newer(connection: Connection) -> bool:
+    """True when no step is owed. Raises CollectionTooNew when the database knows steps that we do not."""
+    done = applied(connection)
+    unknown = [name for name in done if name not in dict(STEPS)]
+    if unknown:
+        raise CollectionTooNew(
+            f"This collection was written by a later version of Whence (step {unknown[-1]}); upgrade Whence."
+        )
+    return len(done) == len(STEPS)
+
+
+def migrate(connection: Connection, moment: int) -> None:
+    """Run the steps that are owed, inside the caller's transaction."""
+    if check_not_newer(connection):
+        return
+    connection.execute(
+        text("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied INTEGER NOT NULL)")
+    )
+    done = applied(connection)
+    for name, step in STEPS:
+        if name not in done:
+            step(connection)
+            connection.execute(
+                text("INSERT INTO migrations (name, applied) VALUES (:name, :moment)"),
+                {"name": name, "moment": moment},
+            )

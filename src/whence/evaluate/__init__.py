@@ -1,0 +1,1 @@
+"""What a collection can find, measured: edits, and how they are searched for."""

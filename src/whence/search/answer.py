@@ -1,0 +1,174 @@
+"""The shapes of an answer, the same in the library, on the command line and over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import overload
+
+from whence.engine.records import Image, Sighting
+from whence.picture.metadata import Credit
+
+Polygon = tuple[tuple[float, float], ...]
+"""Corners (x, y) in pixels of the whole upright picture, origin top left."""
+
+Transform = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+"""A 3 × 3 homography, row-major, from pixels of the match to pixels of the query."""
+
+
+class Kind(StrEnum):
+    """What kind of match it is, strongest first. All but `similar` are claims."""
+
+    IDENTICAL = "identical"
+    SAME = "same"
+    COPY = "copy"
+    PARTIAL = "partial"
+    SIMILAR = "similar"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Something that was done to the match to make the query.
+
+    Names and amounts: `mirror`; `rotate`, degrees clockwise; `negative`; `border`, the share of the
+    query that is border (0 to 1); `crop`, the share of the match that is missing (0 to 1); `scale`,
+    the query's size over the match's, linear; `aspect`, the query's width to height over the match's.
+    `area` is where in the query, when it is a part.
+    """
+
+    name: str
+    amount: float | None = None
+    area: Polygon | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """The edit in the shape that all faces share."""
+        return {"name": self.name, "amount": self.amount, "area": _points(self.area)}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How we know.
+
+    `method` is `sha256` (the bytes are equal) or `fingerprint`; `distance` counts the differing bits of
+    256; `inliers` is the number of agreeing keypoints, None where none were compared. The areas are the
+    parts of both pictures that show the same, and `coverage` their shares.
+    """
+
+    method: str
+    distance: int | None = None
+    inliers: int | None = None
+    transform: Transform | None = None
+    query_area: Polygon | None = None
+    match_area: Polygon | None = None
+    query_coverage: float | None = None
+    match_coverage: float | None = None
+    edits: tuple[Edit, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """The evidence in the shape that all faces share."""
+        return {
+            "method": self.method,
+            "distance": self.distance,
+            "inliers": self.inliers,
+            "transform": None if self.transform is None else [list(row) for row in self.transform],
+            "query_area": _points(self.query_area),
+            "match_area": _points(self.match_area),
+            "coverage": {"query": self.query_coverage, "match": self.match_coverage},
+            "edits": [edit.as_json() for edit in self.edits],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One image of an answer. `score` is 0 to 100, higher is surer; `docs/scores.md` says what it means."""
+
+    kind: Kind
+    score: float
+    image: Image
+    evidence: Evidence
+
+    @property
+    def id(self) -> str:
+        """The image's id."""
+        return self.image.id
+
+    @property
+    def sightings(self) -> tuple[Sighting, ...]:
+        """Where the image was seen."""
+        return self.image.sightings
+
+    @property
+    def credit(self) -> Credit:
+        """What the image's file says of its maker."""
+        return self.image.credit
+
+    def as_json(self) -> dict[str, object]:
+        """The match in the shape that all faces share."""
+        return {
+            "id": self.id,
+            "kind": self.kind.value,
+            "score": self.score,
+            "width": self.image.width,
+            "height": self.image.height,
+            "format": self.image.format,
+            "bytes": self.image.bytes,
+            "sightings": [sighting.as_json() for sighting in self.sightings],
+            "credit": self.credit.as_json(),
+            "evidence": self.evidence.as_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFacts:
+    """What is known of the query itself. `quality` is its fingerprint's, 0 to 100; `notes` are sentences."""
+
+    width: int
+    height: int
+    format: str
+    quality: int
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """The facts in the shape that all faces share."""
+        return {
+            "width": self.width,
+            "height": self.height,
+            "format": self.format,
+            "quality": self.quality,
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a search returns: a sequence of matches, surest first, with the query's facts and timings."""
+
+    query: QueryFacts
+    matches: tuple[Match, ...]
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.matches)
+
+    def __iter__(self) -> Iterator[Match]:
+        return iter(self.matches)
+
+    @overload
+    def __getitem__(self, index: int) -> Match: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Match, ...]: ...
+    def __getitem__(self, index: int | slice) -> Match | tuple[Match, ...]:
+        return self.matches[index]
+
+    def as_json(self) -> dict[str, object]:
+        """The answer in the shape that all faces share."""
+        return {
+            "query": self.query.as_json(),
+            "matches": [match.as_json() for match in self.matches],
+            "timings_ms": {name: round(value, 3) for name, value in self.timings_ms.items()},
+        }
+
+
+def _points(polygon: Polygon | None) -> list[list[float]] | None:
+    return None if polygon is None else [[round(x, 2), round(y, 2)] for x, y in polygon]

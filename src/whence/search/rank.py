@@ -1,0 +1,30 @@
+"""Ranking: how sure we are of a match, and in which order matches are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from whence.search.answer import Kind, Match
+
+_ORDER = {kind: place for place, kind in enumerate(Kind)}
+
+# Score by distance in bits, from `benchmarks/scores.py`; straight between the points.
+_POINTS: tuple[tuple[int, float], ...] = ((0, 99.9), (31, 99.0), (46, 95.0), (62, 80.0))
+
+
+def score_of(distance: int) -> float:
+    """The score of a match by fingerprint at a distance in bits: 0 to 100, higher is surer.
+
+    100 is kept for identical bytes. `docs/scores.md` says what share of the answers at each score was
+    true where it was measured.
+    """
+    for (near, high), (far, low) in pairwise(_POINTS):
+        if distance <= far:
+            return round(high - (high - low) * (distance - near) / (far - near), 1)
+    return 0.0
+
+
+def ranked(matches: Iterable[Match]) -> list[Match]:
+    """Matches by score, surest first, then by kind, strongest first, then the larger picture, then the id."""
+    return sorted(matches, key=lambda m: (-m.score, _ORDER[m.kind], -m.image.width * m.image.height, m.id))

@@ -1,0 +1,84 @@
+"""Settings: one typed object from defaults, a TOML file and the environment, in that order.
+
+The file is `$WHENCE_CONFIG`, or `whence.toml` in the present folder when there is one. A setting `name` is
+read from the environment as `WHENCE_NAME`. Arguments of a call or a command come last and win.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from whence.errors import UsageError
+from whence.picture.decode import DEFAULT_LIMITS, Limits
+
+PREFIX = "WHENCE_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be set.
+
+    `collection` is where the command line looks; `workers` is how many processes decode, 0 for one per
+    core; `max_bytes`, `max_pixels`, `max_scaled_pixels` and `decode_seconds` are the caps of
+    `whence.picture.decode.Limits`; `fetch_seconds` is how long a URL may take.
+    """
+
+    collection: str = "photos.whence"
+    workers: int = 0
+    max_bytes: int = DEFAULT_LIMITS.bytes
+    max_pixels: int = DEFAULT_LIMITS.pixels
+    max_scaled_pixels: int = DEFAULT_LIMITS.scaled_pixels
+    decode_seconds: float = DEFAULT_LIMITS.seconds
+    fetch_seconds: float = 30.0
+
+    @property
+    def limits(self) -> Limits:
+        """The caps on a picture."""
+        return Limits(self.max_bytes, self.max_pixels, self.max_scaled_pixels, self.decode_seconds)
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes decode."""
+        if self.workers > 0:
+            return self.workers
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from the file and the environment.
+
+    Raises UsageError for a file that cannot be read, an unknown name, or a value of the wrong type or sign.
+    """
+    values: dict[str, int | float | str] = {}
+    path = Path(environment.get(PREFIX + "CONFIG", "whence.toml"))
+    if PREFIX + "CONFIG" in environment or path.is_file():
+        try:
+            stated = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"The settings file {path} cannot be read: {error}.") from error
+        for name, value in stated.items():
+            values[name] = _checked(name, value, f"{path}: {name}")
+    for field in fields(Settings):
+        if (text := environment.get(PREFIX + field.name.upper())) is not None:
+            values[field.name] = _checked(field.name, text, PREFIX + field.name.upper())
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _checked(name: str, value: object, where: str) -> int | float | str:
+    kinds = {field.name: type(field.default) for field in fields(Settings)}
+    if name not in kinds:
+        raise UsageError(f"{where} is no setting; there are {', '.join(kinds)}.")
+    kind = kinds[name]
+    if kind is str:
+        return str(value)
+    try:
+        number = float(str(value)) if kind is float else int(str(value))
+    except ValueError:
+        raise UsageError(f"{where} is a number, not {value!r}.") from None
+    if isinstance(value, bool) or number < 0 or (number == 0 and name != "workers"):
+        raise UsageError(f"{where} cannot be {value!r}.")
+    return number

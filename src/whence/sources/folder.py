@@ -1,0 +1,110 @@
+"""Folders of files: every file below them, once, whatever its name."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from whence.engine.embedded import MARKER
+from whence.engine.records import FileStamp
+from whence.errors import Unreadable, WhenceError
+
+_SAFE = "/!$&'()*+,:;=@-._~"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file to look at: its path, and what tells whether it has changed."""
+
+    path: str
+    uri: str
+    stamp: FileStamp
+
+
+@dataclass(frozen=True, slots=True)
+class Unopened:
+    """A path that could not be looked at, and why."""
+
+    uri: str
+    error: WhenceError
+
+
+def file_uri(path: str | os.PathLike[str]) -> str:
+    """The `file:///` uri of a path, made absolute; any byte that a file name can hold survives."""
+    return "file://" + quote_from_bytes(os.fsencode(os.path.abspath(path)), _SAFE)
+
+
+def path_of(uri: str) -> str | None:
+    """The path in a `file://` uri; None for other uris."""
+    if not uri.startswith("file://"):
+        return None
+    return os.fsdecode(unquote_to_bytes(uri.removeprefix("file://")))
+
+
+def walk(root: str | os.PathLike[str]) -> Iterator[FoundFile | Unopened]:
+    """Every regular file at or below `root`, in order of name within each folder.
+
+    Links to files are followed and counted under their own name; links to folders are followed
+    once, so that loops end. Folders that hold a collection are passed over. What cannot be read is
+    given as `Unopened`.
+    """
+    start = os.path.abspath(root)
+    try:
+        status = os.stat(start)
+    except OSError as error:
+        yield Unopened(file_uri(start), _unreadable(error))
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        yield _found(start, status)
+        return
+    seen = {(status.st_dev, status.st_ino)}
+    waiting = [start]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            yield Unopened(file_uri(folder), _unreadable(error))
+            continue
+        if any(entry.name == MARKER for entry in entries):
+            continue
+        below = []
+        prefix = file_uri(folder).rstrip("/") + "/"
+        for entry in entries:
+            try:
+                status = entry.stat()
+            except OSError as error:
+                yield Unopened(prefix + _quoted(entry.name), _unreadable(error))
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                if (status.st_dev, status.st_ino) not in seen:
+                    seen.add((status.st_dev, status.st_ino))
+                    below.append(entry.path)
+            else:
+                yield _found(entry.path, status, prefix + _quoted(entry.name))
+        waiting.extend(reversed(below))
+
+
+def _found(path: str, status: os.stat_result, uri: str | None = None) -> FoundFile | Unopened:
+    uri = uri or file_uri(path)
+    if not stat.S_ISREG(status.st_mode):
+        return Unopened(uri, Unreadable("This is a device, a pipe or a socket, not a file."))
+    return FoundFile(path, uri, FileStamp(status.st_size, status.st_mtime_ns))
+
+
+def _quoted(name: str) -> str:
+    return name if name.isascii() and name.isalnum() else quote_from_bytes(os.fsencode(name), _SAFE)
+
+
+def _unreadable(error: OSError) -> Unreadable:
+    return Unreadable(f"It cannot be opened: {(error.strerror or str(error)).lower()}.")
+
+
+def is_collection(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is a collection of ours."""
+    return (Path(path) / MARKER).is_file()

@@ -1,0 +1,357 @@
+"""Processes that read, decode and extract, and that can be killed.
+
+A decoder of hostile bytes may hang, die or eat memory. It does so here, in a process that has limits
+of its own and takes only its own file with it: the parent sees the silence or the death, starts another
+and goes on. Workers are plain Python processes that speak msgpack over a socket, so nothing that a
+decoder could be made to say is ever run as code, and no start method's rules bind the calling program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from whence.engine.records import FileStamp, NewImage
+from whence.errors import Corrupt, PictureError, TooLarge, TooSlow, Unreadable, error_classes
+from whence.picture.decode import DEFAULT_LIMITS, Limits, decode, recognise
+from whence.picture.formats import HEAD
+from whence.picture.metadata import Credit
+
+MEMORY = 3 * 1024**3
+"""Address space of one worker in bytes: a net under the caps on pixels."""
+
+_CHUNK = 16  # files handed to a worker at a time
+_FLUSH = 0.01  # seconds that a worker may keep results to send them together
+_GRACE = 2.0  # seconds beyond the limit before a silent worker is killed
+_HEADER = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something to read: a file's path, or bytes at hand."""
+
+    number: int
+    path: str | None = None
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What came of a task: an image's facts and features, or the error. `stamp` is the file's when read."""
+
+    number: int
+    image: NewImage | None = None
+    error: PictureError | None = None
+    stamp: FileStamp | None = None
+
+
+class Workers:
+    """A number of worker processes. Give tasks with `submit`, take what is done from `ready`."""
+
+    def __init__(self, count: int, limits: Limits = DEFAULT_LIMITS, *, memory: int = MEMORY) -> None:
+        """Start no process yet: the first task does."""
+        self._count = max(1, count)
+        self._limits = limits
+        self._memory = memory
+        self._waiting: deque[Task] = deque()
+        self._alone: deque[Task] = deque()  # to be tried one at a time, after their worker was lost
+        self._workers: list[_Worker] = []
+        self._gate = tempfile.NamedTemporaryFile(prefix="whence-gate-")  # noqa: SIM115 - closed in `close`
+
+    @property
+    def pending(self) -> int:
+        """Tasks submitted whose result has not been taken."""
+        return len(self._waiting) + len(self._alone) + sum(len(w.tasks) for w in self._workers)
+
+    @property
+    def wants(self) -> int:
+        """How many more tasks would keep every worker busy."""
+        return max(0, 2 * _CHUNK * self._count - self.pending)
+
+    def submit(self, task: Task) -> None:
+        """Queue a task."""
+        self._waiting.append(task)
+
+    def ready(self, timeout: float) -> list[Read]:
+        """Results that have come in; waits up to `timeout` seconds for the first."""
+        self._hand_out()
+        if not any(worker.tasks for worker in self._workers):
+            return []
+        results: list[Read] = []
+        with selectors.DefaultSelector() as selector:
+            for worker in self._workers:
+                if worker.tasks:
+                    selector.register(worker.socket, selectors.EVENT_READ, worker)
+            for key, _ in selector.select(timeout):
+                results.extend(self._take(key.data))
+        for worker in list(self._workers):
+            if worker.tasks and worker.silent_for() > self._limits.seconds + _GRACE:
+                results.extend(
+                    self._lost(worker, f"Decoding took longer than {self._limits.seconds:g} seconds.")
+                )
+        self._hand_out()
+        return results
+
+    def close(self) -> None:
+        """Stop every worker, finished or not."""
+        for worker in self._workers:
+            worker.kill()
+        self._workers.clear()
+        self._waiting.clear()
+        self._alone.clear()
+        self._gate.close()
+
+    def _hand_out(self) -> None:
+        busy = [worker for worker in self._workers if worker.tasks]
+        idle = [worker for worker in self._workers if not worker.tasks]
+        while (self._alone or self._waiting) and len(busy) < self._count:
+            worker = idle.pop() if idle else self._start()
+            if self._alone:
+                worker.send([self._alone.popleft()])
+            else:
+                share = max(1, min(_CHUNK, len(self._waiting) // self._count))
+                worker.send([self._waiting.popleft() for _ in range(min(share, len(self._waiting)))])
+            busy.append(worker)
+
+    def _start(self) -> _Worker:
+        worker = _Worker(self._limits, self._memory, self._gate.name)
+        self._workers.append(worker)
+        return worker
+
+    def _take(self, worker: _Worker) -> list[Read]:
+        try:
+            messages = worker.receive()
+        except (EOFError, OSError):
+            return self._lost(worker, None)
+        results = []
+        for message in messages:
+            if "holding" in message:
+                worker.holding = bool(message["holding"])
+            else:
+                results.append(_read_result(worker.tasks.popleft(), message))
+        return results
+
+    def _lost(self, worker: _Worker, why: str | None) -> list[Read]:
+        """A worker hangs or has died. With several tasks, each is tried alone; with one, that one is it."""
+        status = worker.kill()
+        self._workers.remove(worker)
+        if len(worker.tasks) > 1:
+            self._alone.extend(worker.tasks)
+            return []
+        task = worker.tasks[0]
+        if why is not None:
+            return [Read(task.number, error=TooSlow(why))]
+        how = f"signal {-status}" if status < 0 else f"exit {status}"
+        return [Read(task.number, error=Corrupt(f"The decoder died on this file ({how})."))]
+
+
+@dataclass
+class _Worker:
+    limits: Limits
+    memory: int
+    gate: str
+    tasks: deque[Task] = field(default_factory=deque)
+    holding: bool = False
+    heard: float = 0.0
+    buffer: bytearray = field(default_factory=bytearray)
+
+    def __post_init__(self) -> None:
+        self.socket, theirs = socket.socketpair()
+        package = str(Path(__file__).parent.parent)
+        inherited = os.environ.get("PYTHONPATH")
+        environment = os.environ | {
+            "PYTHONPATH": package + (os.pathsep + inherited if inherited else ""),
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        limits = (self.limits.bytes, self.limits.pixels, self.limits.scaled_pixels, self.limits.seconds)
+        arguments = f"{theirs.fileno()}, {limits}, {self.memory}, {self.gate!r}"
+        call = f"from whence.workers import serve; serve({arguments})"
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", call],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the parent, which ends its workers itself
+            )
+
+    def send(self, tasks: list[Task]) -> None:
+        import msgpack
+
+        self.tasks.extend(tasks)
+        self.heard = time.monotonic()
+        # Paths travel as bytes: file names need not be Unicode.
+        plain = [[os.fsencode(task.path) if task.path else None, task.data] for task in tasks]
+        with contextlib.suppress(OSError):  # a dead worker is noticed when its answer is awaited
+            _send(self.socket, msgpack.packb(plain))
+
+    def receive(self) -> list[dict[str, Any]]:
+        import msgpack
+
+        chunk = self.socket.recv(1 << 18)
+        if not chunk:
+            raise EOFError
+        self.heard = time.monotonic()
+        self.buffer += chunk
+        messages: list[dict[str, Any]] = []
+        while len(self.buffer) >= _HEADER.size:
+            (size,) = _HEADER.unpack_from(self.buffer)
+            if len(self.buffer) < _HEADER.size + size:
+                break
+            body = bytes(self.buffer[_HEADER.size : _HEADER.size + size])
+            del self.buffer[: _HEADER.size + size]
+            messages.extend(msgpack.unpackb(body))
+        return messages
+
+    def silent_for(self) -> float:
+        return 0.0 if self.holding else time.monotonic() - self.heard
+
+    def kill(self) -> int:
+        self.socket.close()
+        # A worker that has lost its socket ends by itself; one that is inside a decoder is ended.
+        self.process.kill() if self.tasks else self.process.terminate()
+        return self.process.wait()
+
+
+def _send(channel: socket.socket, body: bytes) -> None:
+    channel.sendall(_HEADER.pack(len(body)) + body)
+
+
+def _read_result(task: Task, message: dict[str, Any]) -> Read:
+    stamp = FileStamp(*message["stamp"]) if message.get("stamp") else None
+    if "error" in message:
+        known = {cls.code: cls for cls in error_classes() if issubclass(cls, PictureError)}
+        return Read(task.number, error=known.get(message["error"], Corrupt)(message["reason"]), stamp=stamp)
+    fields = message["image"]
+    fields["credit"] = Credit.from_json(fields["credit"])
+    return Read(task.number, image=NewImage(**fields), stamp=stamp)
+
+
+# In the worker
+
+
+def serve(handle: int, limits: tuple[int, int, int, float], memory: int, gate: str) -> None:
+    """Read tasks from a socket until it closes."""
+    import resource
+
+    import msgpack
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    caps = Limits(*limits)
+    channel = socket.socket(fileno=handle)
+    stream = channel.makefile("rb")
+    while header := stream.read(_HEADER.size):
+        body = stream.read(_HEADER.unpack(header)[0])
+        results: list[dict[str, Any]] = []
+        flushed = time.monotonic()
+        for path, data in msgpack.unpackb(body):
+            # If the parent is gone nobody else ends a decoder that hangs.
+            signal.setitimer(signal.ITIMER_REAL, 4 * caps.seconds + 60)
+            results.append(_perform(path, data, caps, _Gate(channel, gate)))
+            if time.monotonic() - flushed > _FLUSH:
+                _send(channel, msgpack.packb(results))
+                results, flushed = [], time.monotonic()
+        if results:
+            _send(channel, msgpack.packb(results))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+class _Gate(contextlib.AbstractContextManager["_Gate"]):
+    """Lets one worker at a time decode a heavy picture; waiting does not count as being slow."""
+
+    def __init__(self, channel: socket.socket, path: str) -> None:
+        self._channel, self._path = channel, path
+
+    def __enter__(self) -> _Gate:
+        import fcntl
+
+        import msgpack
+
+        self._handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _send(self._channel, msgpack.packb([{"holding": True}]))
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            _send(self._channel, msgpack.packb([{"holding": False}]))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+
+
+def _perform(path: bytes | None, data: bytes | None, limits: Limits, gate: _Gate) -> dict[str, Any]:
+    stamp: FileStamp | None = None
+    try:
+        if path is not None:
+            data, stamp = read_file(os.fsdecode(path), limits)
+        image = new_image(data or b"", limits, gate)
+    except PictureError as error:
+        message: dict[str, Any] = {"error": error.code, "reason": str(error)}
+    except MemoryError:
+        message = {"error": TooLarge.code, "reason": "Reading this file needs more memory than is allowed."}
+    else:
+        fields = {name: getattr(image, name) for name in NewImage.__slots__ if name != "place"}
+        message = {"image": fields | {"credit": image.credit.as_json()}}
+    if stamp is not None:
+        message["stamp"] = [stamp.size, stamp.mtime_ns]
+    return message
+
+
+def read_file(path: str, limits: Limits = DEFAULT_LIMITS) -> tuple[bytes, FileStamp]:
+    """A file's bytes and its stamp; what is no picture, or too large, is refused unread.
+
+    Raises Unreadable, and what `recognise` raises.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb", buffering=0) as file:
+            status = os.fstat(handle)
+            if not os.path.stat.S_ISREG(status.st_mode):  # type: ignore[attr-defined]
+                raise Unreadable("This is not a regular file.")
+            head = file.read(HEAD)
+            recognise(head, status.st_size, limits)
+            rest = file.read(max(0, status.st_size - len(head)))
+            while len(head) + len(rest) < status.st_size and (more := file.read(status.st_size)):
+                rest += more
+            return head + rest, FileStamp(status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise Unreadable(f"It cannot be read: {(error.strerror or str(error)).lower()}.") from error
+
+
+def new_image(data: bytes, limits: Limits, gate: contextlib.AbstractContextManager[object]) -> NewImage:
+    """Decode bytes and extract every feature; raises a PictureError."""
+    from whence.features.extract import extract
+
+    picture = decode(data, colour=False, limits=limits, gate=gate)
+    features, facts = extract(picture), picture.facts
+    return NewImage(
+        digest=hashlib.sha256(data).digest(),
+        width=facts.width,
+        height=facts.height,
+        format=facts.format,
+        bytes=facts.bytes,
+        frames=facts.frames,
+        quality=features.quality,
+        credit=facts.credit,
+        decoder=facts.decoder,
+        features=features.data,
+    )
