@@ -98,7 +98,7 @@ def duplicates(collection: str | None, csv_output: bool, upright: bool, json_out
                     r[2] or r[3],
                     f"{r[4]}×{r[5]} {r[6]}",
                     size(r[7]),
-                    shown_place(r[8]) if r[8] else r[9],
+                    shown_place(r[8] or r[9]),
                 )
                 for r in rows
             ]

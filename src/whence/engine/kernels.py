@@ -11,6 +11,7 @@ near enough are walked again, code by code.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+# The four planes, each contiguous.
+Planes = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]]
 
 BLOCK = 1024  # codes: 32 KB, and 5 to 10 % slower on both sides, at 512 and at 4096
 
@@ -27,6 +31,18 @@ _TWO_WORDS = 40
 _THREE_WORDS = 70
 
 _FAR = 999  # more than any distance
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function that Python calls, and keep the machine code on disk for the next process.
+
+    Numba keeps it beside this file or, where that is not writable, in the user's cache directory. In a
+    container that has neither, it is compiled anew by each process.
+    """
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        return njit(nogil=True)(function)
 
 
 def _population(_context: Any, _word: Any) -> Any:
@@ -42,20 +58,13 @@ population: Any = intrinsic(_population)
 
 
 @njit(nogil=True)
-def distance(
-    planes0: NDArray[np.uint64],
-    planes1: NDArray[np.uint64],
-    planes2: NDArray[np.uint64],
-    planes3: NDArray[np.uint64],
-    row: int,
-    query: NDArray[np.uint64],
-) -> Any:
+def distance(planes: Planes, row: int, query: NDArray[np.uint64]) -> Any:
     """Bits in which one code differs from a query of four words."""
     return (
-        population(planes0[row] ^ query[0])
-        + population(planes1[row] ^ query[1])
-        + population(planes2[row] ^ query[2])
-        + population(planes3[row] ^ query[3])
+        population(planes[0][row] ^ query[0])
+        + population(planes[1][row] ^ query[1])
+        + population(planes[2][row] ^ query[2])
+        + population(planes[3][row] ^ query[3])
     )
 
 
@@ -104,10 +113,7 @@ def _least4(
 
 @njit(nogil=True)
 def _may_hold(
-    p0: NDArray[np.uint64],
-    p1: NDArray[np.uint64],
-    p2: NDArray[np.uint64],
-    p3: NDArray[np.uint64],
+    planes: Planes,
     query: NDArray[np.uint64],
     first: int,
     last: int,
@@ -115,13 +121,13 @@ def _may_hold(
 ) -> Any:
     """Whether a block holds a code within the radius; words that need not be read are not."""
     a, b, c, d = query[0], query[1], query[2], query[3]
-    x, y = p0[first:last], p1[first:last]
+    x, y = planes[0][first:last], planes[1][first:last]
     if radius <= _TWO_WORDS and _least2(x, y, a, b) > radius:
         return False
-    z = p2[first:last]
+    z = planes[2][first:last]
     if _TWO_WORDS < radius <= _THREE_WORDS and _least3(x, y, z, a, b, c) > radius:
         return False
-    return _least4(x, y, z, p3[first:last], a, b, c, d) <= radius
+    return _least4(x, y, z, planes[3][first:last], a, b, c, d) <= radius
 
 
 @njit(nogil=True)
@@ -132,12 +138,9 @@ def longer(array: NDArray[np.int64], length: int) -> Any:
     return grown
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def within(
-    p0: NDArray[np.uint64],
-    p1: NDArray[np.uint64],
-    p2: NDArray[np.uint64],
-    p3: NDArray[np.uint64],
+    planes: Planes,
     queries: NDArray[np.uint64],
     radius: int,
     dead: NDArray[np.bool_],
@@ -153,14 +156,14 @@ def within(
         stop = min(start + BLOCK, last)
         for q in range(queries.shape[0]):
             asked = queries[q]
-            if not _may_hold(p0, p1, p2, p3, asked, start, stop, radius):
+            if not _may_hold(planes, asked, start, stop, radius):
                 continue
             if count + BLOCK > row.shape[0]:
                 query = longer(query, count + BLOCK)
                 row = longer(row, count + BLOCK)
                 far = longer(far, count + BLOCK)
             for i in range(start, stop):
-                apart = distance(p0, p1, p2, p3, i, asked)
+                apart = distance(planes, i, asked)
                 if apart <= radius and not (dead.shape[0] > 0 and dead[i]):
                     query[count] = q
                     row[count] = i
@@ -188,12 +191,9 @@ def _keep_nearest(rows: NDArray[np.int64], far: NDArray[np.int32], count: int, r
     return kept
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def nearest(
-    p0: NDArray[np.uint64],
-    p1: NDArray[np.uint64],
-    p2: NDArray[np.uint64],
-    p3: NDArray[np.uint64],
+    planes: Planes,
     queries: NDArray[np.uint64],
     k: int,
     dead: NDArray[np.bool_],
@@ -220,10 +220,10 @@ def nearest(
         stop = min(start + BLOCK, last)
         for q in range(asked):
             query = queries[q]
-            if not _may_hold(p0, p1, p2, p3, query, start, stop, reach[q] - 1):
+            if not _may_hold(planes, query, start, stop, reach[q] - 1):
                 continue
             for i in range(start, stop):
-                apart = distance(p0, p1, p2, p3, i, query)
+                apart = distance(planes, i, query)
                 if apart >= reach[q] or (dead.shape[0] > 0 and dead[i]):
                     continue
                 if held[q] == room:

@@ -10,10 +10,10 @@ code within r at least once; the candidates are then compared in full.
 The index is derived from the codes and can be thrown away. It covers the rows that were there when it
 was built; later rows are scanned. Its files are memory-mapped:
 
-    rows.u32      (m, n + 4)              row numbers by bucket, ascending in each; padding at the end
-    groups.u32    (m, 2**t / 16, 5)       for 16 buckets: where they start, and a byte each for the sizes
-    crowded.u32   (c, 17)                 bounds of buckets in groups where a size does not fit its byte
-    meta.json                             written last, so that half an index is never opened
+    rows.u32      (m, n + 4)          row numbers by bucket, ascending in each; padding at the end
+    groups.u32    (2**t / 32 ..., 5)  for 32 buckets: where they start, and their sizes in 4 bits each
+    crowded.u32   (c + 1, 33)         bounds of buckets, for groups where a size does not fit 4 bits
+    meta.json                         written last, so that half an index is never opened
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import accumulate, pairwise
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -43,74 +43,88 @@ _ROWS = "rows.u32"
 _GROUPS = "groups.u32"
 _CROWDED = "crowded.u32"
 
-_GROUP_BITS = 4
+# The shape of the files, as `mih_kernels` explains it; stated again because that module imports Numba.
+_GROUP_BITS = 5
 _RECORD = 5
-_PADDING = 4  # so that the last bucket can be read four rows at a time
+_BOUNDS = 33
+_PADDING = 4
 
 _PIECE = 16 << 20  # bytes written at a time, a multiple of every large page's size
 
-# Nanoseconds that one probed bucket and one candidate cost, see `benchmarks/hamming.py`. What they are
-# on another machine matters little: only their ratio chooses between layouts.
-_PROBE_NS = 25.0
-_CANDIDATE_NS = 15.0
+# Nanoseconds that one probed bucket and one candidate cost, as `benchmarks/hamming.py` measures them
+# with 100 million codes. Elsewhere they differ, but only their ratio chooses between layouts.
+_PROBE_NS = 35.0
+_CANDIDATE_NS = 28.0
+
+_MOST_BITS = 28  # of a key: the directory of one table then has 168 MB
+_MOST_ROWS = 6  # a bucket on average: with many more, too many sizes would not fit 4 bits
 
 # A query with more candidates than one row in this many is answered by a scan, which is then cheaper:
 # a candidate costs a cache miss or two, a scanned code less than a nanosecond.
-_SCAN_INSTEAD = 16
+_SCAN_INSTEAD = 32
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How many tables an index has, and how many bits their keys."""
+    """How many bits the key of each table has; keys follow one another from bit 0 of a code."""
 
-    tables: int
-    key_bits: int
+    key_bits: tuple[int, ...]
 
     @property
     def offsets(self) -> list[int]:
         """The first bit of each table's key."""
-        return [table * BITS // self.tables for table in range(self.tables)]
+        return [0, *accumulate(self.key_bits[:-1])]
+
+    @property
+    def records(self) -> list[int]:
+        """How many records the directory of each table has."""
+        return [1 << bits >> _GROUP_BITS for bits in self.key_bits]
 
     def reach(self, radius: int) -> list[int]:
         """How many bits of each table's key are varied to find every code within a radius; -1 is none."""
-        each, over = divmod(radius, self.tables)
-        return [each if table <= over else each - 1 for table in range(self.tables)]
+        each, over = divmod(radius, len(self.key_bits))
+        return [each if table <= over else each - 1 for table in range(len(self.key_bits))]
 
     def bytes(self, rows: int) -> int:
-        """Size of the files for so many rows, but for crowded buckets."""
-        directory = (1 << self.key_bits >> _GROUP_BITS) * _RECORD
-        return 4 * self.tables * (rows + _PADDING + directory)
+        """Size of the files for so many rows, but for crowded groups."""
+        return 4 * (len(self.key_bits) * (rows + _PADDING) + _RECORD * sum(self.records))
 
     def cost(self, rows: int, radius: int = RADIUS) -> float:
-        """Nanoseconds a query is expected to take when the codes are independent random bits."""
-        probes = sum(_ball(self.key_bits, bits) for bits in self.reach(radius))
-        return probes * (_PROBE_NS + _CANDIDATE_NS * rows / (1 << self.key_bits))
+        """Nanoseconds that a query is expected to take when codes are independent random bits."""
+        return sum(
+            _ball(bits, reach) * (_PROBE_NS + _CANDIDATE_NS * rows / (1 << bits))
+            for bits, reach in zip(self.key_bits, self.reach(radius), strict=True)
+        )
 
 
 def plan(rows: int, memory_limit: int | None = None) -> Layout:
-    """The layout for so many rows whose files fit `memory_limit` bytes (None: whatever is fastest).
+    """The layout for so many rows whose files fit `memory_limit` bytes; None is whatever is fastest.
 
-    Fewer tables take less memory and are probed further, which is slower: between the layouts whose
-    expected cost is within a tenth of the least, the smallest is chosen.
+    Fewer tables take less memory and are probed further, which is slower. Tables that are probed one
+    bit further than the others get longer keys. Of the layouts whose expected cost is within a tenth
+    of the least, the smallest is chosen.
 
     Raises:
         UsageError: no layout fits.
     """
-    layouts = [
-        Layout(tables, bits) for tables in range(6, 33) for bits in range(4, min(28, BITS // tables) + 1)
-    ]
+    fewest_bits = min(_MOST_BITS, max(_GROUP_BITS, (rows // _MOST_ROWS).bit_length()))
+    layouts = []
+    for tables in range(6, RADIUS + 2):
+        further = RADIUS % tables + 1
+        for bits in range(fewest_bits, min(_MOST_BITS, BITS // further) + 1):
+            left = (BITS - further * bits) // (tables - further) if tables > further else bits
+            for others in range(max(fewest_bits, min(left, bits) - 3), min(left, bits) + 1):
+                layouts.append(Layout((bits,) * further + (others,) * (tables - further)))
     fitting = [one for one in layouts if memory_limit is None or one.bytes(rows) <= memory_limit]
     if not fitting:
         least = min(one.bytes(rows) for one in layouts)
         raise UsageError(
-            f"A multi-index over {rows} codes takes at least {least} bytes, and {memory_limit} are allowed; "
+            f"A multi-index over {rows} codes takes at least {least} bytes, and {memory_limit} are allowed: "
             "allow more, or search by scanning."
         )
     cheapest = min(one.cost(rows) for one in fitting)
-    return min(
-        (one for one in fitting if one.cost(rows) <= 1.1 * cheapest),
-        key=lambda one: (one.bytes(rows), one.cost(rows)),
-    )
+    enough = [one for one in fitting if one.cost(rows) <= 1.1 * cheapest]
+    return min(enough, key=lambda one: (one.bytes(rows), one.cost(rows)))
 
 
 class MultiIndex:
@@ -121,22 +135,21 @@ class MultiIndex:
     """
 
     def __init__(self, directory: Path, planes: NDArray[np.uint64], meta: dict[str, Any]) -> None:
-        self.layout = Layout(meta["tables"], meta["key_bits"])
+        self.layout = Layout(tuple(meta["key_bits"]))
         self.covered: int = meta["rows"]
-        tables, bits = self.layout.tables, self.layout.key_bits
+        tables = len(self.layout.key_bits)
         self._planes = planes[:, : self.covered]
         self._words = scan.columns(self._planes)
         self._rows = _mapped(directory / _ROWS, (tables, self.covered + _PADDING))
-        self._groups = _mapped(directory / _GROUPS, (tables, 1 << bits >> _GROUP_BITS, _RECORD))
-        self._crowded = _mapped(directory / _CROWDED, (sum(meta["crowded"]), (1 << _GROUP_BITS) + 1))
-        listed = np.concatenate([[0], np.cumsum(meta["crowded"][:-1], dtype=np.int64)])
-        self._listed = scan.readonly(listed.astype(np.int64))
-        self._offsets = scan.readonly(np.array(self.layout.offsets, dtype=np.int64))
+        self._records = _mapped(directory / _GROUPS, (sum(self.layout.records), _RECORD))
+        self._crowded = _mapped(directory / _CROWDED, (sum(meta["crowded"]) + 1, _BOUNDS))
+        self._listed = [0, *accumulate(meta["crowded"][:-1])]
+        self._ways: dict[int, tuple[NDArray[np.int64], NDArray[np.uint32]]] = {}
 
     @property
     def bytes(self) -> int:
         """Size of the files that a search reads."""
-        return self._rows.nbytes + self._groups.nbytes + self._crowded.nbytes
+        return self._rows.nbytes + self._records.nbytes + self._crowded.nbytes
 
     @classmethod
     def build(
@@ -175,8 +188,7 @@ class MultiIndex:
         meta = {
             "format": _FORMAT,
             "rows": rows,
-            "tables": layout.tables,
-            "key_bits": layout.key_bits,
+            "key_bits": list(layout.key_bits),
             "crowded": crowded,
             "sample": _sample(planes),
         }
@@ -198,18 +210,14 @@ class MultiIndex:
         """
         scan.checked(planes, np.empty((0, scan.WORDS), dtype=np.uint64), None, 1)
         try:
-            meta = json.loads((directory / _META).read_text(encoding="utf-8"))
-            known = meta["format"] == _FORMAT
-            if known and planes.shape[1] >= meta["rows"]:
-                same = _sample(planes[:, : meta["rows"]]) == meta["sample"]
-                opened = cls(directory, planes, meta)
+            meta = _read_meta(directory)
+            if planes.shape[1] < meta["rows"] or _sample(planes[:, : meta["rows"]]) != meta["sample"]:
+                raise ValueError("it was built from other fingerprints")
+            return cls(directory, planes, meta)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CollectionDamaged(f"{_unusable(directory)}: {error}") from error
-        if not known:
-            raise CollectionDamaged(f"{_unusable(directory)}: it has format {meta['format']}, not {_FORMAT}.")
-        if planes.shape[1] < meta["rows"] or not same:
-            raise CollectionDamaged(f"{_unusable(directory)}: it was built from other fingerprints.")
-        return opened
+            raise CollectionDamaged(
+                f"The index in {directory} cannot be used, run `whence rebuild`: {error}."
+            ) from error
 
     def within(
         self,
@@ -245,35 +253,27 @@ class MultiIndex:
             return scan.no_hits()
         from whence.engine import mih_kernels
 
-        radius = int(radius)
-        reach = self.layout.reach(radius)
-        wide = _masks(self.layout.key_bits, reach[0])
-        narrow = _masks(self.layout.key_bits, max(0, reach[-1]))
+        tables, masks = self._way(int(radius))
         asked = scan.readonly(queries)
-        most = max(1024, self.covered // _SCAN_INSTEAD)
 
         def part(piece: tuple[int, int, int, int]) -> Any:
-            first, last, table, tables = piece
+            first, last, table, end = piece
             return mih_kernels.search(
-                *self._words,
+                self._words,
                 self._rows,
-                self._groups,
+                self._records,
                 self._crowded,
-                self._listed,
-                self._offsets,
-                self.layout.key_bits,
-                scan.readonly(np.array(reach, dtype=np.int64)),
-                wide,
-                narrow,
+                tables,
+                masks,
                 asked[first:last],
-                radius,
+                int(radius),
                 removed,
                 table,
-                tables,
-                most,
+                end,
+                max(1024, self.covered // _SCAN_INSTEAD),
             )
 
-        pieces = _pieces(len(asked), reach, self.layout.key_bits, threads)
+        pieces = _pieces(len(asked), tables[:, 6], threads)
         if len(pieces) == 1:
             parts = [part(pieces[0])]
         else:
@@ -295,39 +295,45 @@ class MultiIndex:
         )
         return scan.in_order([*kept, (numbers[scanned.query], scanned.row, scanned.distance)])
 
+    def _way(self, radius: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """Tables and masks as `mih_kernels.search` wants them for a radius."""
+        if radius not in self._ways:
+            layout, reach = self.layout, self.layout.reach(radius)
+            kinds = sorted({kind for kind in zip(layout.key_bits, reach, strict=True) if kind[1] >= 0})
+            masks = [_masks(*kind) for kind in kinds]
+            starts = dict(zip(kinds, accumulate([0, *map(len, masks)]), strict=False))
+            sizes = dict(zip(kinds, map(len, masks), strict=True))
+            groups = [0, *accumulate(layout.records[:-1])]
+            rows = zip(layout.offsets, layout.key_bits, reach, groups, self._listed, strict=True)
+            tables = [[*row, starts.get(row[1:3], 0), sizes.get(row[1:3], 0)] for row in rows]
+            self._ways[radius] = (
+                scan.readonly(np.array(tables, dtype=np.int64)),
+                scan.readonly(np.concatenate(masks)),
+            )
+        return self._ways[radius]
+
 
 def _ball(bits: int, radius: int) -> int:
     """How many values of so many bits lie within a radius of one; 0 for a radius of -1."""
     return sum(comb(bits, flipped) for flipped in range(radius + 1))
 
 
-@lru_cache(maxsize=16)
 def _masks(bits: int, radius: int) -> NDArray[np.uint32]:
     """All values with at most `radius` of `bits` bits set, ascending: neighbours then share cache lines."""
     layers = [np.zeros(1, dtype=np.uint32)]
     for _ in range(radius):
-        grown = [layers[-1] | np.uint32(1 << bit) for bit in range(bits)]
-        layers.append(np.unique(np.concatenate(grown)))
-    return scan.readonly(np.unique(np.concatenate(layers)))
+        layers.append(np.unique(np.concatenate([layers[-1] | np.uint32(1 << bit) for bit in range(bits)])))
+    return np.unique(np.concatenate(layers))
 
 
-def _pieces(queries: int, reach: list[int], bits: int, threads: int) -> list[tuple[int, int, int, int]]:
-    """Work for the threads: first and last query, first and last table."""
-    tables = len(reach)
+def _pieces(queries: int, probes: NDArray[np.int64], threads: int) -> list[tuple[int, int, int, int]]:
+    """Work for the threads, as first and last query, first and last table, given each table's probes."""
     if queries >= threads:
         step = -(-queries // threads)
-        return [(first, min(first + step, queries), 0, tables) for first in range(0, queries, step)]
-    probes = np.cumsum([_ball(bits, one) for one in reach])
-    bounds = [
-        0,
-        *(1 + int(np.searchsorted(probes, probes[-1] * i / threads)) for i in range(1, threads)),
-        tables,
-    ]
-    return [
-        (0, queries, table, last)
-        for table, last in zip(bounds[:-1], bounds[1:], strict=True)
-        if table < last and reach[table] >= 0
-    ]
+        return [(first, min(first + step, queries), 0, len(probes)) for first in range(0, queries, step)]
+    shares = np.arange(1, threads) * probes.sum() / threads
+    bounds = [0, *(int(bound) for bound in np.searchsorted(np.cumsum(probes), shares) + 1), len(probes)]
+    return [(0, queries, first, last) for first, last in pairwise(bounds) if probes[first:last].any()]
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint32]:
@@ -335,9 +341,9 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint32]:
     size = 4 * int(np.prod(shape, dtype=np.int64))
     if path.stat().st_size != size:
         raise ValueError(f"{path.name} has {path.stat().st_size} bytes, not {size}")
-    if size == 0:
-        return scan.readonly(np.zeros(shape, dtype=np.uint32))
-    return scan.readonly(np.memmap(path, dtype="<u4", mode="r", shape=shape))
+    mapped = np.memmap(path, dtype="<u4", mode="r", shape=shape)
+    scan.large_pages(mapped)
+    return scan.readonly(mapped)
 
 
 def _sample(planes: NDArray[np.uint64]) -> int:
@@ -346,57 +352,74 @@ def _sample(planes: NDArray[np.uint64]) -> int:
     return zlib.crc32(planes[:, few].tobytes()) if planes.shape[1] else 0
 
 
-def _unusable(directory: Path) -> str:
-    return f"The index in {directory} cannot be used, run `whence rebuild`"
+def _read_meta(directory: Path) -> dict[str, Any]:
+    """What `build` wrote last; an error that `open` translates where it makes no sense."""
+    meta: dict[str, Any] = json.loads((directory / _META).read_text(encoding="utf-8"))
+    if meta["format"] != _FORMAT:
+        raise ValueError(f"it has format {meta['format']}, not {_FORMAT}")
+    keys, crowded, rows = meta["key_bits"], meta["crowded"], meta["rows"]
+    fits = all(_GROUP_BITS <= bits <= _MOST_BITS for bits in keys) and sum(keys) <= BITS
+    if not fits or len(crowded) != len(keys) or min(*crowded, rows) < 0:
+        raise ValueError(f"{_META} contradicts itself")
+    return meta
 
 
 def _write_tables(planes: NDArray[np.uint64], directory: Path, layout: Layout, threads: int) -> list[int]:
     """Write the files of all tables; how many groups of each have a crowded bucket."""
+    words, rows = scan.columns(planes), planes.shape[1]
+    tables = range(len(layout.key_bits))
+    crowded: dict[int, NDArray[np.uint32]] = {}
+    with (
+        (directory / _ROWS).open("xb", buffering=0) as rows_file,
+        (directory / _GROUPS).open("xb", buffering=0) as groups_file,
+        (directory / _CROWDED).open("xb", buffering=0) as crowded_file,
+    ):
+
+        def work(share: range) -> None:
+            entries = np.empty(rows, dtype=np.uint64)
+            table_rows = np.zeros(rows + _PADDING, dtype=np.uint32)
+            for table in share:
+                records = np.empty((layout.records[table], _RECORD), dtype=np.uint32)
+                crowded[table] = _arranged(words, layout, table, entries, table_rows, records)
+                _write(rows_file.fileno(), table_rows, table * table_rows.nbytes)
+                _write(groups_file.fileno(), records, 4 * _RECORD * sum(layout.records[:table]))
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, [tables[first::threads] for first in range(min(threads, len(tables)))]))
+        # One row more than there are: an empty file cannot be mapped.
+        spare = np.zeros((1, _BOUNDS), dtype=np.uint32)
+        _write(crowded_file.fileno(), np.concatenate([*(crowded[table] for table in tables), spare]), 0)
+        for file in (rows_file, groups_file, crowded_file):
+            os.fsync(file.fileno())
+    return [len(crowded[table]) for table in tables]
+
+
+def _arranged(
+    words: scan.Columns,
+    layout: Layout,
+    table: int,
+    entries: NDArray[np.uint64],
+    rows: NDArray[np.uint32],
+    records: NDArray[np.uint32],
+) -> NDArray[np.uint32]:
+    """Fill one table's rows and records, with `entries` as scratch; the bounds of its crowded groups.
+
+    Rows are first split by the top bits of their keys, so that sorting a part then stays in cache.
+    """
     from whence.engine import mih_kernels
 
-    words = scan.columns(planes)
-    rows, bits = planes.shape[1], layout.key_bits
-    groups = 1 << bits >> _GROUP_BITS
-    top = max(0, min(10, bits - _GROUP_BITS, rows.bit_length() - 14))
-    per_part = groups >> top
-
-    def table(number: int) -> NDArray[np.uint32]:
-        offset = layout.offsets[number]
-        word, shift = divmod(offset, 64)
-        entries = np.empty(rows, dtype=np.uint64)
-        starts = mih_kernels.split(words[word], words[(word + 1) % 4], shift, bits, top, entries)
-        entries = scan.readonly(entries)
-        numbers = np.zeros(rows + _PADDING, dtype=np.uint32)
-        records = np.empty((groups, _RECORD), dtype=np.uint32)
-        bounds = [np.zeros((0, (1 << _GROUP_BITS) + 1), dtype=np.uint32)]
-        listed = 0
-        for part in range(1 << top):
-            first, last = int(starts[part]), int(starts[part + 1])
-            described = records[part * per_part : (part + 1) * per_part]
-            crowded = mih_kernels.arrange(
-                entries[first:last], bits - top, first, numbers[first:last], described, listed
-            )
-            bounds.append(crowded)
-            listed += len(crowded)
-        _write(rows_file, numbers, number * numbers.nbytes)
-        _write(groups_file, records, number * records.nbytes)
-        return np.concatenate(bounds)
-
-    with (
-        (directory / _ROWS).open("xb", buffering=0) as rows_out,
-        (directory / _GROUPS).open("xb", buffering=0) as groups_out,
-        (directory / _CROWDED).open("xb", buffering=0) as crowded_out,
-    ):
-        rows_file, groups_file = rows_out.fileno(), groups_out.fileno()
-        if threads == 1:
-            crowded = [table(number) for number in range(layout.tables)]
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                crowded = list(pool.map(table, range(layout.tables)))
-        _write(crowded_out.fileno(), np.concatenate(crowded), 0)
-        for file in (rows_out, groups_out, crowded_out):
-            os.fsync(file.fileno())
-    return [len(one) for one in crowded]
+    bits, count = layout.key_bits[table], len(entries)
+    word, shift = divmod(layout.offsets[table], 64)
+    top = max(0, min(10, bits - _GROUP_BITS, count.bit_length() - 14))
+    starts = mih_kernels.split(words[word], words[(word + 1) % 4], shift, bits, top, entries)
+    bounds = [np.zeros((0, _BOUNDS), dtype=np.uint32)]
+    for part, described in enumerate(np.split(records, 1 << top)):
+        first, last = int(starts[part]), int(starts[part + 1])
+        listed = sum(map(len, bounds))
+        bounds.append(
+            mih_kernels.arrange(entries[first:last], bits - top, first, rows[first:last], described, listed)
+        )
+    return np.concatenate(bounds)
 
 
 def _write(file: int, array: NDArray[np.uint32], at: int) -> None:
@@ -405,7 +428,7 @@ def _write(file: int, array: NDArray[np.uint32], at: int) -> None:
     Pieces end at multiples of a large page: the kernel then keeps the file in such pages, and a search
     that jumps about in it spends half the time on address translation.
     """
-    rest = memoryview(array.astype("<u4", copy=False).ravel().view(np.uint8))
+    rest = array.astype("<u4", copy=False).ravel().view(np.uint8).data
     while rest:
         written = os.pwrite(file, rest[: _PIECE - at % _PIECE], at)
         rest = rest[written:]

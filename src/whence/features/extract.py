@@ -25,7 +25,7 @@ class Features:
 
 def nothing() -> dict[str, bytes]:
     """The features of an image whose picture cannot be had any more: by them it is never found."""
-    blank = fingerprint.Fingerprint(np.zeros(fingerprint.CODE_BYTES, np.uint8), quality=0)
+    blank = fingerprint.Fingerprint(np.zeros(fingerprint.CODE_BYTES, np.uint8), quality=0, usable=False)
     return {FINGERPRINT: blank.to_bytes()}
 
 

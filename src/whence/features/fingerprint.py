@@ -18,6 +18,7 @@ import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +29,17 @@ VERSION = "pdq-1"
 """Fingerprints of different versions are never compared. Raise it when bits change on purpose."""
 
 CODE_BYTES = 32
-MIN_QUALITY = 20
-"""PDQ quality (0 to 100) below which a picture has too little in it to be known by its fingerprint."""
+MIN_QUALITY = 50
+"""PDQ quality (0 to 100) below which a picture has too little in it: PDQ's authors advise the same."""
+
+MIN_FILLED = 0.13
+"""Share of a picture with something in it, below which it has too little: a page with a few lines of text."""
 
 _MIN_SIDE = 16  # pixels; below it a picture has too little in it by itself
 _REFERENCE_MIN_SIDE = 5  # the reference gives no hash below this
 _SMALL_SIDE = 384  # pixels; queries with a longer side below this are also tried enlarged
 _ENLARGED_SIDE = 512
+_MAX_GAIN = 3.0
 
 Matrix = NDArray[np.float32]
 Code = NDArray[np.uint8]
@@ -44,6 +49,7 @@ Shares = tuple[float, float, float, float]
 
 _BOX = struct.Struct("<4H")
 _BOX_UNIT = 65_535
+_UNUSABLE = 0x80  # in the byte of the quality, which needs seven bits
 PLAIN_BYTES = 1 + CODE_BYTES
 TRIMMED_BYTES = PLAIN_BYTES + CODE_BYTES + _BOX.size
 
@@ -55,22 +61,19 @@ class Fingerprint:
     `code` is uint8 (32,), the reference's bytes in the reference's order; `quality` is PDQ's, 0 to
     100. `trimmed` is the code of what lies inside plain borders or letterbox bars, where there are
     any and something lies inside, and `inside` is where: left, top, right, bottom as shares of the
-    picture's width and height.
+    picture's width and height. `usable` is False for a picture with too little in it: its code says
+    next to nothing, and it is never matched by it.
     """
 
     code: Code
     quality: int
+    usable: bool = True
     trimmed: Code | None = None
     inside: Shares | None = None
 
-    @property
-    def usable(self) -> bool:
-        """Whether there is enough in the picture to know it by its fingerprint."""
-        return self.quality >= MIN_QUALITY
-
     def to_bytes(self) -> bytes:
         """Quality, code and, where there is one, the trimmed code and its box: 33 or 73 bytes."""
-        plain = bytes([self.quality]) + self.code.tobytes()
+        plain = bytes([self.quality | (0 if self.usable else _UNUSABLE)]) + self.code.tobytes()
         if self.trimmed is None or self.inside is None:
             return plain
         return (
@@ -83,11 +86,12 @@ class Fingerprint:
         if len(data) not in (PLAIN_BYTES, TRIMMED_BYTES):
             raise ValueError(f"a fingerprint has {PLAIN_BYTES} or {TRIMMED_BYTES} bytes, not {len(data)}")
         code = np.frombuffer(data, np.uint8, CODE_BYTES, 1)
+        quality, usable = data[0] & ~_UNUSABLE, not data[0] & _UNUSABLE
         if len(data) == PLAIN_BYTES:
-            return cls(code, data[0])
+            return cls(code, quality, usable)
         left, top, right, bottom = (n / _BOX_UNIT for n in _BOX.unpack_from(data, 1 + 2 * CODE_BYTES))
         trimmed = np.frombuffer(data, np.uint8, CODE_BYTES, 1 + CODE_BYTES)
-        return cls(code, data[0], trimmed, (left, top, right, bottom))
+        return cls(code, quality, usable, trimmed, (left, top, right, bottom))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,61 +110,95 @@ class QueryCode:
     box: Box | None = None
 
 
+class Transformed(NamedTuple):
+    """PDQ's view of some luma: 16 × 16 float32 coefficients, its quality, and the share that is filled."""
+
+    coefficients: Matrix
+    quality: int
+    filled: float
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is enough in it to know it by its code."""
+        return self.quality >= MIN_QUALITY and self.filled >= MIN_FILLED
+
+
 def fingerprint(picture: Picture) -> Fingerprint:
     """The fingerprint to index a picture by."""
     luma = picture.luma
-    coefficients, quality = transform(luma)
-    if min(picture.facts.width, picture.facts.height) < _MIN_SIDE:
-        quality = 0
-    code, box = bits(coefficients), content_box(picture.luma8)
-    if box is not None:
-        inner, inner_quality = transform(_inside(luma, box))
-        if inner_quality >= MIN_QUALITY <= quality:
-            return Fingerprint(code, quality, bits(inner), _shares(box, luma.shape))
-    return Fingerprint(code, quality)
+    whole = transform(luma)
+    code, usable = bits(whole.coefficients), whole.usable and not _tiny(picture)
+    for box in content_boxes(picture.luma8)[:1] if usable else []:
+        inner = transform(_inside(luma, box))
+        if inner.usable:
+            return Fingerprint(code, whole.quality, True, bits(inner.coefficients), _shares(box, luma.shape))
+    return Fingerprint(code, whole.quality, usable)
 
 
-def query_codes(picture: Picture) -> tuple[list[QueryCode], int, Box | None]:
-    """Every code by which a query may be known, its best quality, and the box inside its bars.
+def query_codes(picture: Picture) -> tuple[list[QueryCode], int]:
+    """Every code by which a query may be known, and its quality.
 
     The list is empty when there is too little in the picture. It holds 16 codes (8 orientations, each
     also as a negative), and 16 more each for what lies inside plain borders and for a small picture
     enlarged, since PDQ's decimation shifts by up to half a pixel of the picture it is given.
     """
     luma = picture.luma
-    box = content_box(picture.luma8)
-    views: list[tuple[Matrix, Box | None]] = [(luma, None)]
-    if box is not None:
-        views.append((_inside(luma, box), box))
+    quality = transform(luma).quality
+    if _tiny(picture):
+        return [], quality
     codes: list[QueryCode] = []
-    best = 0
-    for view, part in views:
-        coefficients, quality = transform(view)
-        if min(picture.facts.width, picture.facts.height) < _MIN_SIDE:
-            quality = 0
-        best = max(best, quality)
-        if quality < MIN_QUALITY:
+    for box in (None, *content_boxes(picture.luma8)):
+        view = luma if box is None else _inside(luma, box)
+        # A pale copy of a picture has in it what the picture has: it is judged at full contrast.
+        if not transform(_stretched(view)).usable:
             continue
-        codes.extend(_variants(coefficients, part))
+        codes.extend(_variants(view, box))
         if max(view.shape) < _SMALL_SIDE:
-            codes.extend(_variants(transform(_enlarged(view))[0], part))
-    return codes, best, box
+            codes.extend(_variants(_enlarged(view), box))
+    return codes, quality
 
 
-def _variants(coefficients: Matrix, box: Box | None) -> Iterator[QueryCode]:
-    for mirrored, turned, oriented in orientations(coefficients):
-        yield QueryCode(bits(oriented), mirrored, turned, False, box)
-        yield QueryCode(bits(-oriented), mirrored, turned, True, box)
+def _tiny(picture: Picture) -> bool:
+    return min(picture.facts.width, picture.facts.height) < _MIN_SIDE
 
 
-def transform(luma: Matrix) -> tuple[Matrix, int]:
-    """PDQ's 16 × 16 float32 coefficients of (h, w) float32 luma in 0..255, and its quality 0..100.
+def _stretched(luma: Matrix) -> Matrix:
+    low, high = np.percentile(luma[::4, ::4], (1, 99))
+    return luma * np.float32(min(_MAX_GAIN, max(1.0, 255 / max(1.0, high - low))))
+
+
+def _variants(luma: Matrix, box: Box | None) -> Iterator[QueryCode]:
+    for mirrored, turned, source in orientations(luma):
+        yield QueryCode(bits(source), mirrored, turned, False, box)
+        yield QueryCode(bits(-source), mirrored, turned, True, box)
+
+
+def orientations(luma: Matrix) -> Iterator[tuple[bool, int, Matrix]]:
+    """(mirrored, degrees clockwise, coefficients of the source) for the eight ways to undo a turn.
+
+    The pixels are flipped, rather than signs of coefficients: decimation is not symmetrical, and the source
+    is then decimated as it was when it was indexed. A diagonal flip does transpose the coefficients.
+    """
+    plain, across = transform(luma).coefficients, transform(luma[:, ::-1]).coefficients
+    down, both = transform(luma[::-1]).coefficients, transform(luma[::-1, ::-1]).coefficients
+    yield False, 0, plain
+    yield True, 0, across
+    yield False, 90, across.T
+    yield True, 90, both.T
+    yield False, 180, both
+    yield True, 180, down
+    yield False, 270, down.T
+    yield True, 270, plain.T
+
+
+def transform(luma: Matrix) -> Transformed:
+    """PDQ's coefficients and quality of (h, w) float32 luma in 0..255.
 
     Pictures under 5 pixels a side give zeros and quality 0, as the reference does.
     """
     height, width = luma.shape
     if min(height, width) < _REFERENCE_MIN_SIDE:
-        return np.zeros((16, 16), np.float32), 0
+        return Transformed(np.zeros((16, 16), np.float32), 0, 0.0)
     if (height, width) == (64, 64):
         small = luma
     else:
@@ -169,8 +207,9 @@ def transform(luma: Matrix) -> tuple[Matrix, int]:
             np.matmul(weights, luma[first:last], out=rows[start : start + 16])
         small = np.empty((64, 64), np.float32)
         for start, first, last, weights in _decimation(width):
-            small[:, start : start + 16] = rows[:, first:last] @ weights.T
-    return np.linalg.multi_dot([_COSINES, small, _COSINES.T]).astype(np.float32), _quality(small)
+            np.matmul(rows[:, first:last], weights.T, out=small[:, start : start + 16])
+    coefficients: Matrix = np.matmul(np.matmul(_COSINES, small), _COSINES.T)
+    return Transformed(coefficients, *_content(small))
 
 
 def bits(coefficients: Matrix) -> Code:
@@ -180,29 +219,12 @@ def bits(coefficients: Matrix) -> Code:
     return np.packbits((flat > median)[::-1])
 
 
-def orientations(coefficients: Matrix) -> Iterator[tuple[bool, int, Matrix]]:
-    """(mirrored, degrees clockwise, coefficients of the source) for the eight ways to undo a turn.
-
-    Mirroring flips the sign of every second column of the transform, turning upside down that of
-    every second row and column, and a diagonal flip transposes it.
-    """
-    # A query that is the source mirrored (m) and then turned clockwise (t) has a source that is the
-    # query turned back and then mirrored; in coefficients that is one transpose and two sign patterns.
-    for mirrored in (False, True):
-        for turned in (0, 90, 180, 270):
-            source = coefficients
-            for _ in range(turned // 90):
-                source = source.T * _ALTERNATING[:, None]  # a quarter turn counter-clockwise
-            if mirrored:
-                source = source * _ALTERNATING[None, :]
-            yield mirrored, turned, source
-
-
 def turned_codes(codes: Code) -> Iterator[tuple[bool, int, bool, Code]]:
     """(mirrored, degrees, negative, codes of the source) from codes alone, uint8 (n, 32).
 
-    What `orientations` does to coefficients, done to their bits: a changed sign turns a bit over, since the
-    median is all but zero. A few bits differ from the codes of turned pixels.
+    Mirroring changes the sign of every second column of the coefficients, a diagonal flip transposes
+    them; a changed sign turns a bit over, since the median is all but zero. A dozen bits differ from
+    the codes of turned pixels (see `orientations`), which need the pixels.
     """
     grid = np.unpackbits(codes, axis=1)[:, ::-1].reshape(-1, 16, 16).astype(bool)
     flips = _ALTERNATING < 0
@@ -218,50 +240,59 @@ def turned_codes(codes: Code) -> Iterator[tuple[bool, int, bool, Code]]:
                 yield mirrored, turned, negative, np.packbits(flat, axis=1)
 
 
-def content_box(luma: NDArray[np.uint8]) -> Box | None:
-    """The box inside plain borders or letterbox bars of (h, w) uint8 luma; None where there are none.
+def content_boxes(luma: NDArray[np.uint8]) -> list[Box]:
+    """The boxes inside plain borders or letterbox bars of (h, w) uint8 luma; empty where there are none.
 
     A bar is a run of rows or columns at the edge, each plain and all of one tone, that takes at least
-    2 % of the side; the box keeps at least a fifth of each side.
+    2 % of the side; a box keeps at least a fifth of each side. There are two boxes where bars that are
+    strictly plain end before lines that are nearly so: a night sky may lie beneath a black bar.
     """
+    if min(luma.shape) < _MIN_SIDE or not _plain_edge(luma):
+        return []
+    # What counts as plain is measured by the picture's own contrast: pale pictures have fainter edges.
+    contrast = float(luma[::4, ::4].std())
+    boxes = [_content_box(luma, min(limit, share * contrast)) for limit, share in _PLAIN]
+    return [box for i, box in enumerate(boxes) if box is not None and box not in boxes[:i]]
+
+
+# Standard deviation of a plain line in grey levels, and as a share of the whole picture's: drawn bars even
+# after JPEG, and bars with ringing or noise. A line's mean may lie half as far again from the first one's.
+_PLAIN = ((2.0, 0.06), (7.0, 0.2))
+
+
+def _plain_edge(luma: NDArray[np.uint8]) -> bool:
+    limit = 2 * _PLAIN[-1][0]
+    return any(float(edge.std()) < limit for edge in (luma[0], luma[-1], luma[:, 0], luma[:, -1]))
+
+
+def _content_box(luma: NDArray[np.uint8], spread: float) -> Box | None:
     height, width = luma.shape
-    if min(height, width) < _MIN_SIDE:
-        return None
-    top, bottom = _plain_ends(luma)
+    top, bottom = _plain_run(luma, spread), _plain_run(luma[::-1], spread)
     if top + bottom >= height:
         return None
-    left, right = _plain_ends(luma[top : height - bottom].T)
+    middle = luma[top : height - bottom].T
+    left, right = _plain_run(middle, spread), _plain_run(middle[::-1], spread)
     if left + right >= width:
         return None
     if (left or right) and not (top or bottom):
         # Bars at the sides may hide bars above and below that do not reach over them.
-        top, bottom = _plain_ends(luma[:, left : width - right])
+        middle = luma[:, left : width - right]
+        top, bottom = _plain_run(middle, spread), _plain_run(middle[::-1], spread)
     box = (left, top, width - right, height - bottom)
-    if box == (0, 0, width, height):
-        return None
     if box[2] - box[0] < max(_MIN_SIDE, width // 5) or box[3] - box[1] < max(_MIN_SIDE, height // 5):
         return None
-    return box
+    return None if box == (0, 0, width, height) else box
 
 
-_PLAIN_SPREAD = 7.0  # standard deviation, grey levels: above JPEG's ringing at q 10, below any texture
-_SAME_TONE = 10.0  # grey levels between the mean of a line and the mean of the outermost
-
-
-def _plain_ends(luma: NDArray[np.uint8]) -> tuple[int, int]:
-    """How many plain lines of one tone there are at the start and at the end of an array's rows."""
-    return _plain_run(luma), _plain_run(luma[::-1])
-
-
-def _plain_run(luma: NDArray[np.uint8]) -> int:
+def _plain_run(luma: NDArray[np.uint8], spread: float) -> int:
+    """How many plain rows of one tone an array begins with; 0 when they are fewer than 2 % of all."""
     count = len(luma)
     done, tone = 0, -1.0
     while done < count:
         lines = luma[done : done + max(4, done)].astype(np.float32)
         means, spreads = lines.mean(axis=1), lines.std(axis=1)
-        if tone < 0:
-            tone = float(means[0])
-        broken = np.flatnonzero((spreads > _PLAIN_SPREAD) | (np.abs(means - tone) > _SAME_TONE))
+        tone = float(means[0]) if tone < 0 else tone
+        broken = np.flatnonzero((spreads > spread) | (np.abs(means - tone) > 1.5 * spread))
         if len(broken):
             done += int(broken[0])
             break
@@ -287,12 +318,21 @@ def _enlarged(luma: Matrix) -> Matrix:
     return np.asarray(Image.fromarray(luma).resize(size, Image.Resampling.BICUBIC))
 
 
-def _quality(small: Matrix) -> int:
-    """PDQ's quality: the sum of whole-percent steps between neighbours, scaled and capped at 100."""
+def _content(small: Matrix) -> tuple[int, float]:
+    """How much there is in 64 × 64 luma: PDQ's quality, and the share of cells where anything changes.
+
+    The quality is the sum of whole-percent steps between neighbours, scaled and capped at 100.
+    """
     hundred = np.float32(100) / np.float32(255)
-    down = np.abs(np.trunc((small[:-1] - small[1:]) * hundred)).sum()
-    across = np.abs(np.trunc((small[:, :-1] - small[:, 1:]) * hundred)).sum()
-    return min(100, int(down + across) // 90)
+    down = np.trunc((small[:-1] - small[1:]) * hundred)
+    across = np.trunc((small[:, :-1] - small[:, 1:]) * hundred)
+    filled = np.zeros((64, 64), np.bool_)
+    filled[:-1] = down != 0
+    filled[1:] |= down != 0
+    filled[:, :-1] |= across != 0
+    filled[:, 1:] |= across != 0
+    steps = np.abs(down).sum() + np.abs(across).sum()
+    return min(100, int(steps) // 90), np.count_nonzero(filled) / filled.size
 
 
 @functools.lru_cache(maxsize=512)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whence.engine.records import Image
-from whence.features.fingerprint import Shares
+from whence.features.fingerprint import Box, Shares
 from whence.search.answer import Edit, Evidence, Kind, Polygon, Transform
 from whence.search.recall import Candidate
 
@@ -21,12 +21,19 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The query's size in pixels, its region, and the box inside its bars (shares of the region)."""
+    """The query's size in pixels, its region as shares of that, and the size that was hashed."""
 
     width: int
     height: int
-    region: Shares = _WHOLE
-    inside: Shares = _WHOLE
+    region: Shares
+    working: tuple[int, int]
+
+    def shares(self, box: Box | None) -> Shares:
+        """A box of working pixels as shares of the region; None is all of it."""
+        if box is None:
+            return _WHOLE
+        width, height = self.working
+        return box[0] / width, box[1] / height, box[2] / width, box[3] / height
 
 
 def identical(image: Image) -> Evidence:
@@ -49,7 +56,7 @@ def explain(candidate: Candidate, image: Image, frame: Frame, inside: Shares | N
     `inside` is the box within the image's own bars, None when it has none.
     """
     code = candidate.code
-    part = frame.inside if code.box is not None else _WHOLE
+    part = frame.shares(code.box)
     query_box = _nested(frame.region, part)
     match_box = inside if candidate.trimmed and inside is not None else _WHOLE
     query_pixels = _pixels(query_box, frame.width, frame.height)

@@ -15,7 +15,7 @@ from whence.engine.base import Engine
 from whence.engine.records import Image, image_id
 from whence.errors import UsageError
 from whence.features.extract import FINGERPRINT
-from whence.features.fingerprint import MIN_QUALITY, Fingerprint, QueryCode, Shares, fingerprint, query_codes
+from whence.features.fingerprint import Fingerprint, QueryCode, Shares, fingerprint, query_codes
 from whence.picture.decode import decode
 from whence.picture.picture import Picture
 from whence.search.answer import Answer, Kind, Match, QueryFacts
@@ -57,12 +57,9 @@ class Query:
         if region is not None:
             shares = _shares_of(region, facts.width, facts.height)
             picture, digest = _cut(picture, shares), None
-        codes, quality, box = query_codes(picture)
-        inside: Shares = (0.0, 0.0, 1.0, 1.0)
-        if box is not None:
-            height, width = picture.pixels.shape[:2]
-            inside = (box[0] / width, box[1] / height, box[2] / width, box[3] / height)
-        frame = Frame(facts.width, facts.height, shares, inside)
+        codes, quality = query_codes(picture)
+        height, width = picture.pixels.shape[:2]
+        frame = Frame(facts.width, facts.height, shares, (width, height))
         done = time.perf_counter()
         return cls(picture, digest, codes, quality, frame, (decoded - start) * 1e3, (done - decoded) * 1e3)
 
@@ -72,8 +69,8 @@ class Query:
         notes = []
         if not self.codes:
             notes.append(
-                f"There is too little in this picture to know it by its fingerprint (quality {self.quality} of "
-                f"100, {MIN_QUALITY} needed): only files with the very same bytes are found."
+                f"There is too little in this picture to know it by its fingerprint (quality "
+                f"{self.quality} of 100): only files with the very same bytes are found."
             )
         if any(code.box is not None for code in self.codes):
             notes.append(

@@ -14,7 +14,7 @@ import numpy as np
 from whence.engine.base import Engine
 from whence.features.fingerprint import QueryCode
 
-CLAIM_RADIUS = 62
+CLAIM_RADIUS = 46
 """Bits within which two fingerprints are of one picture (`docs/scores.md` has the measure of it)."""
 
 NEAR_RADIUS = 31
