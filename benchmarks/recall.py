@@ -28,6 +28,7 @@ from whence.picture.decode import decode
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "images"
 RELATED = ("copies", "exif_orientation", "formats", "instances", "memes", "pairs")
+BANDS = {"99.5 to 100": 99.5, "99 to 99.5": 99.0, "97 to 99": 97.0, "95 to 97": 95.0}
 CLAIMS = {"identical", "same", "copy", "partial"}
 
 
@@ -44,8 +45,9 @@ def main() -> int:
     held_out = set(spread(pictures, options.unrelated))
     kept = [path for path in pictures if path not in held_out]
     # Photographs first: product shots and templates repeat within themselves.
-    photos = [path for path in kept if "photos" in path.parts] or kept
-    others = [path for path in kept if path not in set(photos)]
+    single = [path for path in kept if not set(RELATED) & set(path.parts)]
+    photos = [path for path in single if "photos" in path.parts] or single
+    others = [path for path in single if path not in set(photos)]
     originals = (photos + spread(others, max(0, options.originals - len(photos))))[: options.originals]
 
     with (
@@ -53,7 +55,7 @@ def main() -> int:
         whence.open(Path(scratch) / "c.whence", create=True) as all_,
     ):
         all_.add(kept)
-        rows, distances = recall(all_, originals)
+        rows, distances, bands = recall(all_, originals)
         claims, nearest = false_claims(all_, sorted(held_out))
         indexed = len(all_)
     result = {
@@ -63,6 +65,7 @@ def main() -> int:
         "unrelated": len(held_out),
         "recall_at_1": rows,
         "claims_on_unrelated": claims,
+        "true_by_score": bands,
         "distance_histogram_true": dict(sorted(distances.items())),
         "search_ms_p50": nearest,
     }
@@ -89,10 +92,11 @@ def spread(items: list[Path], count: int) -> list[Path]:
 
 def recall(
     photos: whence.Collection, originals: list[Path]
-) -> tuple[dict[str, dict[str, Any]], Counter[int]]:
+) -> tuple[dict[str, dict[str, Any]], Counter[int], dict[str, list[int]]]:
     from PIL import Image, ImageOps
 
     rows: dict[str, dict[str, Any]] = {}
+    bands: dict[str, list[int]] = {band: [0, 0] for band in BANDS}
     distances: Counter[int] = Counter()
     images = {path: ImageOps.exif_transpose(Image.open(path)).convert("RGB") for path in originals}
     ids = {path: photos.find(path)[0].id for path in originals}
@@ -101,14 +105,22 @@ def recall(
         for path in originals:
             answer = photos.search(encoded(edit(name, images[path]), "JPEG", 90), limit=5)
             first = answer[0] if len(answer) else None
+            for match in answer:
+                band = next(name for name, least in BANDS.items() if match.score >= least)
+                bands[band][0] += match.id == ids[path]
+                bands[band][1] += 1
             if first is not None and first.id == ids[path] and first.kind in CLAIMS:
                 found += 1
                 scores.append(first.score)
                 distances[first.evidence.distance or 0] += 1
             else:
                 missed.append(path.stem)
-        rows[name] = {"recall": found / len(originals), "lowest_score": min(scores, default=0.0), "missed": missed}
-    return rows, distances
+        rows[name] = {
+            "recall": found / len(originals),
+            "lowest_score": min(scores, default=0.0),
+            "missed": missed,
+        }
+    return rows, distances, bands
 
 
 def related(one: str, other: str) -> bool:
@@ -143,7 +155,14 @@ def show(result: dict[str, object]) -> None:
     rows = result["recall_at_1"]
     assert isinstance(rows, dict)
     for name, row in rows.items():
-        print(f"| {name} | {row['recall']:.3f} | {row['lowest_score']:.1f} | {', '.join(row['missed'][:4])} |")
+        print(
+            f"| {name} | {row['recall']:.3f} | {row['lowest_score']:.1f} | {', '.join(row['missed'][:4])} |"
+        )
+    print("\n| score | matches | of them true |\n|---|---|---|")
+    bands = result["true_by_score"]
+    assert isinstance(bands, dict)
+    for band, (true, total) in bands.items():
+        print(f"| {band} | {total:,} | {true:,} |")
     claims = result["claims_on_unrelated"]
     assert isinstance(claims, list)
     print(f"\n{len(claims)} claims on {result['unrelated']} queries held out of the index:")

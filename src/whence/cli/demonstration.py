@@ -122,10 +122,9 @@ def demonstrate(keep: str | None, json_output: bool) -> Exit:
     if keep:
         say(f"The edited pictures are in {place / 'edited'}; search for one with:")
         say(f"  whence search {place / 'edited' / 'coffee mirror.jpg'} -c {collection}")
-    say(
-        "\nNow your own pictures:\n  whence index ~/Pictures\n  whence search some-picture.jpg\n  whence duplicates"
-    )
-    return Exit.OK if found == searched and not wrong else Exit.NOTHING_FOUND
+    say("\nNow your own pictures:")
+    say("  whence index ~/Pictures\n  whence search some-picture.jpg\n  whence duplicates")
+    return Exit.NOTHING_FOUND if wrong or not found else Exit.OK
 
 
 def _photographs() -> Path:

@@ -104,9 +104,8 @@ def duplicates(collection: str | None, csv_output: bool, upright: bool, json_out
             ]
             click.echo(table(cells, ("group", "", "why or kind", "picture", "size", "where"), right=(0, 4)))
     spare = sum(len(group.others) for group in groups)
-    say(
-        f"{len(groups):,} groups; {spare:,} files could go, {size(sum(group.spare_bytes for group in groups))}."
-    )
+    freed = size(sum(group.spare_bytes for group in groups))
+    say(f"{len(groups):,} groups; {spare:,} files could go, {freed}.")
     if not groups:
         done(Exit.NOTHING_FOUND)
 

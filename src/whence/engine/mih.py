@@ -270,7 +270,7 @@ class MultiIndex:
                 removed,
                 table,
                 end,
-                max(1024, self.covered // _SCAN_INSTEAD),
+                max(1024, int(self.covered / _SCAN_INSTEAD)),
             )
 
         pieces = _pieces(len(asked), tables[:, 6], threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -85,27 +86,41 @@ _GENERIC_BRANDS = (b"mif1", b"msf1")
 # containers, which put the sensor data into a SubIFD beside a reduced preview.
 _TAG_MAKE, _TAG_SUBFILE, _TAG_SUBIFDS, _TAG_CFA, _TAG_DNG = 271, 254, 330, 33422, 50706
 _RAW_MAKERS = (b"NIKON", b"SONY", b"PENTAX", b"RICOH", b"SAMSUNG", b"Hasselblad", b"Leaf", b"KODAK")
+_TAG_ORIENTATION = 274
+_STRIPS_AND_TILES = ((273, 279), (324, 325))  # where each lies, and how many bytes it has
+
+# What may stand before the root element of an SVG; a DOCTYPE that says svg settles it.
+_PROLOG = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE\s+(?!svg\b)[^\[>]*>)", re.DOTALL | re.IGNORECASE)
+_SVG_ROOT = re.compile(r"\s*<(?:(?:\w+:)?svg[\s>/]|!DOCTYPE\s+(?:\w+:)?svg\b)")
+_PNM_SIZES = re.compile(rb"P([456])" + rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,10})" * 3)
 
 
-def sniff(head: bytes) -> Format | None:
-    """The format that a file's first bytes (up to `HEAD`) belong to, or None for no picture at all."""
-    name = _sniff(head)
+def sniff(data: bytes) -> Format | None:
+    """The format that a file's bytes belong to, or None for no picture at all.
+
+    The first `HEAD` bytes are enough for all but a camera's TIFF whose directory lies further on: that
+    is taken for a plain TIFF until more is given.
+    """
+    name = _sniff(data)
     return FORMATS[name] if name else None
 
 
-def _sniff(head: bytes) -> str | None:
+def _sniff(data: bytes) -> str | None:
+    head = data[:HEAD]
     for prefix, name in _PREFIXES:
         if head.startswith(prefix):
             return name
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
-    if head[:4] in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"):
-        return "raw" if _is_sensor_tiff(head) else "tiff"
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        return "raw" if _is_sensor_tiff(data) else "tiff"
+    if head[:4] in (b"II+\0", b"MM\0+"):
+        return "tiff"
     if head[4:8] == b"ftyp":
         return _sniff_brand(head)
     if head[:2] == b"BM" and len(head) >= 26 and head[6:10] == b"\0\0\0\0":
         return "bmp"
-    if len(head) > 3 and head[:1] == b"P" and head[1:2] in b"123456" and head[2:3] in b" \t\r\n#":
+    if re.match(rb"P[1-6][ \t\r\n]+[\d#]", head):
         return "pnm"
     if b"%PDF-" in head[:1024]:
         return "pdf"
@@ -121,23 +136,47 @@ def _sniff_brand(head: bytes) -> str | None:
     return "heic" if any(b in _GENERIC_BRANDS for b in brands) else None
 
 
-def _is_sensor_tiff(head: bytes) -> bool:
-    order = "<" if head[:1] == b"I" else ">"
-    try:
-        (offset,) = struct.unpack_from(order + "I", head, 4)
-        (count,) = struct.unpack_from(order + "H", head, offset)
-        tags: dict[int, tuple[int, int]] = {}
-        for i in range(min(count, 128)):
-            tag, _kind, length, value = struct.unpack_from(order + "HHII", head, offset + 2 + 12 * i)
-            tags[tag] = (length, value)
-    except struct.error:
-        return False
+def _is_sensor_tiff(data: bytes) -> bool:
+    order, tags, _ = _tiff_tags(data)
     if _TAG_DNG in tags or _TAG_CFA in tags:
         return True
     if _TAG_MAKE not in tags or _TAG_SUBIFDS not in tags or _TAG_SUBFILE not in tags:
         return False
-    length, value = tags[_TAG_MAKE]
-    return head[value : value + min(length, 32)].startswith(_RAW_MAKERS)
+    _, length, place = tags[_TAG_MAKE]
+    (value,) = struct.unpack_from(order + "I", data, place)
+    return data[value : value + min(length, 32)].startswith(_RAW_MAKERS)
+
+
+def _tiff_tags(data: bytes) -> tuple[str, dict[int, tuple[int, int, int]], bool]:
+    """The first directory of a classic TIFF: byte order, tag to (type, count, place of its value field).
+
+    The last is whether the whole directory is there. An unfit block gives no tags; nothing is raised.
+    """
+    order = "<" if data[:1] == b"I" else ">"
+    tags: dict[int, tuple[int, int, int]] = {}
+    try:
+        (offset,) = struct.unpack_from(order + "I", data, 4)
+        (count,) = struct.unpack_from(order + "H", data, offset)
+        for place in range(offset + 2, offset + 2 + 12 * count, 12):
+            tag, kind, length = struct.unpack_from(order + "HHI", data, place)
+            struct.unpack_from(order + "I", data, place + 8)
+            tags[tag] = (kind, length, place + 8)
+    except struct.error:
+        return order, tags, False
+    return order, tags, True
+
+
+def orientation_of(exif: bytes) -> int:
+    """The orientation (1 to 8) in a raw EXIF block; 1 where it states none or is damaged."""
+    block = exif[6:] if exif.startswith(b"Exif\0\0") else exif
+    if block[:4] not in (b"II*\0", b"MM\0*"):
+        return 1
+    order, tags, _ = _tiff_tags(block)
+    kind, count, place = tags.get(_TAG_ORIENTATION, (0, 0, 0))
+    if kind not in (3, 4) or count != 1:
+        return 1
+    (value,) = struct.unpack_from(order + ("H" if kind == 3 else "I"), block, place)
+    return value if 1 <= value <= 8 else 1
 
 
 def _is_svg(head: bytes) -> bool:
@@ -145,10 +184,37 @@ def _is_svg(head: bytes) -> bool:
         text = head.decode("utf-16", "ignore")
     else:
         text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "ignore")
-    text = text.lstrip()
-    return (
-        text.startswith("<") and ("<svg" in text or "<svg:svg" in text) and "<html" not in text[:256].lower()
-    )
+    if not text.lstrip().startswith("<"):
+        return False
+    while before := _PROLOG.match(text):
+        text = text[before.end() :]
+    return _SVG_ROOT.match(text) is not None
+
+
+def stated_size(name: str, data: bytes) -> tuple[int, int] | None:
+    """The width and height in the header of a file whose decoder takes memory as soon as it is opened.
+
+    None for other formats, and where the header does not say.
+    """
+    if name == "webp":
+        return _webp_size(data)
+    if name in ("avif", "heic"):
+        sizes = [struct.unpack(">II", raw) for raw in re.findall(rb"ispe\0{4}(.{8})", data[: 1 << 20], re.DOTALL)]
+        return max(sizes, key=lambda size: size[0] * size[1], default=None)
+    return None
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    kind = data[12:16]
+    if len(data) < 30:
+        return None
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = struct.unpack_from("<HH", data, 26)
+    return (width & 0x3FFF, height & 0x3FFF) if kind == b"VP8 " else None
 
 
 def is_cut_short(name: str, data: bytes) -> bool:
@@ -166,15 +232,53 @@ def is_cut_short(name: str, data: bytes) -> bool:
         return int.from_bytes(data[4:8], "little") + 8 > len(data)
     if name == "bmp":
         return int.from_bytes(data[2:6], "little") > len(data)
-    if name in ("avif", "heic", "jp2", "jxl") and data[:2] not in (b"\xff\x4f", b"\xff\x0a"):
-        return _boxes_end(data) > len(data)
+    if name in ("tiff", "raw") and data[:4] in (b"II*\0", b"MM\0*"):
+        return _tiff_end(data) > len(data)
     if name == "jp2":
-        return not data.endswith(b"\xff\xd9")
+        return not data.endswith(b"\xff\xd9") if data[:2] == b"\xff\x4f" else _boxes_end(data) > len(data)
+    if name in ("avif", "heic", "jxl") and data[:2] != b"\xff\x0a":
+        return _boxes_end(data) > len(data)
+    if name == "pnm":
+        return _pnm_end(data) > len(data)
     if name == "pdf":
         return b"%%EOF" not in data[-2048:]
     if name == "svg":
-        return b"</svg" not in data[-4096:] and b"</svg:svg" not in data[-4096:]
+        return b"</svg" not in data[-4096:] and b":svg>" not in data[-4096:]
     return False
+
+
+def _tiff_end(data: bytes) -> int:
+    """Where the strips or tiles of the first page end; beyond the data when the directory is not all there."""
+    order, tags, whole = _tiff_tags(data)
+    if not whole:
+        return len(data) + 1
+    end = 0
+    for starts, sizes in _STRIPS_AND_TILES:
+        pairs = zip(_numbers(data, order, tags.get(starts)), _numbers(data, order, tags.get(sizes)), strict=False)
+        end = max([end, *(start + size for start, size in pairs)])
+    return end
+
+
+def _numbers(data: bytes, order: str, tag: tuple[int, int, int] | None) -> list[int]:
+    kind, count, place = tag or (0, 0, 0)
+    if kind not in (3, 4) or count > 1_000_000:
+        return []
+    if count * (2, 4)[kind - 3] > 4:
+        (place,) = struct.unpack_from(order + "I", data, place)
+    try:
+        return list(struct.unpack_from(f"{order}{count}{'HI'[kind - 3]}", data, place))
+    except struct.error:
+        return [len(data) + 1] * 2  # the list itself lies beyond the end
+
+
+def _pnm_end(data: bytes) -> int:
+    stated = _PNM_SIZES.match(data)
+    if stated is None:
+        return 0
+    kind, width, height, top = (int(part) for part in stated.groups())
+    if kind == 4:  # bits, and no highest value: what stood in its place is pixels
+        return stated.start(4) + (width + 7) // 8 * height
+    return stated.end() + 1 + width * height * (1 if kind == 5 else 3) * (2 if top > 255 else 1)
 
 
 def _boxes_end(data: bytes) -> int:

@@ -1,0 +1,251 @@
+"""The command line as a user meets it: real processes, exit codes, JSON, sentences."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import ImageOps
+
+from tests.scenes import encoded, folder_of, picture
+from whence.cli.main import commands, run
+from whence.errors import Exit
+from whence.version import __version__
+
+
+def whence(
+    *arguments: object, cwd: Path, expect: int = 0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "whence.cli.main", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == expect, (done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def called(capsys: pytest.CaptureFixture[str], *arguments: object, expect: int = 0) -> tuple[str, str]:
+    """Run the command in this process: quicker; gives stdout and stderr."""
+    code = run([str(argument) for argument in arguments])
+    output = capsys.readouterr()
+    assert code == expect, output
+    return output.out, output.err
+
+
+def document(capsys: pytest.CaptureFixture[str], *arguments: object, expect: int = 0) -> Any:
+    return json.loads(called(capsys, *arguments, "--json", expect=expect)[0])
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A present folder with six pictures, indexed."""
+    folder_of(tmp_path / "pictures", 6)
+    (tmp_path / "pictures" / "notes.txt").write_text("not a picture")
+    monkeypatch.chdir(tmp_path)
+    assert run(["index", "pictures", "-q"]) == Exit.OK
+    return tmp_path
+
+
+def test_the_main_job_in_processes_of_its_own(tmp_path: Path) -> None:
+    files = folder_of(tmp_path / "Büro 写真", 3)
+    (tmp_path / "Büro 写真" / "cut.jpg").write_bytes(files[0].read_bytes()[:3000])
+    first = whence("index", "Büro 写真", "--json", cwd=tmp_path, expect=Exit.SOME_FAILED)
+    report = json.loads(first.stdout)
+    assert (report["offered"], report["added"], report["known"]) == (4, 3, 0)
+    assert report["skipped"] == []
+    (failed,) = report["failed"]
+    assert failed["uri"].startswith("file:///")
+    assert (failed["code"], bool(failed["reason"])) == ("truncated", True)
+    assert report["seconds"] > 0
+    (tmp_path / "query.png").write_bytes(encoded(ImageOps.mirror(picture(1)), "PNG"))
+    found = whence("search", "query.png", cwd=tmp_path)
+    assert "mirrored" in found.stdout
+    assert "Büro 写真/picture 001.jpg" in found.stdout
+    assert whence("search", "nothing.png", cwd=tmp_path, expect=Exit.PICTURE).stdout == ""
+
+
+def test_search_prints_json_and_exits_like_grep(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "query.png").write_bytes(encoded(ImageOps.mirror(picture(1)), "PNG"))
+    (home / "other.png").write_bytes(encoded(picture(77), "PNG"))
+    answer = document(capsys, "search", "query.png")
+    assert answer["matches"][0]["kind"] == "copy"
+    nothing = document(capsys, "search", "other.png", expect=Exit.NOTHING_FOUND)
+    assert nothing["matches"] == []
+    assert nothing["query"]["notes"]
+    out, err = called(capsys, "search", "other.png", expect=Exit.NOTHING_FOUND)
+    assert (out, "Nothing found." in err) == ("", True)
+    assert (
+        document(capsys, "search", "query.png", "--kinds", "same", expect=Exit.NOTHING_FOUND)["matches"] == []
+    )
+    assert len(document(capsys, "search", "query.png", "--region", "0,0,400,300")["matches"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["search", "pictures/notes.txt"], Exit.PICTURE, "not a picture"),
+        (["search", "pictures"], Exit.PICTURE, "is a directory"),
+        (["search", "pictures/picture 001.jpg", "--limit", "0"], Exit.USAGE, "limit"),
+        (["search", "pictures/picture 001.jpg", "--kinds", "eaual"], Exit.USAGE, "eaual"),
+        (["search", "pictures/picture 001.jpg", "--region", "1,2"], Exit.USAGE, "LEFT,TOP,RIGHT,BOTTOM"),
+        (["search", "pictures/picture 001.jpg", "-c", "nowhere"], Exit.COLLECTION, "whence index"),
+        (["search", "pictures/picture 001.jpg", "-c", "pictures/notes.txt"], Exit.COLLECTION, "directory"),
+        (["index", "pictures", "-c", "pictures"], Exit.COLLECTION, "other files"),
+        (["show", "pictures/nothing.jpg"], Exit.NOTHING_FOUND, "no image"),
+        (["remove", "sha256:12"], Exit.USAGE, "64 hex digits"),
+        (["duplicates", "--csv", "--json"], Exit.USAGE, "one of"),
+        (["search", "http://127.0.0.1/x.jpg"], Exit.PICTURE, "127.0.0.0/8"),
+        (["serach"], Exit.USAGE, "serach"),
+        (["search"], Exit.USAGE, "IMAGE"),
+        (["index"], Exit.USAGE, "PATH"),
+        (["index", "pictures", "--nonsense"], Exit.USAGE, "nonsense"),
+    ],
+)
+def test_wrong_calls_end_in_a_sentence_and_a_code(
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: Exit, word: str
+) -> None:
+    out, err = called(capsys, *arguments, expect=code)
+    assert word in err
+    assert out == "" or "--json" in arguments
+
+
+def test_errors_are_json_too(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    failed = document(capsys, "search", "pictures/notes.txt", expect=Exit.PICTURE)
+    assert failed["error"]["code"] == "not-a-picture"
+
+
+def test_compare(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "turned.png").write_bytes(encoded(picture(1).rotate(-90, expand=True), "PNG"))
+    out, _ = called(capsys, "compare", "turned.png", "pictures/picture 001.jpg")
+    assert "copy" in out
+    assert "turned 90°" in out
+    match = document(capsys, "compare", "turned.png", "pictures/picture 001.jpg")["match"]
+    assert match["evidence"]["edits"][0] == {"name": "rotate", "amount": 90.0, "area": None}
+    nothing = document(capsys, "compare", "turned.png", "pictures/picture 002.jpg", expect=Exit.NOTHING_FOUND)
+    assert nothing == {"match": None}
+
+
+def test_show_remove_check_rebuild(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (image,) = document(capsys, "show", "pictures/picture 001.jpg")
+    out, _ = called(capsys, "show", image["id"])
+    assert "pictures/picture 001.jpg" in out
+    assert document(capsys, "check") == {"clean": True, "problems": [], "images": 6}
+    assert document(capsys, "remove", image["id"], "pictures/picture 002.jpg") == {"removed": 2}
+    called(capsys, "remove", image["id"], expect=Exit.NOTHING_FOUND)
+    assert document(capsys, "rebuild") == {"images": 4, "lost": []}
+    assert document(capsys, "check")["images"] == 4
+    assert "Rebuilt for 4 images" in called(capsys, "rebuild")[1]
+
+
+def test_duplicates_in_three_forms(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    called(capsys, "duplicates", expect=Exit.NOTHING_FOUND)
+    (home / "pictures" / "again, smaller.png").write_bytes(encoded(picture(1).resize((200, 150)), "PNG"))
+    called(capsys, "index", "pictures", "-q")
+    (group,) = document(capsys, "duplicates")["groups"]
+    assert group["keep"]["why"] == "largest: 400 × 300"
+    rows = list(csv.DictReader(io.StringIO(called(capsys, "duplicates", "--csv")[0])))
+    assert [row["suggestion"] for row in rows] == ["keep", "spare"]
+    assert rows[1]["uri"].endswith("again,%20smaller.png")
+    out, err = called(capsys, "duplicates", "--upright")
+    assert "pictures/again, smaller.png" in out
+    assert "1 groups; 1 files could go" in err
+
+
+def test_verbose_index_tells_each_outcome(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder_of(home / "pictures", 2, first=50)
+    _, err = called(capsys, "index", "pictures", "-v")
+    lines = err.splitlines()
+    assert sum(line.startswith("added file:///") for line in lines) == 2
+    assert sum(line.startswith("known file:///") for line in lines) == 6
+    assert sum(line.startswith("skipped file:///") for line in lines) == 1
+
+
+def test_prune(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "pictures" / "picture 003.jpg").unlink()
+    assert document(capsys, "index", "pictures", "--prune", "-q")["gone"] == 1
+    assert document(capsys, "show", "pictures/picture 003.jpg")[0]["sightings"][0]["gone"]
+
+
+def test_the_collection_can_be_named_in_the_environment(home: Path) -> None:
+    elsewhere = home / "elsewhere"
+    elsewhere.mkdir()
+    named = {"WHENCE_COLLECTION": str(home / "photos.whence")}
+    whence("search", home / "pictures" / "picture 001.jpg", cwd=elsewhere, **named)
+    wrong = whence("check", cwd=home, expect=Exit.USAGE, WHENCE_WORKERS="many")
+    assert "WHENCE_WORKERS" in wrong.stderr
+
+
+def test_interrupting_stops_cleanly_and_the_next_run_carries_on(tmp_path: Path) -> None:
+    folder_of(tmp_path / "pictures", 150)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "whence.cli.main", "index", "pictures", "--json", "-v"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        while not process.stderr.readline().startswith("added"):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        err = process.stderr.read()
+        report = json.loads(process.stdout.read())
+    assert process.returncode == Exit.INTERRUPTED
+    assert "Traceback" not in err
+    assert report["interrupted"]
+    again = json.loads(whence("index", "pictures", "--json", "-q", cwd=tmp_path).stdout)
+    assert again["known"] == report["added"]
+    assert again["known"] + again["added"] == 150
+    whence("check", cwd=tmp_path)
+
+
+def test_a_second_writer_is_told_who_the_first_is(home: Path) -> None:
+    import whence as library
+
+    with library.open(home / "photos.whence") as photos:
+        photos.add(encoded(picture(200)))
+        refused = whence("index", "pictures", cwd=home, expect=Exit.COLLECTION)
+        assert f"process {os.getpid()}" in refused.stderr
+        whence("search", "pictures/picture 001.jpg", cwd=home)
+
+
+def test_a_closed_pipe_is_no_error(home: Path) -> None:
+    command = f"{sys.executable} -m whence.cli.main show 'pictures/picture 001.jpg' | true"
+    done = subprocess.run(["bash", "-c", command], cwd=home, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert __version__ in called(capsys, "--version")[0]
+    assert "Exit codes" in called(capsys, "--help")[0]
+    for name in commands.commands:
+        out, _ = called(capsys, name, "--help")
+        assert "Usage" in out
+    out, err = called(capsys, expect=Exit.USAGE)
+    assert "Usage" in out + err
+
+
+def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("skimage")
+    result = document(capsys, "demo", "--keep", tmp_path / "demo", expect=Exit.OK)
+    assert result["wrong"] == 0
+    assert result["found"] >= 0.98 * result["searched"]
+    assert (tmp_path / "demo" / "edited" / "coffee mirror.jpg").is_file()
