@@ -23,13 +23,13 @@ from whence.version import __version__
 
 
 def whence(
-    *arguments: object, cwd: Path, expect: int = 0, **environment: str
+    *arguments: object, cwd: Path, expect: int = 0, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "whence.cli.main", *map(str, arguments)],
         cwd=cwd,
-        env={**os.environ, **environment},
+        env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
         timeout=120,
@@ -186,8 +186,8 @@ def test_the_collection_can_be_named_in_the_environment(home: Path) -> None:
     elsewhere = home / "elsewhere"
     elsewhere.mkdir()
     named = {"WHENCE_COLLECTION": str(home / "photos.whence")}
-    whence("search", home / "pictures" / "picture 001.jpg", cwd=elsewhere, **named)
-    wrong = whence("check", cwd=home, expect=Exit.USAGE, WHENCE_WORKERS="many")
+    whence("search", home / "pictures" / "picture 001.jpg", cwd=elsewhere, environment=named)
+    wrong = whence("check", cwd=home, expect=Exit.USAGE, environment={"WHENCE_WORKERS": "many"})
     assert "WHENCE_WORKERS" in wrong.stderr
 
 

@@ -52,7 +52,7 @@ def test_another_size_is_the_same_picture() -> None:
     assert kind is Kind.SAME
     assert named(evidence) == {"scale": 0.5}
     assert through(evidence, 400, 300) == (200, 150)
-    assert evidence.query_area == ((0, 0), (200, 0), (200, 150), (0, 150))
+    assert list(evidence.query_area or ()) == [(0, 0), (200, 0), (200, 150), (0, 150)]
 
 
 def test_no_edit_at_all() -> None:
@@ -78,7 +78,8 @@ def test_the_transform_takes_match_pixels_to_query_pixels(mirrored: bool, turned
 
 def test_negative() -> None:
     kind, evidence = seen((400, 300), (400, 300), negative=True)
-    assert (kind, evidence.edits) == (Kind.COPY, (Edit("negative"),))
+    assert kind is Kind.COPY
+    assert evidence.edits == (Edit("negative"),)
 
 
 def test_a_border_around_the_query() -> None:
@@ -87,7 +88,7 @@ def test_a_border_around_the_query() -> None:
     assert named(evidence) == {"border": pytest.approx(1 - 400 * 300 / (480 * 380), abs=1e-4)}
     assert through(evidence, 0, 0) == (40, 40)
     assert through(evidence, 400, 300) == (440, 340)
-    assert evidence.query_area == ((40, 40), (440, 40), (440, 340), (40, 340))
+    assert list(evidence.query_area or ()) == [(40, 40), (440, 40), (440, 340), (40, 340)]
     assert (evidence.query_coverage, evidence.match_coverage) == (pytest.approx(0.6579, abs=1e-4), 1.0)
 
 
@@ -96,7 +97,7 @@ def test_bars_of_the_match_that_the_query_lacks() -> None:
     assert kind is Kind.COPY
     assert named(evidence) == {"crop": 0.25}
     assert through(evidence, 0, 50) == (0, 0)
-    assert evidence.match_area == ((0, 50), (400, 50), (400, 350), (0, 350))
+    assert list(evidence.match_area or ()) == [(0, 50), (400, 50), (400, 350), (0, 350)]
 
 
 def test_another_aspect() -> None:
@@ -120,7 +121,7 @@ def test_a_region_of_the_query() -> None:
     _, evidence = explain(
         Candidate(1, 0, code, False), image(200, 150), Frame(400, 300, region, (200, 150)), None
     )
-    assert evidence.query_area == ((200, 0), (400, 0), (400, 150), (200, 150))
+    assert list(evidence.query_area or ()) == [(200, 0), (400, 0), (400, 150), (200, 150)]
     assert through(evidence, 0, 0) == (200, 0)
     assert evidence.query_coverage == 0.25
 

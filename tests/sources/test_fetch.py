@@ -14,7 +14,8 @@ import pytest
 
 # isort: split
 import server as say
-from server import Handler, Network, Outside, Server, answer, drip, redirect
+
+from tests.sources.server import Handler, Network, Outside, Server, answer, drip, redirect
 
 # isort: split
 from whence.errors import BlockedAddress, FetchError, UsageError

@@ -92,7 +92,7 @@ _STRIPS_AND_TILES = ((273, 279), (324, 325))  # where each lies, and how many by
 # What may stand before the root element of an SVG; a DOCTYPE that says svg settles it.
 _PROLOG = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE\s+(?!svg\b)[^\[>]*>)", re.DOTALL | re.IGNORECASE)
 _SVG_ROOT = re.compile(r"\s*<(?:(?:\w+:)?svg[\s>/]|!DOCTYPE\s+(?:\w+:)?svg\b)")
-_PNM_SIZES = re.compile(rb"P([456])" + rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,10})" * 3)
+_PNM_SIZES = re.compile(rb"P([456])((?:(?:\s|#[^\r\n]*[\r\n])+\d{1,10}){2,3})")
 
 
 def sniff(data: bytes) -> Format | None:
@@ -275,10 +275,10 @@ def _pnm_end(data: bytes) -> int:
     stated = _PNM_SIZES.match(data)
     if stated is None:
         return 0
-    kind, width, height, top = (int(part) for part in stated.groups())
-    if kind == 4:  # bits, and no highest value: what stood in its place is pixels
-        return stated.start(4) + (width + 7) // 8 * height
-    return stated.end() + 1 + width * height * (1 if kind == 5 else 3) * (2 if top > 255 else 1)
+    width, height, *rest = (int(n) for n in re.sub(rb"#[^\r\n]*", b"", stated[2]).split())
+    if stated[1] == b"4":
+        return (width + 7) // 8 * height
+    return stated.end() + width * height * (1 if stated[1] == b"5" else 3) * (2 if rest > [255] else 1)
 
 
 def _boxes_end(data: bytes) -> int:
