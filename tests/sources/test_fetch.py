@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 # isort: split
-import server as say
-
+from tests.sources import server as say
 from tests.sources.server import Handler, Network, Outside, Server, answer, drip, redirect
 
 # isort: split
