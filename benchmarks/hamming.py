@@ -57,7 +57,7 @@ def main() -> None:
 def scan_beside_faiss(count: int, repeat: int) -> dict[str, Any]:
     """One core for everyone: a streaming read, our scans, and FAISS's exact index, in turns."""
     room = kibibytes("/proc/meminfo", "MemAvailable")
-    if room and 3 * 32 * count > 0.8 * room:
+    if room and 3 * 32 * count > 0.6 * room:
         return {
             "skipped": f"{count} codes for FAISS and for us do not fit the {room / 1e9:.1f} GB that are free"
         }

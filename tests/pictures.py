@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import functools
 import io
+import random
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,7 @@ def stored(orientation: int, image: Image.Image | None = None) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def exif_of(orientation: int, order: str = "<") -> bytes:
+def exif_of(orientation: int, order: Order = "<") -> bytes:
     """An EXIF block that states nothing but an orientation, in either byte order, without `Exif\\0\\0`."""
     return tiff([(274, 3, [orientation])], order=order)
 
@@ -117,9 +118,10 @@ def png_of(pixels: NDArray[Any], **options: Any) -> bytes:
 
 _TIFF_TYPES = {1: "B", 2: "c", 3: "H", 4: "I", 7: "B", 10: "i", 11: "f"}
 Tag = tuple[int, int, Sequence[Any]]
+Order = Literal["<", ">"]
 
 
-def tiff(*pages: Iterable[Tag], order: str = "<", body: bytes = b"") -> bytes:
+def tiff(*pages: Iterable[Tag], order: Order = "<", body: bytes = b"") -> bytes:
     """A TIFF by hand. `body` lies right behind the 8 bytes of header: strips start at offset 8.
 
     Rationals (types 5 and 10) are given as a flat list of numerators and denominators.
@@ -151,7 +153,7 @@ def text(words: str) -> list[bytes]:
     return [bytes([byte]) for byte in words.encode() + b"\0"]
 
 
-def tiff_of(pixels: NDArray[Any], *more: Tag, order: str = "<") -> bytes:
+def tiff_of(pixels: NDArray[Any], *more: Tag, order: Order = "<") -> bytes:
     """An uncompressed TIFF of (h, w) or (h, w, channels) integers or floats."""
     height, width = pixels.shape[:2]
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
@@ -319,64 +321,6 @@ def jxl(image: Image.Image | None = None, **options: Any) -> bytes:
     return bytes(imagecodecs.jpegxl_encode(np.asarray(image or quadrants()), lossless=True, **options))
 
 
-# Colour profiles
-
-
-def matrix_profile(primaries: Sequence[Sequence[float]], gamma: float, *, name: str = "wide") -> bytes:
-    """An ICC 2.1 display profile: columns of D50 XYZ for red, green and blue, and one gamma."""
-
-    def fixed(*values: float) -> bytes:
-        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
-
-    described = name.encode() + b"\0"
-    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
-    tags = {
-        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(described)) + described + bytes(78),
-        b"cprt": b"text\0\0\0\0none\0",
-        b"wtpt": b"XYZ \0\0\0\0" + fixed(0.9642, 1.0, 0.8249),
-        **{
-            letter + b"XYZ": b"XYZ \0\0\0\0" + fixed(*(row[n] for row in primaries))
-            for n, letter in enumerate((b"r", b"g", b"b"))
-        },
-        **{letter + b"TRC": curve for letter in (b"r", b"g", b"b")},
-    }
-    table, body = struct.pack(">I", len(tags)), b""
-    start = 128 + 4 + 12 * len(tags)
-    for tag, raw in tags.items():
-        table += tag + struct.pack(">II", start + len(body), len(raw))
-        body += raw + bytes(-len(raw) % 4)
-    head = struct.pack(">I", start + len(body)) + b"\0\0\0\0" + b"\x02\x10\0\0" + b"mntrRGB XYZ "
-    head += bytes(12) + b"acsp" + bytes(28) + fixed(0.9642, 1.0, 0.8249) + bytes(48)
-    return head + table + body
-
-
-SRGB_D50 = (
-    (0.4360747, 0.3850649, 0.1430804),
-    (0.2225045, 0.7168786, 0.0606169),
-    (0.0139322, 0.0971045, 0.7141733),
-)
-# Adobe RGB (1998) and Display P3, adapted to D50 by Bradford.
-ADOBE_D50 = (
-    (0.6097559, 0.2052401, 0.1492240),
-    (0.3111242, 0.6256560, 0.0632197),
-    (0.0194811, 0.0608902, 0.7448387),
-)
-P3_D50 = (
-    (0.5151187, 0.2919778, 0.1571035),
-    (0.2411892, 0.6922441, 0.0665668),
-    (-0.0010505, 0.0418791, 0.7840713),
-)
-
-
-def in_srgb(
-    values: Iterable[float], primaries: Sequence[Sequence[float]], gamma: float
-) -> NDArray[np.float64]:
-    """What a colour (0..255) under a matrix profile is in sRGB: the arithmetic, without a library."""
-    linear = (np.array(list(values), float) / 255) ** gamma
-    seen = np.linalg.solve(np.array(SRGB_D50), np.array(primaries) @ linear).clip(0, 1)
-    return np.asarray(np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055) * 255)
-
-
 # One real file of every format and variant
 
 _SAMPLES: dict[str, tuple[str, Callable[[], bytes]]] = {
@@ -422,3 +366,20 @@ def sample(name: str) -> bytes:
 def format_of(name: str) -> str:
     """The name of the format that a sample is in."""
     return _SAMPLES[name][0]
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """A file with some damage: cut, bytes changed, taken out or put in."""
+    damaged = bytearray(data)
+    kind = chance.choice(("cut", "change", "change", "change", "take", "put"))
+    place = chance.randrange(min(len(damaged), chance.choice((64, 600, len(damaged)))))
+    if kind == "cut":
+        del damaged[place:]
+    elif kind == "take":
+        del damaged[place : place + chance.randrange(1, 40)]
+    elif kind == "put":
+        damaged[place:place] = chance.randbytes(chance.randrange(1, 40))
+    else:
+        for _ in range(chance.choice((1, 2, 8))):
+            damaged[chance.randrange(place, len(damaged))] = chance.choice((0, 1, 127, 128, 255))
+    return bytes(damaged)

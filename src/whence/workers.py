@@ -9,23 +9,29 @@ decoder could be made to say is ever run as code, and no start method's rules bi
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
+import resource
 import selectors
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgpack
+
 from whence.engine.records import FileStamp, NewImage
-from whence.errors import Corrupt, PictureError, TooLarge, TooSlow, Unreadable, error_classes
+from whence.errors import Corrupt, PictureError, TooLarge, TooSlow, Unreadable, WhenceError, error_classes
 from whence.picture.decode import DEFAULT_LIMITS, Limits, decode, recognise
 from whence.picture.formats import HEAD
 from whence.picture.metadata import Credit
@@ -36,7 +42,9 @@ MEMORY = 3 * 1024**3
 _CHUNK = 16  # files handed to a worker at a time
 _FLUSH = 0.01  # seconds that a worker may keep results to send them together
 _GRACE = 2.0  # seconds beyond the limit before a silent worker is killed
+_STARTING, _STARTS = 60.0, 3  # seconds that a worker may take to come up, and how often it is tried
 _HEADER = struct.Struct("<I")
+_MESSAGE = 64 * 1024 * 1024  # bytes of the longest message that is believed of a worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +69,19 @@ class Read:
 class Workers:
     """A number of worker processes. Give tasks with `submit`, take what is done from `ready`."""
 
-    def __init__(self, count: int, limits: Limits = DEFAULT_LIMITS, *, memory: int = MEMORY) -> None:
-        """Start no process yet: the first task does."""
+    def __init__(
+        self, count: int, limits: Limits = DEFAULT_LIMITS, *, memory: int = MEMORY, _serve: str = __name__
+    ) -> None:
+        """Start no process yet: the first task does. `_serve` is for tests: a module with another `serve`."""
         self._count = max(1, count)
         self._limits = limits
         self._memory = memory
+        self._serve = _serve
         self._waiting: deque[Task] = deque()
         self._alone: deque[Task] = deque()  # to be tried one at a time, after their worker was lost
         self._workers: list[_Worker] = []
-        self._gate = tempfile.NamedTemporaryFile(prefix="whence-gate-")  # noqa: SIM115 - closed in `close`
+        self._false_starts = 0
+        self._gate = tempfile.TemporaryFile(prefix="whence-gate-")  # noqa: SIM115 - closed in `close`
 
     @property
     def pending(self) -> int:
@@ -86,7 +98,10 @@ class Workers:
         self._waiting.append(task)
 
     def ready(self, timeout: float) -> list[Read]:
-        """Results that have come in; waits up to `timeout` seconds for the first."""
+        """Results that have come in; waits up to `timeout` seconds for the first.
+
+        Raises WhenceError when no worker can be started on this machine.
+        """
         self._hand_out()
         if not any(worker.tasks for worker in self._workers):
             return []
@@ -98,10 +113,9 @@ class Workers:
             for key, _ in selector.select(timeout):
                 results.extend(self._take(key.data))
         for worker in list(self._workers):
-            if worker.tasks and worker.silent_for() > self._limits.seconds + _GRACE:
-                results.extend(
-                    self._lost(worker, f"Decoding took longer than {self._limits.seconds:g} seconds.")
-                )
+            if worker.tasks and worker.is_overdue():
+                why = f"Decoding took longer than {self._limits.seconds:g} seconds."
+                results.extend(self._lost(worker, why))
         self._hand_out()
         return results
 
@@ -115,121 +129,133 @@ class Workers:
         self._gate.close()
 
     def _hand_out(self) -> None:
-        busy = [worker for worker in self._workers if worker.tasks]
         idle = [worker for worker in self._workers if not worker.tasks]
-        while (self._alone or self._waiting) and len(busy) < self._count:
-            worker = idle.pop() if idle else self._start()
+        while (self._alone or self._waiting) and len(self._workers) - len(idle) < self._count:
+            if not idle:
+                worker = _Worker(self._limits, self._memory, self._gate.fileno(), self._serve)
+                self._workers.append(worker)
+            elif (worker := idle.pop()).process.poll() is not None:
+                self._lost(worker, None)  # while it had nothing to do: no file is to blame
+                continue
             if self._alone:
                 worker.send([self._alone.popleft()])
             else:
                 share = max(1, min(_CHUNK, len(self._waiting) // self._count))
                 worker.send([self._waiting.popleft() for _ in range(min(share, len(self._waiting)))])
-            busy.append(worker)
-
-    def _start(self) -> _Worker:
-        worker = _Worker(self._limits, self._memory, self._gate.name)
-        self._workers.append(worker)
-        return worker
 
     def _take(self, worker: _Worker) -> list[Read]:
-        try:
-            messages = worker.receive()
-        except (EOFError, OSError):
-            return self._lost(worker, None)
         results = []
-        for message in messages:
-            if "holding" in message:
-                worker.holding = bool(message["holding"])
-            else:
-                results.append(_read_result(worker.tasks.popleft(), message))
+        try:
+            for message in worker.receive():
+                if "ready" in message:
+                    worker.started, self._false_starts = True, 0
+                elif "holding" in message:
+                    worker.holding = bool(message["holding"])
+                else:
+                    results.append(_read_result(worker.tasks[0], message))
+                    worker.tasks.popleft()
+        except (EOFError, OSError, ValueError, TypeError, LookupError, AttributeError):  # gone, or babbling
+            results.extend(self._lost(worker, None))
         return results
 
     def _lost(self, worker: _Worker, why: str | None) -> list[Read]:
         """A worker hangs or has died. With several tasks, each is tried alone; with one, that one is it."""
         status = worker.kill()
         self._workers.remove(worker)
-        if len(worker.tasks) > 1:
+        if not worker.started:
+            self._false_starts += 1
+            if self._false_starts < _STARTS:
+                self._waiting.extendleft(reversed(worker.tasks))
+                return []
+            raise WhenceError(
+                f"The processes that decode pictures cannot be started here ({_ending(status)}). "
+                f"Running {sys.executable} -c 'import {self._serve}' says more."
+            )
+        if len(worker.tasks) != 1:
             self._alone.extend(worker.tasks)
             return []
         task = worker.tasks[0]
         if why is not None:
             return [Read(task.number, error=TooSlow(why))]
-        how = f"signal {-status}" if status < 0 else f"exit {status}"
-        return [Read(task.number, error=Corrupt(f"The decoder died on this file ({how})."))]
+        return [Read(task.number, error=Corrupt(f"The decoder died on this file ({_ending(status)})."))]
 
 
 @dataclass
 class _Worker:
     limits: Limits
     memory: int
-    gate: str
+    gate: int
+    serve: str
     tasks: deque[Task] = field(default_factory=deque)
+    started: bool = False
     holding: bool = False
     heard: float = 0.0
     buffer: bytearray = field(default_factory=bytearray)
 
     def __post_init__(self) -> None:
         self.socket, theirs = socket.socketpair()
-        package = str(Path(__file__).parent.parent)
-        inherited = os.environ.get("PYTHONPATH")
+        path = (str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", ""))
         environment = os.environ | {
-            "PYTHONPATH": package + (os.pathsep + inherited if inherited else ""),
+            "PYTHONPATH": os.pathsep.join(filter(None, path)),
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
         }
         limits = (self.limits.bytes, self.limits.pixels, self.limits.scaled_pixels, self.limits.seconds)
-        arguments = f"{theirs.fileno()}, {limits}, {self.memory}, {self.gate!r}"
-        call = f"from whence.workers import serve; serve({arguments})"
+        arguments = f"{theirs.fileno()}, {limits}, {self.memory}, {self.gate}"
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", call],
-                pass_fds=[theirs.fileno()],
+                # -P: or else a msgpack.py in the present folder, among the pictures, would be run.
+                [sys.executable, "-P", "-c", f"from {self.serve} import serve; serve({arguments})"],
+                pass_fds=[theirs.fileno(), self.gate],
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # nothing is ever written: it closes when the parent is gone
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the parent, which ends its workers itself
             )
 
     def send(self, tasks: list[Task]) -> None:
-        import msgpack
-
         self.tasks.extend(tasks)
         self.heard = time.monotonic()
         # Paths travel as bytes: file names need not be Unicode.
         plain = [[os.fsencode(task.path) if task.path else None, task.data] for task in tasks]
         with contextlib.suppress(OSError):  # a dead worker is noticed when its answer is awaited
-            _send(self.socket, msgpack.packb(plain))
+            _send(self.socket, plain)
 
-    def receive(self) -> list[dict[str, Any]]:
-        import msgpack
-
+    def receive(self) -> Iterator[dict[str, Any]]:
         chunk = self.socket.recv(1 << 18)
         if not chunk:
             raise EOFError
         self.heard = time.monotonic()
         self.buffer += chunk
-        messages: list[dict[str, Any]] = []
         while len(self.buffer) >= _HEADER.size:
             (size,) = _HEADER.unpack_from(self.buffer)
+            if size > _MESSAGE:
+                raise ValueError(size)
             if len(self.buffer) < _HEADER.size + size:
                 break
             body = bytes(self.buffer[_HEADER.size : _HEADER.size + size])
             del self.buffer[: _HEADER.size + size]
-            messages.extend(msgpack.unpackb(body))
-        return messages
+            yield from msgpack.unpackb(body)
 
-    def silent_for(self) -> float:
-        return 0.0 if self.holding else time.monotonic() - self.heard
+    def is_overdue(self) -> bool:
+        patience = self.limits.seconds + _GRACE if self.started else _STARTING
+        return not self.holding and time.monotonic() - self.heard > patience
 
     def kill(self) -> int:
         self.socket.close()
-        # A worker that has lost its socket ends by itself; one that is inside a decoder is ended.
-        self.process.kill() if self.tasks else self.process.terminate()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process.kill()
         return self.process.wait()
 
 
-def _send(channel: socket.socket, body: bytes) -> None:
+def _ending(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"exit {status}"
+
+
+def _send(channel: socket.socket, said: Any) -> None:
+    body = msgpack.packb(said)
     channel.sendall(_HEADER.pack(len(body)) + body)
 
 
@@ -246,56 +272,72 @@ def _read_result(task: Task, message: dict[str, Any]) -> Read:
 # In the worker
 
 
-def serve(handle: int, limits: tuple[int, int, int, float], memory: int, gate: str) -> None:
+def serve(handle: int, limits: tuple[int, int, int, float], memory: int, gate: int) -> None:
     """Read tasks from a socket until it closes."""
-    import resource
+    from whence.features import extract as _features  # noqa: F401 - not in the first file's time
 
-    import msgpack
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
+    highest = resource.getrlimit(resource.RLIMIT_AS)[1]
+    memory = memory if highest == resource.RLIM_INFINITY else min(memory, highest)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     caps = Limits(*limits)
     channel = socket.socket(fileno=handle)
     stream = channel.makefile("rb")
+    _send(channel, [{"ready": True}])
     while header := stream.read(_HEADER.size):
         body = stream.read(_HEADER.unpack(header)[0])
         results: list[dict[str, Any]] = []
         flushed = time.monotonic()
         for path, data in msgpack.unpackb(body):
-            # If the parent is gone nobody else ends a decoder that hangs.
-            signal.setitimer(signal.ITIMER_REAL, 4 * caps.seconds + 60)
-            results.append(_perform(path, data, caps, _Gate(channel, gate)))
+            _set_alarm(caps)
+            results.append(_perform(path, data, caps, _Gate(channel, gate, caps)))
             if time.monotonic() - flushed > _FLUSH:
-                _send(channel, msgpack.packb(results))
+                _send(channel, results)
                 results, flushed = [], time.monotonic()
         if results:
-            _send(channel, msgpack.packb(results))
+            _send(channel, results)
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _set_alarm(caps: Limits) -> None:
+    # The parent ends a decoder that hangs long before; this is for when there is no parent any more.
+    signal.setitimer(signal.ITIMER_REAL, 2 * caps.seconds + 60)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when the parent does, even inside a decoder that hangs.
+
+    The parent holds the other end of standard input. When that closes, Linux sends SIGIO, which ends a
+    process that does not handle it; elsewhere the end of the socket or the alarm does, later.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is for the parent
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    if sys.platform == "linux":
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
+        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 class _Gate(contextlib.AbstractContextManager["_Gate"]):
     """Lets one worker at a time decode a heavy picture; waiting does not count as being slow."""
 
-    def __init__(self, channel: socket.socket, path: str) -> None:
-        self._channel, self._path = channel, path
+    def __init__(self, channel: socket.socket, file: int, caps: Limits) -> None:
+        self._channel, self._file, self._caps = channel, file, caps
 
     def __enter__(self) -> _Gate:
-        import fcntl
-
-        import msgpack
-
-        self._handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _send(self._channel, msgpack.packb([{"holding": True}]))
-            fcntl.flock(self._handle, fcntl.LOCK_EX)
-            _send(self._channel, msgpack.packb([{"holding": False}]))
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            _send(self._channel, [{"holding": True}])
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            fcntl.lockf(self._file, fcntl.LOCK_EX)
+            _set_alarm(self._caps)
+            _send(self._channel, [{"holding": False}])
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._handle)
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
 
 
 def _perform(path: bytes | None, data: bytes | None, limits: Limits, gate: _Gate) -> dict[str, Any]:
@@ -325,16 +367,17 @@ def read_file(path: str, limits: Limits = DEFAULT_LIMITS) -> tuple[bytes, FileSt
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(handle, "rb", buffering=0) as file:
             status = os.fstat(handle)
-            if not os.path.stat.S_ISREG(status.st_mode):  # type: ignore[attr-defined]
+            if not stat.S_ISREG(status.st_mode):
                 raise Unreadable("This is not a regular file.")
-            head = file.read(HEAD)
-            recognise(head, status.st_size, limits)
-            rest = file.read(max(0, status.st_size - len(head)))
-            while len(head) + len(rest) < status.st_size and (more := file.read(status.st_size)):
-                rest += more
-            return head + rest, FileStamp(status.st_size, status.st_mtime_ns)
-    except OSError as error:
-        raise Unreadable(f"It cannot be read: {(error.strerror or str(error)).lower()}.") from error
+            recognise(file.read(HEAD), status.st_size, limits)
+            file.seek(0)
+            data = file.read(status.st_size)
+            while len(data) < status.st_size and (more := file.read(status.st_size - len(data))):
+                data += more
+            return data, FileStamp(status.st_size, status.st_mtime_ns)
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Unreadable(f"It cannot be read: {reason.lower()}.") from error
 
 
 def new_image(data: bytes, limits: Limits, gate: contextlib.AbstractContextManager[object]) -> NewImage:

@@ -54,10 +54,17 @@ def collection(seed: int, count: int) -> tuple[Words, Words, NDArray[np.bool_]]:
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_it_finds_exactly_what_a_scan_finds(
-    tmp_path: Path, seed: int, count: int, threads: int, radius: int, masked: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+    count: int,
+    threads: int,
+    radius: int,
+    masked: bool,
 ) -> None:
     planes, queries, dead = collection(seed, count)
     mask = dead if masked else None
+    monkeypatch.setattr(mih, "_SHARE_NS", 1.0)
     index = mih.MultiIndex.build(planes, tmp_path / "index", threads=threads)
     for reach in (radius, mih.RADIUS):
         expected = scan.within(planes, queries, reach, mask, False)
@@ -120,6 +127,7 @@ def test_crowded_buckets_and_queries_that_meet_them(tmp_path: Path, monkeypatch:
         return through(planes, queries, *rest, **named)
 
     monkeypatch.setattr(scan, "within", noted)
+    monkeypatch.setattr(mih, "_SHARE_NS", 1.0)
     for threads in (1, 2, 7):
         assert same(index.within(queries, threads=threads), expected)
     assert scanned == [3, 3, 3], "queries that share keys with a third of the collection are scanned"

@@ -71,7 +71,10 @@ def test_both_paths_find_what_the_definition_says(
 
 @pytest.mark.parametrize("count", SIZES)
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_the_kernels_equal_numpy_across_blocks_and_threads(count: int, threads: int) -> None:
+def test_the_kernels_equal_numpy_across_blocks_and_threads(
+    count: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "_SHARE", 1000)
     planes, asked, dead = collection(count, count, 70)
     for mask in (None, dead):
         for radius in (0, 31, 41, 62, 71, 128, 256):
@@ -134,6 +137,7 @@ def test_large_batches_take_several_passes(monkeypatch: pytest.MonkeyPatch) -> N
     planes, asked, dead = collection(5, 2100, 20)
     expected = triples(scan.nearest(planes, asked, 40, dead, False))
     monkeypatch.setattr(scan, "_NEAREST_BUFFERS", 100_000)
+    monkeypatch.setattr(scan, "_SHARE", 1000)
     assert triples(scan.nearest(planes, asked, 40, dead, True, threads=2)) == expected
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,25 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whence.engine.base import CodeHit
-from whence.engine.catalog import Catalog, Marks
+from whence.engine.catalog import FILE_NAME, Catalog
+from whence.engine.codes import CodeSource
 from whence.engine.hamming import HammingIndex
 from whence.engine.lock import WriterLock
-from whence.engine.records import FileStamp, Image, NewImage, Refusal, iso, now
+from whence.engine.marker import MARKER, left_half_made, read_marker, write_marker
+from whence.engine.records import FileStamp, Image, NewImage, Refusal
 from whence.engine.rows import RowFiles
-from whence.errors import (
-    CollectionDamaged,
-    CollectionError,
-    CollectionMissing,
-    CollectionTooNew,
-    FeatureMismatch,
-)
+from whence.errors import CollectionDamaged, CollectionError, CollectionMissing, FeatureMismatch, UsageError
 from whence.features.extract import FINGERPRINT, VERSIONS
-from whence.features.fingerprint import CODE_BYTES, Fingerprint
 
-MARKER = "whence.json"
-"""The file that makes a directory a collection; folders that hold it are never indexed."""
+__all__ = ["MARKER", "EmbeddedEngine"]
 
-_FORMAT = 1
+_LOCK = "writer.lock"
+_INDEX = "hamming"
 
 
 class EmbeddedEngine:
@@ -40,35 +33,43 @@ class EmbeddedEngine:
     def __init__(self, directory: Path, *, create: bool = False) -> None:
         """Open the collection in `directory`, or make it there when `create`.
 
+        A marker that is missing or damaged does not matter as long as the catalog is there: `damage`
+        names it and `rebuild` writes it anew.
+
         Raises CollectionMissing, CollectionDamaged, CollectionTooNew, CollectionLocked or CollectionError.
         """
         self.directory = directory
         self._lock = threading.RLock()
+        self._closed = False
         self._writer: WriterLock | None = None
         self._index: HammingIndex | None = None
         self._threads = (
             len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         )
-        marked = _read_marker(directory)
-        if not marked:
-            if not create:
-                raise CollectionMissing(
-                    f"There is no collection at {directory}. "
-                    f"Make one with: whence index FOLDER -c {directory}"
-                )
-            self._make()
-        self._catalog = Catalog(directory, write=self._writer is not None)
+        try:
+            if not self._there():
+                if not create:
+                    raise CollectionMissing(
+                        f"There is no collection at {directory}. "
+                        f"Make one with: whence index FOLDER -c {directory}"
+                    )
+                self._make()
+            self._catalog = Catalog(directory)
+            if not self._catalog.current:
+                self._migrate()
+        except BaseException:
+            self._release()
+            raise
 
     def close(self) -> None:
-        """Let files and the writer's lock go."""
+        """Let files and the writer's lock go. Whatever is called afterwards raises UsageError."""
         with self._lock:
+            self._closed = True
             if self._index is not None:
                 self._index.close()
                 self._index = None
             self._catalog.close()
-            if self._writer is not None:
-                self._writer.release()
-                self._writer = None
+            self._release()
 
     # What there is
 
@@ -124,8 +125,10 @@ class EmbeddedEngine:
         return self._catalog.present_under(prefix)
 
     def stale(self) -> list[int]:
-        """The keys of images whose features are missing or of another version."""
-        return self._catalog.keys_of_other_versions(FINGERPRINT, VERSIONS[FINGERPRINT])
+        """The keys of images whose features are missing, damaged or of another version."""
+        return sorted(
+            {key for kind, version in VERSIONS.items() for key in self._catalog.stale(kind, version)}
+        )
 
     # Changes
 
@@ -134,16 +137,20 @@ class EmbeddedEngine:
         self._become_writer()
         self._check_version()
         with self._lock:
+            index = self._fingerprints()  # first: what could not be searched for is not added
             results = self._catalog.add(images, VERSIONS)
-            self._fingerprints().refresh()
+            index.refresh()
         return results
 
     def remove(self, keys: Sequence[int]) -> int:
         """Remove images; gives how many there were. Gone on return."""
         self._become_writer()
         with self._lock:
+            # Codes of another version are not searched, and may not be taken into the index.
+            index = None if self._other_version() else self._fingerprints()
             removed = self._catalog.remove(keys)
-            self._fingerprints().refresh()
+            if index is not None:
+                index.refresh()
         return removed
 
     def refuse(self, rows: Sequence[Refusal]) -> None:
@@ -169,126 +176,127 @@ class EmbeddedEngine:
         self._become_writer()
         with self._lock:
             if self._index is not None:
-                self._index.close()
+                self._index.stop_writing()
                 self._index = None
+            self._catalog.repair()
+            try:
+                # Before the old versions are forgotten: until then nobody searches.
+                RowFiles(self.directory / _INDEX, write=True).clear(VERSIONS[FINGERPRINT])
+                if any(self._marker_damage()):
+                    write_marker(self.directory)
+            except OSError as error:
+                raise CollectionError(
+                    f"The indexes in {self.directory} could not be written ({error.strerror}). Check that the "
+                    f"disk has room and may be written to, then run: whence rebuild"
+                ) from error
             self._catalog.forget_unused_versions()
-            RowFiles(self.directory / "hamming", write=True).clear(VERSIONS[FINGERPRINT])
             self._fingerprints()
 
     # Damage
 
     def damage(self) -> Iterator[str]:
-        """Everything that is wrong with what is kept, a sentence each."""
-        yield from self._catalog.damage()
+        """Everything that is wrong with what is kept, a sentence each.
+
+        The index is looked at as the next process will find it, which is not what this one remembers.
+        """
+        yield from self._marker_damage()
         try:
-            self._check_version()
-            index = self._fingerprints()
+            yield from self._catalog.damage(list(VERSIONS))
         except CollectionError as error:
             yield str(error)
-            return
-        found: list[str] = []
-        for _ in range(5):  # what another process writes meanwhile is not damage
-            before = self._catalog.marks()
-            found = list(index.damage())
-            if not found or self._catalog.marks() == before:
-                break
-        yield from found
+        try:
+            self._check_version()
+            yield from self._opened_index(write=False).damage()
+        except CollectionError as error:
+            yield str(error)
 
     # Inside
 
-    def _make(self) -> None:
-        if self.directory.exists() and any(self.directory.iterdir()) and not self._left_half_made():
-            raise CollectionError(
-                f"{self.directory} holds other files and no collection; choose another place for one."
-            )
+    def _there(self) -> bool:
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CollectionError(f"{self.directory} cannot be made: {error.strerror}.") from error
-        self._writer = WriterLock(self.directory / "writer.lock")
-        Catalog(self.directory, write=True).close()
-        # The marker comes last: a directory without it is nothing yet, and is made anew.
-        draft = self.directory / (MARKER + ".draft")
-        draft.write_text(
-            json.dumps({"format": _FORMAT, "id": str(uuid.uuid4()), "created": iso(now())}) + "\n"
-        )
-        draft.replace(self.directory / MARKER)
+            if read_marker(self.directory):
+                return True
+        except CollectionDamaged:
+            if (self.directory / FILE_NAME).exists():
+                return True
+            raise
+        # Without a marker: what was never finished has nothing in it.
+        return (self.directory / FILE_NAME).is_file() and (self.directory / _INDEX).exists()
 
-    def _left_half_made(self) -> bool:
-        ours = {"writer.lock", MARKER + ".draft"}
-        return all(p.name in ours or p.name.startswith("catalog.sqlite") for p in self.directory.iterdir())
+    def _marker_damage(self) -> Iterator[str]:
+        try:
+            if not read_marker(self.directory):
+                yield f"{self.directory / MARKER} is missing. Run: whence rebuild"
+        except CollectionError as error:
+            yield str(error)
+
+    def _make(self) -> None:
+        directory = self.directory
+        try:
+            if directory.exists() and not left_half_made(directory, FILE_NAME):
+                raise CollectionError(
+                    f"{directory} holds other files and no collection; choose another place for one."
+                )
+            directory.mkdir(parents=True, exist_ok=True)
+            self._writer = WriterLock(directory / _LOCK)
+            if not read_marker(directory):  # else another process has made it meanwhile
+                Catalog(directory, create=True).close()
+                # The marker comes last: a directory without it is nothing yet, and is made anew.
+                write_marker(directory)
+        except OSError as error:
+            raise CollectionError(f"{directory} cannot be made: {error.strerror}.") from error
+
+    def _migrate(self) -> None:
+        if self._writer is None:
+            lock = WriterLock(self.directory / _LOCK)
+            try:
+                self._catalog.migrate()
+            finally:
+                lock.release()
+        else:
+            self._catalog.migrate()
+
+    def _release(self) -> None:
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
 
     def _become_writer(self) -> None:
         with self._lock:
+            if self._closed:
+                raise UsageError("This collection has been closed; open it again.")
             if self._writer is None:
-                self._writer = WriterLock(self.directory / "writer.lock")
-                self._catalog.close()
-                self._catalog = Catalog(self.directory, write=True)
-                if self._index is not None:
-                    self._index.close()
-                    self._index = None
+                self._writer = WriterLock(self.directory / _LOCK)
+                self._index = None  # the one that reads still answers whoever has it
+
+    def _other_version(self) -> str | None:
+        versions = self._catalog.versions(FINGERPRINT)
+        return next((version for version in versions if version != VERSIONS[FINGERPRINT]), None)
 
     def _check_version(self) -> None:
-        other = [v for v in self._catalog.versions(FINGERPRINT) if v != VERSIONS[FINGERPRINT]]
-        if other:
+        other = self._other_version()
+        if other is not None:
             raise FeatureMismatch(
-                f"Fingerprints here are of version {other[0]}, and this program computes "
+                f"Fingerprints here are of version {other}, and this program computes "
                 f"{VERSIONS[FINGERPRINT]}; the two cannot be compared. Run: whence rebuild"
             )
 
     def _fingerprints(self) -> HammingIndex:
+        index = self._index
+        if index is not None:
+            return index  # without waiting for a change that is under way
         with self._lock:
+            if self._closed:
+                raise UsageError("This collection has been closed; open it again.")
             if self._index is None:
-                self._index = HammingIndex(
-                    self.directory / "hamming",
-                    _CodeSource(self._catalog),
-                    feature=VERSIONS[FINGERPRINT],
-                    write=self._writer is not None,
-                    threads=self._threads,
-                )
+                self._index = self._opened_index(write=self._writer is not None)
             return self._index
 
-
-class _CodeSource:
-    """The catalog's fingerprints, as the Hamming index reads them."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-
-    def marks(self) -> Marks:
-        return self._catalog.marks()
-
-    def removals_after(self, seq: int) -> tuple[list[int], int]:
-        return self._catalog.removals_after(seq)
-
-    def entries_after(self, key: int, limit: int) -> tuple[int, NDArray[np.int64], NDArray[np.uint8]]:
-        rows = self._catalog.features_after(FINGERPRINT, key, limit)
-        entries: list[int] = []
-        codes: list[bytes] = []
-        for number, data in rows:
-            known = Fingerprint.from_bytes(data)
-            if known.usable:
-                entries.append(2 * number)
-                codes.append(known.code.tobytes())
-                if known.trimmed is not None:
-                    entries.append(2 * number + 1)
-                    codes.append(known.trimmed.tobytes())
-        last = rows[-1][0] if rows else key
-        packed = np.frombuffer(b"".join(codes), np.uint8).reshape(-1, CODE_BYTES)
-        return last, np.array(entries, np.int64), packed
-
-
-def _read_marker(directory: Path) -> bool:
-    path = directory / MARKER
-    try:
-        marker = json.loads(path.read_text())
-        number = marker["format"]
-    except FileNotFoundError:
-        return False
-    except NotADirectoryError:
-        raise CollectionError(f"{directory} is a file; a collection is a directory.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CollectionDamaged(f"{path} cannot be read ({error}).") from error
-    if number != _FORMAT:
-        raise CollectionTooNew(f"{directory} was made by a later version of Whence; upgrade Whence.")
-    return True
+    def _opened_index(self, *, write: bool) -> HammingIndex:
+        return HammingIndex(
+            self.directory / _INDEX,
+            CodeSource(self._catalog),
+            feature=VERSIONS[FINGERPRINT],
+            write=write,
+            threads=self._threads,
+        )

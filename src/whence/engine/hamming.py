@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whence.engine import mih, scan
-from whence.engine.rows import WORDS, Codes, Manifest, Numbers, RowFiles, Rows
-from whence.errors import CollectionDamaged
+from whence.engine.differences import differences
+from whence.engine.rows import WORDS, Codes, Manifest, Numbers, RowFiles, Rows, Stamp
+from whence.errors import CollectionDamaged, UsageError
 
 SEAL_ROWS = 65_536
 """Rows in the tail at which the writer seals it."""
@@ -46,7 +47,7 @@ class Marks(Protocol):
 
     @property
     def key(self) -> int:
-        """The highest key that it holds."""
+        """The highest key that it ever gave."""
         ...
 
     @property
@@ -102,13 +103,14 @@ class HammingIndex:
         self._threads = threads
         self._lock = threading.RLock()
         self._manifest = Manifest(feature)
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: Stamp | None = None
         self._sealed, self._tail = Rows.empty(), Rows.empty()
         self._hashes: mih.MultiIndex | None = None
         self._key = self._removal = 0  # how far the source has been read
-        self._seal_at = SEAL_ROWS
+        self._seal_at = self._compact_at = SEAL_ROWS
+        self._hash_at = 0
         self._load()
-        if write:
+        if write and self._files.manifest() == self._manifest:
             self._files.sweep(self._manifest)
         self.refresh()
 
@@ -173,42 +175,54 @@ class HammingIndex:
                 self._load()
             self._catch_up()
 
-    def close(self) -> None:
-        """Seal the tail where that is worth it, and let the files go."""
+    def stop_writing(self) -> None:
+        """Leave the files to another index; searches that are under way or begin later stay right."""
         with self._lock:
-            if self._write and self._tail.count >= SEAL_AT_CLOSE:
+            self._write = False
+
+    def close(self) -> None:
+        """Seal what has not been where that is worth it; searches stay right."""
+        with self._lock:
+            if self._write and self._unsealed() >= SEAL_AT_CLOSE:
                 self._seal_if_possible()
-            self._sealed, self._tail, self._hashes = Rows.empty(), Rows.empty(), None
+            self._write = False
 
     def damage(self) -> Iterator[str]:
         """Every way in which the index differs from its source, a sentence each."""
-        mine = iter(self)
-        entries, codes = np.zeros(0, np.int64), np.zeros((0, 8 * WORDS), np.uint8)
-        key, total, wrong, first_wrong = 0, 0, 0, -1
-        while True:
-            last, due, due_codes = self._source.entries_after(key, _READ)
-            if last == key:
-                break
-            key, total = last, total + len(due)
-            while len(entries) < len(due) and (batch := next(mine, None)) is not None:
-                entries, codes = np.concatenate([entries, batch[0]]), np.concatenate([codes, batch[1]])
-            shared = min(len(entries), len(due))
-            differs = np.ones(len(due), np.bool_)
-            differs[:shared] = entries[:shared] != due[:shared]
-            differs[:shared] |= (codes[:shared] != due_codes[:shared]).any(axis=1)
-            if differs.any():
-                wrong += int(differs.sum())
-                first_wrong = int(due[np.argmax(differs)]) // 2 if first_wrong < 0 else first_wrong
-            entries, codes = entries[len(due) :], codes[len(due) :]
-        surplus = len(entries) + sum(len(batch[0]) for batch in mine)
         cure = "Run: whence rebuild"
-        if wrong:
-            yield (
-                f"fingerprint index: {wrong} of {total} rows differ from the catalog, "
-                f"the first at image number {first_wrong}. {cure}"
-            )
-        if surplus:
-            yield f"fingerprint index: {surplus} rows belong to no image of the catalog. {cure}"
+        with self._lock:
+            sealed, tail, _ = self._snapshot()
+            key, removal, manifest = self._key, self._removal, self._manifest
+        for path in self._files.strays():
+            yield f"fingerprint index: {path} is there and manifest.json is missing. {cure}"
+        found = differences((sealed, tail), self._source.entries_after, key)
+        if found.disordered:
+            yield f"fingerprint index: its rows are in disorder. {cure}"
+        missing, altered, surplus = found.without(self._source.removals_after(removal)[0])
+        for entries, what in ((missing, "are missing"), (altered, "differ from the catalog")):
+            if len(entries):
+                yield (
+                    f"fingerprint index: {len(entries)} of {found.total} rows {what}, "
+                    f"the first of image number {entries[0] // 2}. {cure}"
+                )
+        if len(surplus):
+            yield f"fingerprint index: {len(surplus)} rows belong to no image of the catalog. {cure}"
+        yield from self._damaged_hashes(manifest, cure)
+
+    def _damaged_hashes(self, manifest: Manifest, cure: str) -> Iterator[str]:
+        if not manifest.hashed:
+            return
+        try:
+            sums = self._files.hash_sums(manifest)
+        except OSError as error:
+            sums, problem = {}, f"cannot be read ({error.strerror})"
+        else:
+            wrong = [
+                name for name in sorted(manifest.hash_sums) if sums.get(name) != manifest.hash_sums[name]
+            ]
+            problem = f"are not what was written ({', '.join(wrong)})" if wrong else ""
+        if problem and self._files.manifest() == manifest:  # else the writer has put others in their place
+            yield f"fingerprint index: the hash tables in {self._files.hashes(manifest)} {problem}. {cure}"
 
     def _load(self) -> None:
         """Take what is published as one's own, again when the writer replaces it meanwhile."""
@@ -220,14 +234,21 @@ class HammingIndex:
                 if self._files.stamp == stamp:
                     raise
 
-    def _take(self, manifest: Manifest | None, stamp: tuple[int, int] | None) -> None:
+    def _take(self, manifest: Manifest | None, stamp: Stamp | None) -> None:
         feature = self._manifest.feature
         if manifest is None or manifest.feature != feature:
             # Nothing yet, or codes of another version: what the source gives now comes in their place.
             manifest = Manifest(feature, generation=manifest.generation + 1 if manifest else 0)
+        marks = self._source.marks()
+        if manifest.key > marks.key or manifest.removal > marks.removal:
+            raise CollectionDamaged(
+                "The fingerprint index knows more than the catalog, which may have come from a backup. "
+                "Run: whence rebuild"
+            )
         goes_on = manifest.generation == self._manifest.generation and self._key >= manifest.key > 0
-        self._sealed = self._files.rows(manifest)
-        self._hashes = self._opened_hashes(manifest)
+        sealed = self._files.rows(manifest)
+        hashes = self._opened_hashes(manifest, sealed)
+        self._sealed, self._hashes = sealed, hashes
         self._manifest, self._stamp = manifest, stamp
         if goes_on:
             self._tail.drop_until(manifest.key)
@@ -235,36 +256,43 @@ class HammingIndex:
             self._tail, self._key = Rows.empty(), manifest.key
         self._removal = manifest.removal  # the rows are unmasked now: what was removed since is read again
 
-    def _opened_hashes(self, manifest: Manifest) -> mih.MultiIndex | None:
+    def _opened_hashes(self, manifest: Manifest, sealed: Rows) -> mih.MultiIndex | None:
         if not manifest.hashed:
             return None
-        return mih.MultiIndex.open(self._files.hashes(manifest), self._sealed.planes[:, : manifest.hashed])
+        return mih.MultiIndex.open(self._files.hashes(manifest), sealed.planes[:, : manifest.hashed])
 
     def _catch_up(self) -> None:
         marks = self._source.marks()
         while self._key < marks.key:
             key, entries, codes = self._source.entries_after(self._key, _READ)
             if key == self._key:
-                break  # the highest keys have gone again
+                self._key = marks.key  # the keys up to there have gone again, or have no code
+                break
             self._tail.append(entries, codes)
             self._key = key
-            if self._write and self._tail.count >= self._seal_at:
+            if self._write and self._unsealed() >= self._seal_at:
                 self._seal_if_possible()
         if self._removal < marks.removal:
             removed, self._removal = self._source.removals_after(self._removal)
             keys = np.array(removed, np.int64)
             self._sealed.mask(keys)
             self._tail.mask(keys)
-            if self._write and self._sealed.removed > max(SEAL_ROWS, _DEAD_SHARE * self._sealed.count):
+            enough = max(self._compact_at, _DEAD_SHARE * self._sealed.count)
+            if self._write and self._sealed.removed > enough:
                 self._seal_if_possible(compact=True)
+
+    def _unsealed(self) -> int:
+        """Rows in the tail, or keys since the last seal where those are more: many may have no code."""
+        return max(self._tail.count, self._key - self._manifest.key)
 
     def _seal_if_possible(self, *, compact: bool = False) -> None:
         """Seal, or go on with a longer tail when the disk does not take it: nothing depends on it."""
         try:
             self._seal(compact=compact)
-            self._seal_at = SEAL_ROWS
+            self._seal_at = self._compact_at = SEAL_ROWS
         except OSError as error:
-            self._seal_at = 2 * max(SEAL_ROWS, self._tail.count)
+            self._seal_at = 2 * max(SEAL_ROWS, self._unsealed())
+            self._compact_at = 2 * max(SEAL_ROWS, self._sealed.removed)
             _log.warning("The fingerprint index stays in memory for now: %s", error)
 
     def _seal(self, *, compact: bool) -> None:
@@ -272,37 +300,53 @@ class HammingIndex:
         live = self._tail.live()
         sealed, manifest = self._sealed, self._manifest
         count = sealed.count - (sealed.removed if compact else 0) + len(live)
+        if self._stamp is None:
+            # Files without a manifest are then the trace of a lost manifest, never of a crash.
+            self._files.publish(manifest)
         if count > manifest.capacity or compact:
             # Doubling: each row is copied a bounded number of times however long the collection grows.
             capacity = -(-max(count, 0 if compact else 2 * manifest.capacity, 1) // SEAL_ROWS) * SEAL_ROWS
             manifest = self._files.grown(
                 manifest, sealed if compact else replace(sealed, removed=0), capacity
             )
-        rows = self._files.rows(manifest)
-        start = rows.count
-        rows.planes[:, start:count] = self._tail.planes[:, live]
-        rows.entries[start:count] = self._tail.entries[live]
-        rows.count, rows.dead = count, np.zeros(count, np.bool_)
-        if not compact:
-            rows.dead[:start], rows.removed = sealed.dead[:start], sealed.removed
-        removal = self._removal if compact else manifest.removal
-        manifest = self._with_hashes(replace(manifest, rows=count, key=self._key, removal=removal), rows)
-        self._files.publish(manifest)
+        try:
+            rows = self._files.rows(manifest)
+            start = rows.count
+            rows.planes[:, start:count] = self._tail.planes[:, live]
+            rows.entries[start:count] = self._tail.entries[live]
+            rows.count, rows.dead = count, np.zeros(count, np.bool_)
+            if not compact:
+                rows.dead[:start], rows.removed = sealed.dead[:start], sealed.removed
+            removal = self._removal if compact else manifest.removal
+            manifest = self._with_hashes(replace(manifest, rows=count, key=self._key, removal=removal), rows)
+            hashes = self._hashes
+            if manifest.hashed != self._manifest.hashed or manifest.generation != self._manifest.generation:
+                hashes = self._opened_hashes(manifest, rows)
+            self._files.publish(manifest)
+        except OSError:
+            if manifest.generation != self._manifest.generation:
+                self._files.forget(manifest)
+            raise
         self._manifest, self._stamp = manifest, self._files.stamp
-        self._sealed, self._tail = rows, Rows.empty()
-        self._hashes = self._opened_hashes(manifest)
+        self._sealed, self._tail, self._hashes = rows, Rows.empty(), hashes
 
     def _with_hashes(self, manifest: Manifest, rows: Rows) -> Manifest:
-        if manifest.rows < max(MIH_ROWS, _MIH_GROWTH * manifest.hashed):
+        if manifest.rows < max(MIH_ROWS, self._hash_at, _MIH_GROWTH * manifest.hashed):
             return manifest
-        manifest = replace(manifest, hashed=manifest.rows)
-        mih.MultiIndex.build(
-            rows.planes[:, : manifest.rows],
-            self._files.hashes(manifest),
-            memory_limit=_memory_for_hashes(manifest.rows),
-            threads=self._threads,
-        )
-        return manifest
+        hashed = replace(manifest, hashed=manifest.rows)
+        try:
+            mih.MultiIndex.build(
+                rows.planes[:, : manifest.rows],
+                self._files.hashes(hashed),
+                memory_limit=_memory_for_hashes(manifest.rows),
+                threads=self._threads,
+            )
+            return replace(hashed, hash_sums=self._files.hash_sums(hashed))
+        except (OSError, UsageError) as error:  # no room for them: every code is looked at instead
+            self._hash_at = 2 * manifest.rows
+            self._files.forget_hashes(hashed)
+            _log.warning("The fingerprint index is searched without hash tables: %s", error)
+            return manifest
 
     def _snapshot(self) -> tuple[Rows, Rows, mih.MultiIndex | None]:
         with self._lock:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, text
 
-from whence.errors import CollectionTooNew
+from whence.errors import CollectionDamaged, CollectionTooNew
 
 Step = Callable[[Connection], None]
 
@@ -26,20 +26,21 @@ STEPS: list[tuple[str, Step]] = [
     (
         "0001-images-sightings-features",
         _statements(
-            # Ids rise and are never given twice (see `removals`), so that an index can say how far
-            # it has read.
+            # Ids rise by one and are never given twice (see `removals`), so that an index can say how
+            # far it has read. SQLite has no checksums: `crc` (see `sums`) tells a damaged row.
             """CREATE TABLE images (
                 id INTEGER PRIMARY KEY,
                 digest BLOB NOT NULL UNIQUE,
                 width INTEGER NOT NULL, height INTEGER NOT NULL,
                 format TEXT NOT NULL, bytes INTEGER NOT NULL, frames INTEGER NOT NULL,
-                quality INTEGER NOT NULL, credit TEXT, added INTEGER NOT NULL)""",
+                quality INTEGER NOT NULL, credit TEXT, added INTEGER NOT NULL, crc INTEGER NOT NULL)""",
             """CREATE TABLE sightings (
                 id INTEGER PRIMARY KEY,
                 image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
                 uri TEXT NOT NULL, page TEXT, title TEXT, alt TEXT,
                 size INTEGER, mtime_ns INTEGER,
-                first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, gone INTEGER)""",
+                first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, gone INTEGER,
+                crc INTEGER NOT NULL, times_sum INTEGER NOT NULL)""",
             "CREATE UNIQUE INDEX sightings_by_uri ON sightings (uri, image_id)",
             "CREATE INDEX sightings_by_image ON sightings (image_id)",
             """CREATE TABLE feature_versions (
@@ -50,14 +51,17 @@ STEPS: list[tuple[str, Step]] = [
                 kind TEXT NOT NULL,
                 image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
                 version_id INTEGER NOT NULL REFERENCES feature_versions(id),
-                data BLOB NOT NULL, PRIMARY KEY (kind, image_id)) WITHOUT ROWID""",
+                data BLOB NOT NULL, crc INTEGER NOT NULL,
+                PRIMARY KEY (kind, image_id)) WITHOUT ROWID""",
+            # Without it, removing an image looks through all features for those that hang on it.
+            "CREATE INDEX features_by_image ON features (image_id)",
             # What was removed, in order, for good: indexes read on from the last number they know.
             "CREATE TABLE removals (seq INTEGER PRIMARY KEY, image_id INTEGER NOT NULL)",
             "CREATE INDEX removals_by_image ON removals (image_id)",
             """CREATE TABLE refusals (
                 uri TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
                 code TEXT NOT NULL, reason TEXT NOT NULL, skipped INTEGER NOT NULL,
-                reader TEXT NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID""",
+                reader TEXT NOT NULL, seen INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID""",
         ),
     ),
 ]
@@ -73,20 +77,25 @@ def applied(connection: Connection) -> list[str]:
     return list(connection.execute(text("SELECT name FROM migrations ORDER BY name")).scalars())
 
 
-def check_not_newer(connection: Connection) -> bool:
-    """True when no step is owed. Raises CollectionTooNew when the database knows steps that we do not."""
-    done = applied(connection)
-    unknown = [name for name in done if name not in dict(STEPS)]
-    if unknown:
+def is_current(connection: Connection) -> bool:
+    """True when no step is owed.
+
+    Raises CollectionTooNew when the database has been through all our steps and more, and
+    CollectionDamaged when the names it gives are not such a list.
+    """
+    done, ours = applied(connection), [name for name, _ in STEPS]
+    if done == ours[: len(done)]:
+        return len(done) == len(ours)
+    if done[: len(ours)] == ours:
         raise CollectionTooNew(
-            f"This collection was written by a later version of Whence (step {unknown[-1]}); upgrade Whence."
+            f"This collection was written by a later version of Whence (step {done[-1]}); upgrade Whence."
         )
-    return len(done) == len(STEPS)
+    raise CollectionDamaged(f"The catalog's list of migrations is damaged: {', '.join(map(repr, done))}.")
 
 
 def migrate(connection: Connection, moment: int) -> None:
     """Run the steps that are owed, inside the caller's transaction."""
-    if check_not_newer(connection):
+    if is_current(connection):
         return
     connection.execute(
         text("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied INTEGER NOT NULL)")

@@ -1,11 +1,12 @@
 """Multi-index hashing: exact Hamming search within a small radius, without looking at every code.
 
 After Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with Multi-Index Hashing" (CVPR 2012).
-The 256 bits are cut into m spans. Two codes that differ in r = m * s + a bits cannot differ in more
-than s bits in each of the first a + 1 spans and in more than s - 1 bits in all the others: that would
-make (a + 1)(s + 1) + (m - a - 1) s = r + 1 bits. One table for each span lists rows by the value of the
-first t bits of the span, so that probing every value within s (or s - 1) bits of the query's meets each
-code within r at least once; the candidates are then compared in full.
+A key is a run of bits of the code, and the keys of the m tables do not overlap. Two codes that differ in
+r = m * s + a bits cannot differ in more than s bits of each of the first a + 1 keys and in more than
+s - 1 bits of all the others: that would make (a + 1)(s + 1) + (m - a - 1) s = r + 1 bits. A table lists
+rows by the value of their key, so that looking up every value within s (or s - 1) bits of the query's
+meets each code within r at least once. The candidates are then compared in full, and each is reported
+by the first table that meets it, which can be told from the two codes alone.
 
 The index is derived from the codes and can be thrown away. It covers the rows that were there when it
 was built; later rows are scanned. Its files are memory-mapped:
@@ -55,6 +56,8 @@ _PIECE = 16 << 20  # bytes written at a time, a multiple of every large page's s
 # with 100 million codes. Elsewhere they differ, but only their ratio chooses between layouts.
 _PROBE_NS = 35.0
 _CANDIDATE_NS = 28.0
+
+_SHARE_NS = 2e5  # work that a further thread is worth: it takes about as long to start
 
 _MOST_BITS = 28  # of a key: the directory of one table then has 168 MB
 _MOST_ROWS = 6  # a bucket on average: with many more, too many sizes would not fit 4 bits
@@ -236,7 +239,8 @@ class MultiIndex:
             queries: uint64 (q, 4).
             radius: 0 to 31, both included.
             dead: bool, at least `covered` long; rows where it is True are never returned.
-            threads: a batch is split by queries, less than that by tables; the answer is the same.
+            threads: how many at most; a batch is split by queries, and fewer queries than threads by
+                tables. The answer is the same.
 
         Returns:
             Hits sorted by (query, distance, row).
@@ -273,6 +277,7 @@ class MultiIndex:
                 max(1024, int(self.covered / _SCAN_INSTEAD)),
             )
 
+        threads = min(threads, 1 + int(len(asked) * self.layout.cost(self.covered) / _SHARE_NS))
         pieces = _pieces(len(asked), tables[:, 6], threads)
         if len(pieces) == 1:
             parts = [part(pieces[0])]

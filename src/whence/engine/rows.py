@@ -3,17 +3,20 @@
 `RowFiles` keeps rows in two files of fixed capacity, planes and entries. What counts is what
 `manifest.json` says: it is written after the rows have been synced, and replaced whole, so that a crash
 at any instant leaves the old state or the new one. More capacity, or rows left out, means new files under
-the next generation number; the old ones are deleted once the manifest names the new.
+the next generation number; the old ones are deleted once the manifest names the new. A file that a reader
+may have mapped is never made shorter, since touching what is gone would kill the reader.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass, replace
+import zlib
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +30,11 @@ WORDS = 4
 
 _FORMAT = 1
 _COPY = 1 << 20  # rows copied at a time
+_PIECE = 1 << 24  # bytes of a file read or written at a time
 
 Numbers = NDArray[np.int64]
 Codes = NDArray[np.uint8]
+Stamp = tuple[int, int, int]
 
 
 @dataclass
@@ -70,10 +75,10 @@ class Rows:
         """Mask every row of these keys."""
         used = self.entries[: self.count]
         first, last = np.searchsorted(used, 2 * keys), np.searchsorted(used, 2 * keys + 2)
-        for start, stop in zip(first.tolist(), last.tolist(), strict=True):
-            if stop > start:
-                self.removed += int(np.count_nonzero(~self.dead[start:stop]))
-                self.dead[start:stop] = True
+        for variant in range(int((last - first).max(initial=0))):
+            rows = (first + variant)[first + variant < last]
+            self.dead[rows] = True
+        self.removed = int(np.count_nonzero(self.dead[: self.count]))
 
     def drop_until(self, key: int) -> None:
         """Forget the rows of keys up to and with `key`."""
@@ -97,7 +102,7 @@ class Manifest:
     """What the files hold: `rows` codes of version `feature` for the source's keys up to `key`.
 
     Rows of keys removed up to removal number `removal` are not in them; `hashed` rows are covered by
-    hash tables, 0 for none.
+    hash tables, 0 for none, whose files have the CRC-32 sums in `hash_sums`.
     """
 
     feature: str
@@ -107,40 +112,55 @@ class Manifest:
     key: int = 0
     removal: int = 0
     hashed: int = 0
+    hash_sums: dict[str, int] = field(default_factory=dict)
     format: int = _FORMAT
+
+    def to_text(self) -> str:
+        """The manifest as JSON, with a checksum of itself."""
+        body = asdict(self)
+        return json.dumps({"manifest": body, "crc": _crc_of(body)})
+
+    @classmethod
+    def from_text(cls, text: str) -> Manifest:
+        """The inverse of `to_text`; raises ValueError, KeyError or TypeError for anything else."""
+        document = json.loads(text)
+        body = document["manifest"]
+        if document["crc"] != _crc_of(body):
+            raise ValueError("its checksum is wrong")
+        manifest = cls(**body)
+        if manifest.format != _FORMAT:
+            raise ValueError(f"it has format {manifest.format}, not {_FORMAT}")
+        if not 0 <= manifest.hashed <= manifest.rows <= manifest.capacity:
+            raise ValueError("its numbers are impossible")
+        return manifest
 
 
 class RowFiles:
     """The files of one directory, and which manifest is the present one."""
 
     def __init__(self, directory: Path, *, write: bool) -> None:
-        """Look at `directory`, which is made when `write`; nothing is read yet."""
+        """Look at `directory`; nothing is made or read yet."""
         self.directory = directory
         self._write = write
-        if write:
-            directory.mkdir(parents=True, exist_ok=True)
 
     @property
-    def stamp(self) -> tuple[int, int] | None:
+    def stamp(self) -> Stamp | None:
         """Changes whenever a manifest is published; None while there is none."""
         try:
             status = (self.directory / "manifest.json").stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        return status.st_ino, status.st_mtime_ns
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
     def manifest(self) -> Manifest | None:
         """What has been published; None when nothing has. Raises CollectionDamaged."""
         path = self.directory / "manifest.json"
         try:
-            manifest = Manifest(**json.loads(path.read_text()))
-            if manifest.format != _FORMAT or not 0 <= manifest.rows <= manifest.capacity:
-                raise ValueError("impossible numbers")
+            return Manifest.from_text(path.read_text())
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError) as error:
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise _damaged(f"{path} cannot be read ({error})") from error
-        return manifest
 
     def rows(self, manifest: Manifest) -> Rows:
         """The rows that a manifest names, mapped; none is masked. Raises CollectionDamaged."""
@@ -151,14 +171,30 @@ class RowFiles:
         return Rows(planes, entries, np.zeros(manifest.rows, np.bool_), manifest.rows)
 
     def grown(self, manifest: Manifest, rows: Rows, capacity: int) -> Manifest:
-        """New files of `capacity` rows that begin with the live ones of `rows`; not yet published."""
+        """New files of `capacity` rows that begin with the live ones of `rows`; not yet published.
+
+        Raises OSError when there is no room for them; nothing of them is left then.
+        """
         live = rows.live() if rows.removed else None
         count = rows.count if live is None else len(live)
-        fresh = replace(manifest, generation=manifest.generation + 1, rows=count, capacity=capacity, hashed=0)
-        for name, words in (("planes", WORDS), ("entries", 1)):
-            with self._path(name, fresh).open("wb") as file:
-                # Room is taken now: a full disk is then an error here, not a crash at a later write.
-                os.posix_fallocate(file.fileno(), 0, words * capacity * 8)
+        fresh = replace(
+            manifest,
+            generation=manifest.generation + 1,
+            rows=count,
+            capacity=capacity,
+            hashed=0,
+            hash_sums={},
+        )
+        self.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            for name, words in (("planes", WORDS), ("entries", 1)):
+                path = self._path(name, fresh)
+                path.unlink(missing_ok=True)
+                with path.open("xb") as file:
+                    _allocate(file.fileno(), words * capacity * 8)
+        except OSError:
+            self.forget(fresh)
+            raise
         target = self.rows(fresh)
         for start in range(0, count, _COPY):
             stop = min(count, start + _COPY)
@@ -168,42 +204,73 @@ class RowFiles:
         return fresh
 
     def clear(self, feature: str) -> None:
-        """Publish that there are no rows, under a generation that no reader has seen."""
-        try:
+        """Publish that there are no rows, under a generation that no reader has seen.
+
+        Raises OSError when that cannot be written.
+        """
+        if self.directory.exists() and not self.directory.is_dir():
+            self.directory.unlink()
+        numbers = [path.name.partition("-")[2] for path in self._of_generations()]
+        seen = [int(number) for number in numbers if number.isdecimal()]
+        with contextlib.suppress(CollectionDamaged):
             before = self.manifest()
-            generation = before.generation + 1 if before else 1
-        except CollectionDamaged:
-            generation = int(time.time())
-        self.publish(Manifest(feature, generation=generation))
+            seen.append(before.generation if before else 0)
+        # What is gone may have had any number, but hardly one as high as the seconds since 1970.
+        self.publish(Manifest(feature, generation=max([*seen, int(time.time())]) + 1))
 
     def hashes(self, manifest: Manifest) -> Path:
         """The directory of a manifest's hash tables."""
         return self.directory / f"hashes-{manifest.generation}" / str(manifest.hashed)
+
+    def hash_sums(self, manifest: Manifest) -> dict[str, int]:
+        """The CRC-32 of each file of a manifest's hash tables, by name. Raises OSError."""
+        return {path.name: _crc_of_file(path) for path in sorted(self.hashes(manifest).iterdir())}
 
     def publish(self, manifest: Manifest) -> None:
         """Make the files of a manifest last, then the manifest, then delete what it does not name."""
         if manifest.capacity:
             for name in ("planes", "entries"):
                 _sync(self._path(name, manifest))
+        self.directory.mkdir(parents=True, exist_ok=True)
         target = self.directory / "manifest.json"
         draft = target.with_suffix(".draft")
-        draft.write_text(json.dumps(asdict(manifest)))
+        draft.write_text(manifest.to_text())
         _sync(draft)
         draft.replace(target)
-        _sync(self.directory)
+        _sync_directory(self.directory)
         self.sweep(manifest)
 
     def sweep(self, manifest: Manifest) -> None:
         """Delete what a manifest does not name; readers that have mapped it keep what they have."""
-        for path in self.directory.iterdir():
-            name, _, number = path.name.partition("-")
-            if name in ("planes", "entries", "hashes") and number != str(manifest.generation):
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        for path in self._of_generations():
+            if path.name.partition("-")[2] != str(manifest.generation):
+                _delete(path)
         hashes = self.hashes(manifest)
-        if hashes.parent.is_dir():
+        with contextlib.suppress(OSError):
             for path in hashes.parent.iterdir():
-                if path != hashes:
-                    shutil.rmtree(path, ignore_errors=True)
+                if path != hashes or not manifest.hashed:
+                    _delete(path)
+
+    def forget(self, manifest: Manifest) -> None:
+        """Delete the files of a manifest that was never published."""
+        for path in self._of_generations():
+            if path.name.partition("-")[2] == str(manifest.generation):
+                _delete(path)
+
+    def forget_hashes(self, manifest: Manifest) -> None:
+        """Delete hash tables that were never published."""
+        _delete(self.hashes(manifest))
+
+    def strays(self) -> list[Path]:
+        """Files of rows, when there is no manifest to say what they are."""
+        return [] if self.stamp else self._of_generations()
+
+    def _of_generations(self) -> list[Path]:
+        try:
+            there = sorted(self.directory.iterdir())
+        except OSError:
+            return []
+        return [path for path in there if path.name.partition("-")[0] in ("planes", "entries", "hashes")]
 
     def _path(self, name: str, manifest: Manifest) -> Path:
         return self.directory / f"{name}-{manifest.generation}"
@@ -223,10 +290,43 @@ def _damaged(what: str) -> CollectionDamaged:
     return CollectionDamaged(f"The fingerprint index is damaged: {what}. Run: whence rebuild")
 
 
+def _crc_of(body: object) -> int:
+    return zlib.crc32(json.dumps(body, sort_keys=True).encode())
+
+
+def _crc_of_file(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            crc = zlib.crc32(piece, crc)
+    return crc
+
+
+def _allocate(handle: int, size: int) -> None:
+    """Take the room now: a full disk is then an error here, not a crash at a later write to the mapping."""
+    try:
+        os.posix_fallocate(handle, 0, size)
+    except (AttributeError, OSError) as error:  # macOS has no such call, some file systems do not take it
+        if isinstance(error, OSError) and error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+        zeros = bytes(_PIECE)
+        for start in range(0, size, _PIECE):
+            os.pwrite(handle, zeros[: size - start], start)
+
+
+def _delete(path: Path) -> None:
+    with contextlib.suppress(OSError):  # what cannot be deleted is in nobody's way
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # some file systems do not sync directories
-            os.fsync(handle)
+        os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _sync_directory(directory: Path) -> None:
+    with contextlib.suppress(OSError):  # some file systems do not sync directories
+        _sync(directory)

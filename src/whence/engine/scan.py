@@ -43,6 +43,9 @@ _NUMPY_BLOCK = 1 << 16
 # Bytes that the buffers of one `nearest` pass may take; more queries than that take several passes.
 _NEAREST_BUFFERS = 64 << 20
 
+# Pairs that a further thread is worth: it takes about as long to start as to compare these.
+_SHARE = 1 << 19
+
 _NO_DEAD = np.zeros(0, dtype=np.bool_)
 _compared = 0  # pairs that NumPy has compared in this process so far
 
@@ -86,7 +89,7 @@ def within(
         radius: 0 to 256, both included.
         dead: bool, at least n long; rows where it is True are never returned. None: all live.
         compiled: True for the compiled kernels, False for NumPy, None to choose by size.
-        threads: how many threads the compiled kernels split the rows over; the answer is the same.
+        threads: how many threads at most the kernels split the rows over; the answer is the same.
 
     Returns:
         Hits sorted by (query, distance, row). Memory is 24 bytes a hit, and nothing caps their number.
@@ -109,7 +112,7 @@ def within(
         found: tuple[NDArray[np.int64], ...] = kernels.within(four, asked, radius, removed, first, last)
         return found
 
-    return in_order(_over_rows(part, planes.shape[1], threads, kernels.BLOCK))
+    return in_order(_over_rows(part, planes, queries, threads, kernels.BLOCK))
 
 
 def nearest(
@@ -129,7 +132,7 @@ def nearest(
         k: at least 1.
         dead: bool, at least n long; rows where it is True are never returned. None: all live.
         compiled: True for the compiled kernels, False for NumPy, None to choose by size.
-        threads: how many threads the compiled kernels split the rows over; the answer is the same.
+        threads: how many threads at most the kernels split the rows over; the answer is the same.
 
     Returns:
         Hits sorted by (query, distance, row): k for each query, or all live rows where they are fewer.
@@ -140,10 +143,9 @@ def nearest(
     removed = checked(planes, queries, dead, threads)
     if k < 1:
         raise UsageError(f"The nearest codes are asked for by a number of at least 1, not {k}.")
-    count = planes.shape[1]
-    if count == 0 or queries.shape[0] == 0:
+    if planes.shape[1] == 0 or queries.shape[0] == 0:
         return no_hits()
-    k = min(int(k), count)
+    k = min(int(k), planes.shape[1])
     kernels = _kernels(planes, queries, compiled)
     if kernels is None:
         return _numpy_nearest(planes, queries, k, removed)
@@ -161,7 +163,7 @@ def nearest(
             np.concatenate([found[2] for _, found in passes]),
         )
 
-    return _first_of_each(in_order(_over_rows(part, count, threads, kernels.BLOCK)), k)
+    return _first_of_each(in_order(_over_rows(part, planes, queries, threads, kernels.BLOCK)), k)
 
 
 def checked(
@@ -252,9 +254,15 @@ def _kernels(
 
 
 def _over_rows(
-    part: Callable[[int, int], tuple[NDArray[np.int64], ...]], count: int, threads: int, block: int
+    part: Callable[[int, int], tuple[NDArray[np.int64], ...]],
+    planes: NDArray[np.uint64],
+    queries: NDArray[np.uint64],
+    threads: int,
+    block: int,
 ) -> list[tuple[NDArray[np.int64], ...]]:
-    """`part(first, last)` over all rows, on as many threads as there are blocks to share out."""
+    """`part(first, last)` over all rows, on as many threads as there is work for."""
+    count = planes.shape[1]
+    threads = min(threads, 1 + count * len(queries) // _SHARE)
     step = -(-count // (threads * block)) * block
     spans = [(first, min(first + step, count)) for first in range(0, count, step)]
     if len(spans) == 1:

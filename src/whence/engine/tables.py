@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import Column, Dialect, Integer, LargeBinary, MetaData, String, Table
+
+
+class Blob(LargeBinary):
+    """Bytes as the driver gives and takes them.
+
+    SQLAlchemy's own type would make bytes of whatever it finds: of a number, which damage may turn
+    them into, that many zeros.
+    """
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        """Nothing is done to what goes in."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        """Nothing is done to what comes out."""
+
 
 metadata = MetaData()
 
@@ -10,7 +27,7 @@ images = Table(
     "images",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("digest", Blob, nullable=False, unique=True),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("format", String, nullable=False),
@@ -19,6 +36,7 @@ images = Table(
     Column("quality", Integer, nullable=False),
     Column("credit", String),
     Column("added", Integer, nullable=False),
+    Column("crc", Integer, nullable=False),
 )
 
 sightings = Table(
@@ -35,6 +53,8 @@ sightings = Table(
     Column("first_seen", Integer, nullable=False),
     Column("last_seen", Integer, nullable=False),
     Column("gone", Integer),
+    Column("crc", Integer, nullable=False),
+    Column("times_sum", Integer, nullable=False),
 )
 
 feature_versions = Table(
@@ -53,7 +73,8 @@ features = Table(
     Column("kind", String, primary_key=True),
     Column("image_id", Integer, primary_key=True),
     Column("version_id", Integer, nullable=False),
-    Column("data", LargeBinary, nullable=False),
+    Column("data", Blob, nullable=False),
+    Column("crc", Integer, nullable=False),
 )
 
 removals = Table(
@@ -74,4 +95,5 @@ refusals = Table(
     Column("skipped", Integer, nullable=False),
     Column("reader", String, nullable=False),
     Column("seen", Integer, nullable=False),
+    Column("crc", Integer, nullable=False),
 )

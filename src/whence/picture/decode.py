@@ -4,21 +4,23 @@ The order is fixed: how many bytes, which format (by its leading bytes), how man
 header), and only then memory for pixels. A time limit needs a process that can be killed: see
 `whence.workers`, where indexing decodes.
 
-Large pictures are decoded at a reduced size: while the shorter side stays at `WORKING_SIDE` or more,
-JPEG is halved inside the decoder (1/2, 1/4, 1/8) and everything else by averaging whole pixels.
+Large pictures are decoded at a reduced size: while the shorter side stays at `WORKING_SIDE` or more, JPEG
+and JPEG 2000 are halved inside the decoder and everything else by averaging whole pixels.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import io
 import logging
+import re
 import struct
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -27,7 +29,7 @@ from whence.errors import UnsupportedFormat as Unsupported
 from whence.picture import formats
 from whence.picture.formats import Format
 from whence.picture.metadata import Credit, blocks_of, read_credit
-from whence.picture.picture import Facts, Picture, Pixels
+from whence.picture.picture import Facts, Picture, Pixels, upright
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -38,27 +40,19 @@ WORKING_SIDE = 512
 HEAVY_PIXELS = 24_000_000
 """A picture decoded in full with more pixels than this passes through the caller's `gate`."""
 
+_DOUBLE = ("webp", "avif")  # formats whose decoders need twice the memory that others do
 _STRIP_PIXELS = 4_000_000
 _PROFILE_BYTES = 4 * 1024 * 1024
 _SAME_COLOUR = 4  # of 255, by which a profile may differ from sRGB and still count as it
-# EXIF orientation to (quarter turns counter-clockwise, then mirror left-right).
-_UPRIGHT = {
-    2: (0, True),
-    3: (2, False),
-    4: (2, True),
-    5: (3, True),
-    6: (3, False),
-    7: (1, True),
-    8: (1, False),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a picture may cost. Every cap is checked before memory is taken.
 
-    `bytes` is the file's size; `pixels` caps pictures that have to be decoded in full and
-    `scaled_pixels` JPEGs that need not be; `seconds` is enforced where decoding can be killed.
+    `bytes` is the file's size; `pixels` caps pictures that have to be decoded in full (WebP and AVIF count
+    twice, since their decoders need twice the memory) and `scaled_pixels` JPEGs that need not be;
+    `seconds` is enforced where decoding can be killed.
     """
 
     bytes: int = 256 * 1024 * 1024
@@ -89,7 +83,7 @@ def decode(
     kind = recognise(data, len(data), limits)
     stated = formats.stated_size(kind.name, data)
     if stated is not None:
-        check_pixels(kind, *stated, limits.pixels)
+        check_pixels(kind, *stated, limits.pixels // (2 if kind.name in _DOUBLE else 1))
     try:
         with warnings.catch_warnings():
             # Decoders warn of large or odd files; the caps here decide, and damage ends in an error.
@@ -141,22 +135,19 @@ def check_pixels(kind: Format, width: int, height: int, cap: int) -> None:
         )
 
 
-def upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Pixels turned the way that an EXIF orientation (1 to 8; others count as 1) asks for."""
-    if orientation not in _UPRIGHT:
-        return pixels
-    turns, mirror = _UPRIGHT[orientation]
-    turned = np.rot90(pixels, turns)
-    return np.ascontiguousarray(turned[:, ::-1] if mirror else turned)
-
-
 def _broken(kind: Format, data: bytes, error: Exception) -> PictureError:
     if type(error).__name__ == "DecompressionBombError":  # Pillow's own cap: a GIF's frame beyond its screen
         return TooLarge(f"The {kind.title} file unfolds to more pixels than are allowed.")
     if formats.is_cut_short(kind.name, data):
         return Truncated(f"The {kind.title} file ends before the picture does.")
-    detail = str(error).split("\n")[0].strip().rstrip(".") or type(error).__name__
-    return Corrupt(f"The {kind.title} file is damaged: {detail[:160]}.")
+    said = error.args[0] if error.args else ""
+    detail = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    detail = re.sub(r"\bb'([ -~]*?)'", r"\1", detail.split("\n")[0]).strip().rstrip(".")[:160]
+    if detail.startswith(_VARIANTS):
+        return Unsupported(f"The {kind.title} file is of a kind that is not supported: {detail}.")
+    if not detail or isinstance(error, LookupError | TypeError | AttributeError | struct.error):
+        detail = "its parts contradict each other"  # what a decoder trips over says nothing to people
+    return Corrupt(f"The {kind.title} file is damaged: {detail}.")
 
 
 def _decode_builtin(
@@ -170,16 +161,18 @@ def _decode_builtin(
             pixels = _decode_jpeg(kind, image, data, colour, limits, gate)
         else:
             check_pixels(kind, width, height, limits.pixels)
-            frames = _frames(image)
+            frames = formats.tiff_pages(data) if kind.name == "tiff" else _frames(image)
             # Read before the pixels of a TIFF, which is closed by then, and behind those of a PNG, since
             # it may lie there in the file.
             credit, orientation = _statements(image) if kind.name == "tiff" else (Credit(), 1)
             with gate if width * height > HEAVY_PIXELS else nullcontext():
-                image.load()
-                width, height = image.size  # a TIFF is turned upright while it loads
+                if kind.name == "jp2":
+                    _load_jp2(image, formats.jp2_halvings(data))
+                else:
+                    image.load()
                 pixels = to_pixels(image)
-            if kind.name == "tiff":
-                orientation = 1
+            if kind.name == "tiff":  # turned upright while it was loaded
+                orientation, (width, height) = 1, image.size
             else:
                 credit, orientation = _statements(image)
     if orientation >= 5:
@@ -191,16 +184,30 @@ def _decode_builtin(
 def _opened(name: str, data: bytes) -> ImageFile.ImageFile:
     # Not Image.open, which has a cap of its own for the whole program and looks at several formats.
     module, cls = _PILLOW[name]
-    logging.getLogger("PIL").addHandler(_SILENT)  # so that nothing is printed where nobody listens
+    _silence()
     opened: ImageFile.ImageFile = getattr(importlib.import_module(f"PIL.{module}"), cls)(io.BytesIO(data))
     return opened
 
 
+@functools.lru_cache(maxsize=1)
+def _silence() -> None:
+    """Keep decoders from writing to standard error, which belongs to the program: damage is raised."""
+    import ctypes
+
+    from PIL import _imaging
+
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # where the program listens to nothing
+    with contextlib.suppress(OSError, AttributeError):  # a Pillow that is built otherwise
+        library = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            getattr(library, name)(None)
+
+
 def _frames(image: ImageFile.ImageFile) -> int:
-    """How many frames or pages; those behind the first damaged one are not counted."""
+    """How many frames; those behind the first damaged one are not counted."""
     try:
         return int(getattr(image, "n_frames", 1))
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error):
         image.seek(0)
         return 1
 
@@ -220,53 +227,36 @@ def _decode_jpeg(
     limits: Limits,
     gate: AbstractContextManager[object],
 ) -> Pixels:
-    buffered = not _in_one_pass(data)
+    buffered = not formats.is_jpeg_in_one_pass(data)
     check_pixels(kind, *image.size, limits.pixels if buffered else limits.scaled_pixels)
-    factor = _jpeg_factor(image.size)
+    factor = _halved(image.size, 3)
     profile = image.info.get("icc_profile")
     heavy = image.width * image.height > HEAVY_PIXELS and (buffered or factor == 1)
     with gate if heavy else nullcontext():
         if image.mode in ("L", "RGB") and not colour and not (profile and not is_srgb(profile)):
             import simplejpeg
 
+            least = {"min_width": -(-image.width // factor), "min_height": -(-image.height // factor)}
             # In strict mode it refuses what libjpeg merely warns of; Pillow then decides.
-            try:
-                luma: Pixels = simplejpeg.decode_jpeg(data, "GRAY", min_factor=factor, strict=True)
-                return luma[:, :, 0]
-            except ValueError:
-                pass
+            with contextlib.suppress(ValueError):
+                luma: Pixels = simplejpeg.decode_jpeg(data, "GRAY", **least, strict=True)[:, :, 0]
+                return luma if min(luma.shape) < 2 * WORKING_SIDE else to_pixels(_image_of(luma))
         image.draft(image.mode, (image.width // factor, image.height // factor))
         image.load()
         return to_pixels(image)
 
 
-def _in_one_pass(data: bytes) -> bool:
-    """Whether a JPEG can be decoded row by row; otherwise its coefficients are all held in memory.
-
-    So it is when one scan holds all components (ITU-T T.81, B.2): not in progressive files, and not in
-    others whose components come one after the other.
-    """
-    position, components = 2, 0
-    while position + 10 <= len(data):
-        if data[position] != 0xFF or data[position + 1] == 0xFF:
-            position += 1
-            continue
-        marker = data[position + 1]
-        if marker == 0xDA:
-            return data[position + 4] == components
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            components = data[position + 9]
-            if marker not in (0xC0, 0xC1):
-                return False
-        alone = marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8
-        position += 2 if alone else 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return False
+def _load_jp2(image: Any, levels: int) -> None:
+    image.reduce = _halved(image.size, levels).bit_length() - 1
+    image.load()
+    image.reduce = 0  # which is the method of every other image's again
 
 
-def _jpeg_factor(size: tuple[int, int]) -> int:
+def _halved(size: tuple[int, int], times: int) -> int:
+    """1, 2, 4 ...: how far a picture may be reduced by halving it at most so many times."""
     factor = 1
-    while factor < 8 and min(size) // (2 * factor) >= WORKING_SIDE:
-        factor *= 2
+    while times > 0 and min(size) // (2 * factor) >= WORKING_SIDE:
+        factor, times = 2 * factor, times - 1
     return factor
 
 
@@ -303,7 +293,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         ground = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         image = Image.alpha_composite(ground, layer).convert("RGB")
     elif image.mode == "LAB":
-        return _through_profile(image, _lab_profile())
+        return _through_profile(image, _made_profile("LAB"))
     elif image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     if profile and not is_srgb(profile):
@@ -329,11 +319,15 @@ def _finite(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float
     return np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _to_8_bit(image: Image.Image, white: float) -> Image.Image:
+def _image_of(pixels: Pixels) -> Image.Image:
     from PIL import Image
 
+    return Image.fromarray(pixels)
+
+
+def _to_8_bit(image: Image.Image, white: float) -> Image.Image:
     shares = np.clip(_finite(image) * (255.0 / white) + 0.5, 0, 255)
-    return Image.fromarray(shares.astype(np.uint8))
+    return _image_of(shares.astype(np.uint8))
 
 
 def _through_profile(image: Image.Image, profile: Any) -> Image.Image:
@@ -342,7 +336,7 @@ def _through_profile(image: Image.Image, profile: Any) -> Image.Image:
 
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile) if isinstance(profile, bytes) else profile)
-        converted = ImageCms.profileToProfile(image, source, _srgb_profile(), outputMode="RGB")
+        converted = ImageCms.profileToProfile(image, source, _made_profile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image  # a broken profile, or one for other colours: the pixels are used as they stand
     if converted is None:
@@ -350,18 +344,11 @@ def _through_profile(image: Image.Image, profile: Any) -> Image.Image:
     return converted.convert("L") if image.mode == "L" else converted
 
 
-@functools.lru_cache(maxsize=1)
-def _srgb_profile() -> Any:
+@functools.lru_cache(maxsize=2)
+def _made_profile(name: Literal["sRGB", "LAB"]) -> Any:
     from PIL import ImageCms
 
-    return ImageCms.createProfile("sRGB")
-
-
-@functools.lru_cache(maxsize=1)
-def _lab_profile() -> Any:
-    from PIL import ImageCms
-
-    return ImageCms.createProfile("LAB")
+    return ImageCms.createProfile(name)
 
 
 @functools.lru_cache(maxsize=16)
@@ -371,15 +358,13 @@ def is_srgb(profile: bytes) -> bool:
     Told by what becomes of a lattice of colours. False for profiles of other than RGB; True for what is
     over `_PROFILE_BYTES` or no profile at all, since nothing can be done with it.
     """
-    from PIL import Image
-
     if len(profile) > _PROFILE_BYTES or profile[36:40] != b"acsp":
         return True
     if profile[16:20] != b"RGB ":
         return False
     steps = np.array([0, 64, 128, 192, 255], np.uint8)
     lattice = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
-    seen = np.asarray(_through_profile(Image.fromarray(lattice), profile))
+    seen = np.asarray(_through_profile(_image_of(lattice), profile))
     return bool(np.abs(seen.astype(int) - lattice).max() <= _SAME_COLOUR)
 
 
@@ -394,7 +379,8 @@ _PILLOW = {
     "jp2": ("Jpeg2KImagePlugin", "Jpeg2KImageFile"),
     "pnm": ("PpmImagePlugin", "PpmImageFile"),
 }
-_SILENT = logging.NullHandler()
+# How decoders begin to say that a file is sound and not for them.
+_VARIANTS = ("unknown pixel mode", "Unsupported BMP", "Unsupported feature", "Unsupported file format")
 
 
 @functools.lru_cache(maxsize=1)

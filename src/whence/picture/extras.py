@@ -1,7 +1,8 @@
 """Formats whose decoders are optional: HEIC, JPEG XL, camera RAW, SVG and PDF.
 
-Each extra is one function from bytes to (pixels, width, height, frames, decoder). A document gives its
-first page, as an animation gives its first frame.
+Each extra is one function from bytes to pixels and facts. A document gives its first page, as an
+animation gives its first frame. The colour profile inside a JPEG XL or a RAW file is not looked at: their
+decoders give colours of their own, for nearly every file sRGB.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import re
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
@@ -16,16 +18,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from whence.errors import Corrupt
+from whence.errors import Corrupt, TooLarge, Truncated, UnsupportedFormat
 from whence.picture.decode import HEAVY_PIXELS, Limits, check_pixels, to_pixels
 from whence.picture.formats import Format
 from whence.picture.metadata import Credit, blocks_of, read_credit
 from whence.picture.picture import Facts, Picture, Pixels
 
 _MODULES = {"heic": "pi_heif", "jxl": "imagecodecs", "raw": "rawpy", "svg": "resvg_py", "pdf": "pypdfium2"}
-_RENDERED_SIDE = (
-    1024  # longer side, in pixels, at which SVG and PDF are drawn: they have no size of their own
-)
+_RENDERED_SIDE = 1024  # longer side, in pixels, at which SVG and PDF are drawn: they have none of their own
+_SVG_BYTES = 32 * 1024 * 1024  # parsed XML takes ten times its bytes and more
+_PDFIUM = threading.Lock()  # the library is not made for several threads
 
 Gate = AbstractContextManager[object]
 
@@ -75,26 +77,43 @@ def _jxl(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
     width, height = jxl_size(data)
     check_pixels(kind, width, height, limits.pixels)
     with _heavy(width, height, gate):
-        values = np.asarray(imagecodecs.jpegxl_decode(data, numthreads=1))
-        if values.ndim == 4:  # (frames, h, w, channels)
-            frames, values = len(values), values[0]
-        else:
-            frames = 1
+        try:
+            frames = _jxl_frames(data)
+            values = np.asarray(imagecodecs.jpegxl_decode(data, index=0, numthreads=1))
+        except RuntimeError as error:
+            if "frame count" in str(error) or "MORE_INPUT" in str(error):
+                raise Truncated("The JPEG XL file ends before the picture does.") from error
+            raise
         if values.dtype != np.uint8:
             scale = 255.0 if values.dtype.kind == "f" else 1 / 257
             values = np.clip(values.astype(np.float32) * scale + 0.5, 0, 255).astype(np.uint8)
-        if values.ndim == 3 and values.shape[2] == 1:
-            values = values[:, :, 0]
-        image = Image.fromarray(values)
+        if values.ndim == 3 and values.shape[2] not in (2, 3, 4):  # further channels are no colours
+            values = values[:, :, :3] if values.shape[2] > 4 else values[:, :, 0]
+        image = Image.fromarray(np.ascontiguousarray(values))
         return _Decoded(to_pixels(image), image.width, image.height, frames)
 
 
+def _jxl_frames(data: bytes) -> int:
+    # The decoder tells how many frames there are only where it refuses too small a place for them.
+    import imagecodecs
+
+    try:
+        imagecodecs.jpegxl_decode(data, numthreads=1, out=np.empty(0, np.uint8))
+    except ValueError as error:
+        shape = re.search(r" shape=\((\d+), \d+, \d+, \d+\)", str(error))
+        return int(shape[1]) if shape else 1
+    return 1
+
+
 def jxl_size(data: bytes) -> tuple[int, int]:
-    """Width and height that a JPEG XL file states (ISO/IEC 18181-1, SizeHeader); raises Corrupt."""
-    start = data.find(b"\xff\x0a") if data[:2] != b"\xff\x0a" else 0
-    if start < 0 or len(data) < start + 12:
+    """Width and height that a JPEG XL file states (ISO/IEC 18181-1, SizeHeader).
+
+    Raises Truncated or Corrupt.
+    """
+    codestream = data if data[:2] == b"\xff\x0a" else _jxl_codestream(data)
+    if codestream[:2] != b"\xff\x0a":
         raise Corrupt("The JPEG XL file is damaged: it has no codestream.")
-    bits = int.from_bytes(data[start + 2 : start + 12], "little")
+    bits = int.from_bytes(codestream[2:12], "little")
 
     def take(count: int) -> int:
         nonlocal bits
@@ -115,70 +134,144 @@ def jxl_size(data: bytes) -> tuple[int, int]:
     return side(), height
 
 
+def _jxl_codestream(data: bytes) -> bytes:
+    """The beginning of the codestream in a container of boxes (ISO/IEC 18181-2); raises Truncated."""
+    position = 0
+    while position + 8 <= len(data):
+        size, name = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
+        body = position + 8
+        if size == 1:
+            size, body = int.from_bytes(data[body : body + 8], "big"), body + 8
+        if name in (b"jxlc", b"jxlp"):
+            body += 4 if name == b"jxlp" else 0  # the number of the part comes first
+            return data[body : body + 16]
+        if size < 8:
+            return b""
+        position += size
+    raise Truncated("The JPEG XL file ends before the picture does.")
+
+
 def _raw(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
     import rawpy
     from PIL import Image
 
     with rawpy.imread(io.BytesIO(data)) as sensor:
         sizes = sensor.sizes
-        check_pixels(kind, sizes.width, sizes.height, limits.pixels)
-        with _heavy(sizes.width, sizes.height, gate):
-            half = min(sizes.width, sizes.height) >= 1024
+        check_pixels(kind, sizes.raw_width, sizes.raw_height, limits.pixels)
+        width, height = sizes.width, sizes.height
+        check_pixels(kind, width, height, limits.pixels)
+        with _heavy(width, height, gate):
+            half = min(width, height) >= 1024
             pixels = sensor.postprocess(use_camera_wb=True, half_size=half, output_bps=8)
-        width, height = (sizes.height, sizes.width) if sizes.flip in (5, 6) else (sizes.width, sizes.height)
+        if sizes.flip & 4:  # rows and columns change places
+            width, height = height, width
     return _Decoded(to_pixels(Image.fromarray(pixels)), width, height)
 
 
 def _svg(kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
-    import resvg_py
-    from defusedxml import ElementTree
-    from PIL import Image
-
-    # Entities and external documents are refused; references that leave the file are cut out, so
-    # that a drawing cannot show what else lies on this disk.
-    root = ElementTree.fromstring(data, forbid_dtd=False)
-    for element in root.iter():
-        for name in [n for n in element.attrib if n.rpartition("}")[2] == "href"]:
-            target = element.attrib[name].strip()
-            if not target.startswith("#") and not (
-                target.startswith("data:image/") and not target.startswith("data:image/svg")
-            ):
-                del element.attrib[name]
     from xml.etree.ElementTree import tostring
 
-    width, height = _svg_size(root.attrib)
-    wide = _RENDERED_SIDE if width >= height else None
-    high = None if wide else _RENDERED_SIDE
-    png = resvg_py.svg_to_bytes(svg_string=tostring(root, encoding="unicode"), width=wide, height=high)
+    import resvg_py
+    from defusedxml import ElementTree, EntitiesForbidden
+    from PIL import Image
+
+    if len(data) > _SVG_BYTES:
+        raise TooLarge(f"The SVG file has {len(data):,} bytes; the limit is {_SVG_BYTES:,}.")
+    try:
+        root = ElementTree.fromstring(data, forbid_dtd=False)
+    except EntitiesForbidden:
+        raise UnsupportedFormat("The SVG file defines XML entities; they are not expanded.") from None
+    # References that leave the file are cut out, so that a drawing cannot show what else is on this disk.
+    for element in root.iter():
+        for name in [n for n in element.attrib if n.rpartition("}")[2] == "href"]:
+            if not _stays_inside(element.attrib[name]):
+                del element.attrib[name]
+    width, height = _svg_sides(root.attrib)
+    root.attrib |= {"width": str(width), "height": str(height)}
+    check_pixels(kind, width, height, limits.pixels)
+    png = resvg_py.svg_to_bytes(
+        svg_string=tostring(root, encoding="unicode"), skip_system_fonts=b"text" not in data
+    )
     image = Image.open(io.BytesIO(bytes(png)))
-    check_pixels(kind, image.width, image.height, limits.pixels)
     image.load()
     return _Decoded(to_pixels(image), image.width, image.height)
 
 
-def _svg_size(attributes: dict[str, str]) -> tuple[float, float]:
-    """Width and height of a drawing in its own units; square when it states none."""
-    box = [float(n) for n in re.findall(r"[-+.\deE]+", attributes.get("viewBox", ""))]
-    if len(box) == 4 and box[2] > 0 and box[3] > 0:
-        return box[2], box[3]
-    sides = [re.match(r"\s*([.\d]+)", attributes.get(name, "")) for name in ("width", "height")]
-    if all(sides):
-        return float(sides[0][1]), float(sides[1][1])  # type: ignore[index]
-    return 1.0, 1.0
+def _stays_inside(target: str) -> bool:
+    target = target.strip().lower()
+    return target.startswith("#") or (
+        target.startswith("data:image/") and not target.startswith("data:image/svg")
+    )
+
+
+_LENGTH = re.compile(
+    r"\s*\+?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,2})?\s*(px|pt|pc|mm|cm|q|in|em|ex)?\s*", re.IGNORECASE
+)
+_UNITS = {
+    "pt": 4 / 3,
+    "pc": 16,
+    "mm": 96 / 25.4,
+    "cm": 96 / 2.54,
+    "q": 24 / 25.4,
+    "in": 96,
+    "em": 16,
+    "ex": 8,
+}
+
+
+def _svg_sides(attributes: dict[str, str]) -> tuple[int, int]:
+    """The size in pixels to draw at: the longer side is `_RENDERED_SIDE`, the shorter one at least 1.
+
+    The shape is that of width and height where the root states them as lengths, of the viewBox where it
+    does not, and that of a browser's empty frame where there is neither. A viewBox is put in where there
+    is none, so that the drawing is scaled and not cut.
+    """
+    box = [
+        float(n)
+        for n in re.findall(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?", attributes.get("viewBox", ""))
+    ]
+    shape = (box[2], box[3]) if len(box) == 4 and box[2] > 0 and box[3] > 0 else None
+    width, height = (_length(attributes.get(name, "")) for name in ("width", "height"))
+    if shape is None:
+        width, height = width or height or 300.0, height or width or 150.0
+        attributes["viewBox"] = f"0 0 {width} {height}"
+    else:
+        ratio = shape[0] / shape[1]
+        width, height = (
+            width or (height * ratio if height else shape[0]),
+            height or (width / ratio if width else shape[1]),
+        )
+    scale = _RENDERED_SIDE / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _length(text: str) -> float | None:
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        return None
+    return float(found[1] + (found[2] or "")) * _UNITS.get((found[3] or "").lower(), 1) or None
 
 
 def _pdf(kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
     import pypdfium2
 
-    document = pypdfium2.PdfDocument(data)
-    try:
-        page = document[0]
-        width, height = page.get_size()
-        check_pixels(kind, round(width), round(height), limits.pixels)
-        image = page.render(scale=_RENDERED_SIDE / max(width, height)).to_pil()
-        return _Decoded(to_pixels(image), image.width, image.height, len(document))
-    finally:
-        document.close()
+    with _PDFIUM:
+        try:
+            document = pypdfium2.PdfDocument(data)
+        except pypdfium2.PdfiumError as error:
+            if "password" in str(error).lower():
+                raise UnsupportedFormat("The PDF file is locked with a password.") from error
+            raise
+        try:
+            if len(document) == 0:
+                raise Corrupt("The PDF file is damaged: it has no pages.")
+            page = document[0]
+            width, height = page.get_size()
+            check_pixels(kind, round(width), round(height), limits.pixels)
+            image = page.render(scale=_RENDERED_SIDE / max(width, height)).to_pil()
+            return _Decoded(to_pixels(image), image.width, image.height, len(document))
+        finally:
+            document.close()
 
 
 _DECODERS: dict[str, Callable[[Format, bytes, Limits, Gate], _Decoded]] = {

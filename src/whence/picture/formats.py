@@ -92,7 +92,8 @@ _STRIPS_AND_TILES = ((273, 279), (324, 325))  # where each lies, and how many by
 # What may stand before the root element of an SVG; a DOCTYPE that says svg settles it.
 _PROLOG = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE\s+(?!svg\b)[^\[>]*>)", re.DOTALL | re.IGNORECASE)
 _SVG_ROOT = re.compile(r"\s*<(?:(?:\w+:)?svg[\s>/]|!DOCTYPE\s+(?:\w+:)?svg\b)")
-_PNM_SIZES = re.compile(rb"P([456])((?:(?:\s|#[^\r\n]*[\r\n])+\d{1,10}){2,3})")
+_PNM_NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+\d{1,10}"
+_PNM_SIZES = re.compile(rb"P(?:4((?:%b){2})|[56]((?:%b){3}))\s" % (_PNM_NUMBER, _PNM_NUMBER))
 
 
 def sniff(data: bytes) -> Format | None:
@@ -166,6 +167,27 @@ def _tiff_tags(data: bytes) -> tuple[str, dict[int, tuple[int, int, int]], bool]
     return order, tags, True
 
 
+def tiff_pages(data: bytes) -> int:
+    """How many pages a TIFF has, by the chain of its directories up to the first that is damaged; at least 1.
+
+    Counted here, since Pillow takes the square of their number.
+    """
+    order = "<" if data[:1] == b"I" else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    start, entry, counted, linked = (8, 20, "Q", "Q") if big else (4, 12, "H", "I")
+    seen: set[int] = set()
+    try:
+        (offset,) = struct.unpack_from(order + linked, data, start)
+        while offset and offset not in seen:
+            (count,) = struct.unpack_from(order + counted, data, offset)
+            after = offset + struct.calcsize(counted) + entry * count
+            seen.add(offset)
+            (offset,) = struct.unpack_from(order + linked, data, after)
+    except (struct.error, OverflowError):
+        pass
+    return max(1, len(seen))
+
+
 def orientation_of(exif: bytes) -> int:
     """The orientation (1 to 8) in a raw EXIF block; 1 where it states none or is damaged."""
     block = exif[6:] if exif.startswith(b"Exif\0\0") else exif
@@ -199,7 +221,9 @@ def stated_size(name: str, data: bytes) -> tuple[int, int] | None:
     if name == "webp":
         return _webp_size(data)
     if name in ("avif", "heic"):
-        sizes = [struct.unpack(">II", raw) for raw in re.findall(rb"ispe\0{4}(.{8})", data[: 1 << 20], re.DOTALL)]
+        sizes = [
+            struct.unpack(">II", raw) for raw in re.findall(rb"ispe\0{4}(.{8})", data[: 1 << 20], re.DOTALL)
+        ]
         return max(sizes, key=lambda size: size[0] * size[1], default=None)
     return None
 
@@ -215,6 +239,39 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     width, height = struct.unpack_from("<HH", data, 26)
     return (width & 0x3FFF, height & 0x3FFF) if kind == b"VP8 " else None
+
+
+def is_jpeg_in_one_pass(data: bytes) -> bool:
+    """Whether a JPEG can be decoded row by row; otherwise its coefficients are all held in memory.
+
+    So it is when one scan holds all components (ITU-T T.81, B.2): not in progressive files, and not in
+    others whose components come one after the other.
+    """
+    position, components = 2, 0
+    while position + 10 <= len(data):
+        if data[position] != 0xFF or data[position + 1] == 0xFF:
+            position += 1
+            continue
+        marker = data[position + 1]
+        if marker == 0xDA:
+            return data[position + 4] == components
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            components = data[position + 9]
+            if marker not in (0xC0, 0xC1):
+                return False
+        alone = marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8
+        position += 2 if alone else 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return False
+
+
+def jp2_halvings(data: bytes) -> int:
+    """How often a JPEG 2000 picture can be halved while it is decoded (ITU-T T.800, A.6.1), 0 if unsaid."""
+    position = data.find(b"\xff\x4f\xff\x51") + 2
+    while 2 <= position <= len(data) - 10 and data[position] == 0xFF:
+        if data[position + 1] == 0x52:
+            return min(data[position + 9], 32)
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return 0
 
 
 def is_cut_short(name: str, data: bytes) -> bool:
@@ -248,13 +305,15 @@ def is_cut_short(name: str, data: bytes) -> bool:
 
 
 def _tiff_end(data: bytes) -> int:
-    """Where the strips or tiles of the first page end; beyond the data when the directory is not all there."""
+    """Where the strips or tiles of the first page end; beyond the data when its directory is cut."""
     order, tags, whole = _tiff_tags(data)
     if not whole:
         return len(data) + 1
     end = 0
     for starts, sizes in _STRIPS_AND_TILES:
-        pairs = zip(_numbers(data, order, tags.get(starts)), _numbers(data, order, tags.get(sizes)), strict=False)
+        pairs = zip(
+            _numbers(data, order, tags.get(starts)), _numbers(data, order, tags.get(sizes)), strict=False
+        )
         end = max([end, *(start + size for start, size in pairs)])
     return end
 
@@ -275,10 +334,9 @@ def _pnm_end(data: bytes) -> int:
     stated = _PNM_SIZES.match(data)
     if stated is None:
         return 0
-    width, height, *rest = (int(n) for n in re.sub(rb"#[^\r\n]*", b"", stated[2]).split())
-    if stated[1] == b"4":
-        return (width + 7) // 8 * height
-    return stated.end() + width * height * (1 if stated[1] == b"5" else 3) * (2 if rest > [255] else 1)
+    width, height, *rest = (int(n) for n in re.sub(rb"#[^\r\n]*", b"", stated[1] or stated[2]).split())
+    row = (width + 7) // 8 if not rest else width * (2 if rest[0] > 255 else 1)
+    return stated.end() + height * row * (3 if data[:2] == b"P6" else 1)
 
 
 def _boxes_end(data: bytes) -> int:

@@ -73,3 +73,23 @@ class Picture:
 
 
 _BT601 = np.array([0.299, 0.587, 0.114], np.float32)
+
+# EXIF orientation to (quarter turns counter-clockwise, then mirror left-right).
+_UPRIGHT = {
+    2: (0, True),
+    3: (2, False),
+    4: (2, True),
+    5: (3, True),
+    6: (3, False),
+    7: (1, True),
+    8: (1, False),
+}
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels turned the way that an EXIF orientation (1 to 8; others count as 1) asks for."""
+    if orientation not in _UPRIGHT:
+        return pixels
+    turns, mirror = _UPRIGHT[orientation]
+    turned = np.rot90(pixels, turns)
+    return np.ascontiguousarray(turned[:, ::-1] if mirror else turned)

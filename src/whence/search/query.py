@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from whence.search.explain import Frame, explain, identical
 from whence.search.rank import ranked, score_of
 from whence.search.recall import CLAIM_RADIUS, Candidate, cost, recall
 from whence.settings import Settings
+
+_LOOKED_UP = 1_000
 
 Region = tuple[float, float, float, float]
 """left, top, right, bottom in pixels of the whole upright picture."""
@@ -92,7 +95,8 @@ def find(engine: Engine, query: Query, *, limit: int = 20, kinds: Iterable[str] 
         raise UsageError(f"The limit is the number of matches wanted, at least 1, not {limit}.")
     wanted = _kinds(kinds)
     start = time.perf_counter()
-    candidates = recall(engine, query.codes)
+    # Of a picture with thousands of copies only the nearest are looked up: enough to fill any answer.
+    candidates = nsmallest(max(_LOOKED_UP, 4 * limit), recall(engine, query.codes), key=cost)
     same_bytes = engine.keys_of([query.digest]) if query.digest is not None else {}
     recalled = time.perf_counter()
     matches = _matches(engine, query, candidates, set(same_bytes.values()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,54 +40,60 @@ def file_uri(path: str | os.PathLike[str]) -> str:
 
 
 def path_of(uri: str) -> str | None:
-    """The path in a `file://` uri; None for other uris."""
-    if not uri.startswith("file://"):
+    """The path in a `file://` uri of this machine; None for other uris."""
+    host, slash, path = uri.removeprefix("file://").partition("/")
+    if not uri.startswith("file://") or not slash or host not in ("", "localhost"):
         return None
-    return os.fsdecode(unquote_to_bytes(uri.removeprefix("file://")))
+    return os.fsdecode(unquote_to_bytes("/" + path))
 
 
 def walk(root: str | os.PathLike[str]) -> Iterator[FoundFile | Unopened]:
     """Every regular file at or below `root`, in order of name within each folder.
 
-    Links to files are followed and counted under their own name; links to folders are followed
-    once, so that loops end. Folders that hold a collection are passed over. What cannot be read is
-    given as `Unopened`.
+    Links to files are followed and counted under their own name. Links to folders are followed after
+    everything that lies below `root` itself, and only to folders not seen yet: loops end, and a file
+    inside `root` keeps its own path whatever points there. Folders that hold a collection are passed
+    over. What cannot be read is given as `Unopened`.
     """
     start = os.path.abspath(root)
     try:
         status = os.stat(start)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         yield Unopened(file_uri(start), _unreadable(error))
         return
     if not stat.S_ISDIR(status.st_mode):
         yield _found(start, status)
         return
-    seen = {(status.st_dev, status.st_ino)}
-    waiting = [start]
-    while waiting:
-        folder = waiting.pop()
+    seen: set[tuple[int, int]] = set()
+    waiting, links = [(start, status)], deque[tuple[str, os.stat_result]]()
+    while waiting or links:
+        folder, status = waiting.pop() if waiting else links.popleft()
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        uri = file_uri(folder)
         try:
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            yield Unopened(file_uri(folder), _unreadable(error))
+            yield Unopened(uri, _unreadable(error))
             continue
         if any(entry.name == MARKER for entry in entries):
             continue
         below = []
-        prefix = file_uri(folder).rstrip("/") + "/"
+        prefix = uri if uri.endswith("/") else uri + "/"
         for entry in entries:
             try:
                 status = entry.stat()
             except OSError as error:
                 yield Unopened(prefix + _quoted(entry.name), _unreadable(error))
                 continue
-            if stat.S_ISDIR(status.st_mode):
-                if (status.st_dev, status.st_ino) not in seen:
-                    seen.add((status.st_dev, status.st_ino))
-                    below.append(entry.path)
-            else:
+            if not stat.S_ISDIR(status.st_mode):
                 yield _found(entry.path, status, prefix + _quoted(entry.name))
+            elif entry.is_symlink():
+                links.append((entry.path, status))
+            else:
+                below.append((entry.path, status))
         waiting.extend(reversed(below))
 
 
@@ -101,8 +108,8 @@ def _quoted(name: str) -> str:
     return name if name.isascii() and name.isalnum() else quote_from_bytes(os.fsencode(name), _SAFE)
 
 
-def _unreadable(error: OSError) -> Unreadable:
-    return Unreadable(f"It cannot be opened: {(error.strerror or str(error)).lower()}.")
+def _unreadable(error: OSError | ValueError) -> Unreadable:
+    return Unreadable(f"It cannot be opened: {(getattr(error, 'strerror', '') or str(error)).lower()}.")
 
 
 def is_collection(path: str | os.PathLike[str]) -> bool:

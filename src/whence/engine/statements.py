@@ -1,0 +1,37 @@
+"""SQL statements that are made once and run over many values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from sqlalchemy import ColumnElement, Connection, Dialect, Table, bindparam, insert
+
+CHUNK = 500
+"""Values in one `IN (...)`."""
+
+
+def one_of(column: ColumnElement[object]) -> ColumnElement[bool]:
+    """`column IN (...)` over the parameter `values`, for statements that are made once."""
+    return column.in_(bindparam("values", expanding=True))
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
+    """Insert rows, each the values of all the table's columns in order.
+
+    They go to the driver as they are: what `execute` does to each row would cost more than SQLite takes.
+    """
+    if not rows:
+        return
+    sql, positional = _insert(table, connection.dialect)
+    names = [column.name for column in table.columns]
+    if positional:
+        connection.exec_driver_sql(sql, [tuple(row) for row in rows])
+    else:
+        connection.exec_driver_sql(sql, [dict(zip(names, row, strict=True)) for row in rows])
+
+
+@lru_cache
+def _insert(table: Table, dialect: Dialect) -> tuple[str, bool]:
+    compiled = insert(table).compile(dialect=dialect, column_keys=[column.name for column in table.columns])
+    return str(compiled), compiled.positional
