@@ -315,10 +315,11 @@ def pdf(pages: int = 1, *, box: str = "0 0 96 64", rotate: int = 0, content: byt
     return bytes(out)
 
 
-def jxl(image: Image.Image | None = None, **options: Any) -> bytes:
+def jxl(values: NDArray[Any] | None = None, **options: Any) -> bytes:
     import imagecodecs
 
-    return bytes(imagecodecs.jpegxl_encode(np.asarray(image or quadrants()), lossless=True, **options))
+    pixels = np.asarray(quadrants()) if values is None else values
+    return bytes(imagecodecs.jpegxl_encode(np.ascontiguousarray(pixels), lossless=True, **options))
 
 
 # One real file of every format and variant

@@ -164,7 +164,7 @@ def test_duplicates_in_three_forms(home: Path, capsys: pytest.CaptureFixture[str
     assert rows[1]["uri"].endswith("again,%20smaller.png")
     out, err = called(capsys, "duplicates", "--upright")
     assert "pictures/again, smaller.png" in out
-    assert "1 groups; 1 files could go" in err
+    assert "1 group; 1 file could go" in err
 
 
 def test_verbose_index_tells_each_outcome(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,14 +10,14 @@ from types import FrameType
 
 import click
 
-from whence.cli.common import as_json, done, in_collection, opened, print_json, say, shown_place
+from whence.cli.common import as_json, counted, done, in_collection, opened, print_json, say, shown_place
 from whence.errors import Exit
 from whence.outcome import Outcome, Report, Status
 
 _NAMED = 10  # refused files that are named without being asked to
 
 
-@click.command()
+@click.command(short_help="Add the pictures in files and folders.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @in_collection
 @click.option("--prune", is_flag=True, help="Mark files under these paths that have vanished.")
@@ -90,9 +90,10 @@ def _summarise(report: Report, total: int, *, named: bool) -> None:
         f"{len(report.skipped):,} skipped",
         f"{len(report.failed):,} failed",
     ]
-    say(f"{report.offered:,} files in {report.seconds:.1f} s: {', '.join(counts)}. {total:,} images in all.")
+    files, images = counted(report.offered, "file"), counted(total, "image")
+    say(f"{files} in {report.seconds:.1f} s: {', '.join(counts)}. {images} in all.")
     if report.gone:
-        say(f"{report.gone:,} files that were seen before have vanished and are marked so.")
+        say(f"Vanished since they were seen, and marked so: {counted(report.gone, 'file')}.")
     if named:
         _name_refused(report.failed, Status.FAILED)
         _name_refused(report.skipped, Status.SKIPPED)
@@ -116,7 +117,7 @@ def _name_refused(refused: list[Outcome], status: Status) -> None:
         say(f"  ... --json lists all {len(refused):,}, with their reasons")
 
 
-@click.command()
+@click.command(short_help="Remove images; files are left alone.")
 @click.argument("names", nargs=-1, required=True, metavar="ID|URI|PATH...")
 @in_collection
 @as_json
@@ -129,7 +130,7 @@ def remove(names: tuple[str, ...], collection: str | None, json_output: bool) ->
     say(f"{removed:,} removed.")
 
 
-@click.command()
+@click.command(short_help="Look for damage.")
 @in_collection
 @as_json
 def check(collection: str | None, json_output: bool) -> None:
@@ -143,10 +144,10 @@ def check(collection: str | None, json_output: bool) -> None:
         say(problem)
     if problems:
         done(Exit.COLLECTION)
-    say(f"Sound: {total:,} images, and every index agrees with the catalog.")
+    say(f"Sound: {counted(total or 0, 'image')}, and every index agrees with the catalog.")
 
 
-@click.command()
+@click.command(short_help="Derive the indexes anew.")
 @in_collection
 @as_json
 def rebuild(collection: str | None, json_output: bool) -> None:
@@ -159,6 +160,6 @@ def rebuild(collection: str | None, json_output: bool) -> None:
         print_json({"images": total, "lost": lost_json})
     for one in lost:
         say(f"not read again: {shown_place(one.uri)}: {one.reason}")
-    say(f"Rebuilt for {total:,} images.")
+    say(f"Rebuilt for {counted(total, 'image')}.")
     if lost:
         done(Exit.SOME_FAILED)

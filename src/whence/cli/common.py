@@ -96,6 +96,11 @@ def size(count: int) -> str:
     return f"{count} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 file`, `1,234 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def table(rows: Sequence[Sequence[str]], headings: Sequence[str], right: Sequence[int] = ()) -> str:
     """Columns in line; those numbered in `right` are set to the right."""
     from unicodedata import combining, east_asian_width

@@ -32,7 +32,7 @@ def _region(text: str | None) -> tuple[float, float, float, float] | None:
     return left, top, right, bottom
 
 
-@click.command()
+@click.command(short_help="Find where a picture comes from.")
 @click.argument("image", metavar="IMAGE")
 @in_collection
 @click.option("--kinds", metavar="K,K", help="Only these kinds: identical, same, copy, partial, similar.")
@@ -69,7 +69,7 @@ def search(
         done(Exit.NOTHING_FOUND)
 
 
-@click.command()
+@click.command(short_help="Tell whether two pictures are one.")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @as_json

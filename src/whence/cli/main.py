@@ -49,6 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line; gives the exit code."""
     json_output = "--json" in arguments
+    # Our matrices are small: threads would cost more to wake than they save. Before NumPy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         result = commands.main(arguments, prog_name="whence", standalone_mode=False)
         return int(result) if isinstance(result, int) else Exit.OK

@@ -9,6 +9,7 @@ import click
 
 from whence.cli.common import (
     as_json,
+    counted,
     described,
     done,
     in_collection,
@@ -22,7 +23,7 @@ from whence.cli.common import (
 from whence.errors import Exit, NotFound, UsageError
 
 
-@click.command()
+@click.command(short_help="Show what is known of an image.")
 @click.argument("name", metavar="ID|URI|PATH")
 @in_collection
 @as_json
@@ -50,7 +51,7 @@ def show(name: str, collection: str | None, json_output: bool) -> None:
             )
 
 
-@click.command()
+@click.command(short_help="Group the files that are one picture.")
 @in_collection
 @click.option("--csv", "csv_output", is_flag=True, help="Print CSV on stdout, a line for each file.")
 @click.option("--upright", is_flag=True, help="Leave out mirrored, turned and negative copies: quicker.")
@@ -105,12 +106,12 @@ def duplicates(collection: str | None, csv_output: bool, upright: bool, json_out
             click.echo(table(cells, ("group", "", "why or kind", "picture", "size", "where"), right=(0, 4)))
     spare = sum(len(group.others) for group in groups)
     freed = size(sum(group.spare_bytes for group in groups))
-    say(f"{len(groups):,} groups; {spare:,} files could go, {freed}.")
+    say(f"{counted(len(groups), 'group')}; {counted(spare, 'file')} could go, {freed}.")
     if not groups:
         done(Exit.NOTHING_FOUND)
 
 
-@click.command()
+@click.command(short_help="See it at work on real photographs.")
 @click.option("--keep", metavar="DIR", help="Keep the pictures and the collection there.")
 @as_json
 def demo(keep: str | None, json_output: bool) -> None:

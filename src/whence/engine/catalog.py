@@ -7,13 +7,13 @@ power as well as a crash.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
-from whence.engine import migrations, sightings, soundness
+from whence.engine import digests, migrations, sightings, soundness
 from whence.engine.batches import batched
 from whence.engine.database import Database
 from whence.engine.images import image_of, image_values, sighting_of
@@ -24,6 +24,7 @@ from whence.engine.tables import feature_versions, features, images, removals
 from whence.engine.tables import sightings as places_seen
 
 FILE_NAME = "catalog.sqlite"
+_SETTLE = 1_024  # images whose digests are not indexed yet, at which that is worth a transaction
 
 
 class Marks(NamedTuple):
@@ -41,7 +42,6 @@ _MARKS = select(
     func.coalesce(select(func.max(removals.c.image_id)).scalar_subquery(), 0),
     func.coalesce(select(func.max(removals.c.seq)).scalar_subquery(), 0),
 )
-_KEYS_OF = select(images.c.digest, images.c.id).where(one_of(images.c.digest))
 _IMAGES = select(images).where(one_of(images.c.id))
 _SIGHTINGS = (
     select(places_seen)
@@ -80,6 +80,7 @@ class Catalog:
         """
         self.path = directory / FILE_NAME
         self._database = Database(self.path, create=create)
+        self._recent = digests.RecentDigests()
         try:
             if create:
                 self.migrate()
@@ -111,10 +112,10 @@ class Catalog:
         marks = self.marks()
         return marks.key - marks.removal
 
-    def keys_of(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+    def keys_of(self, wanted: Sequence[bytes]) -> dict[bytes, int]:
         """The keys of those digests that are in the catalog."""
         with self._database.reading() as connection:
-            return _keys_of(connection, digests)
+            return digests.keys_of(connection, wanted)
 
     def keys_at(self, uri: str) -> list[int]:
         """The keys of the images seen at a uri, whether or not they are still there."""
@@ -205,19 +206,22 @@ class Catalog:
         """
         moment = now()
         results: list[tuple[int, bool]] = []
+        fresh: dict[bytes, int] = {}
+        image_rows: list[tuple[object, ...]] = []
+        feature_rows: list[tuple[object, ...]] = []
+        places: list[tuple[int, Place]] = []
+        version_ids: dict[tuple[str, str], int] = {}
         with self._database.writing() as connection:
-            keys = _keys_of(connection, [one.digest for one in new])
-            next_key = _marks(connection).key + 1
-            image_rows: list[tuple[object, ...]] = []
-            feature_rows: list[tuple[object, ...]] = []
-            places: list[tuple[int, Place]] = []
-            version_ids: dict[tuple[str, str], int] = {}
+            marks, covered = _marks(connection), digests.until(connection)
+            recent = self._recent.at(connection, (covered, *marks))
+            sealed = digests.sealed_keys(connection, [one.digest for one in new])
+            last = marks.key
             for one in new:
-                key = keys.get(one.digest)
-                results.append((next_key if key is None else key, key is None))
+                digest = one.digest
+                key = sealed.get(digest) or recent.get(digest) or fresh.get(digest)
+                results.append((last + 1 if key is None else key, key is None))
                 if key is None:
-                    key = keys[one.digest] = next_key
-                    next_key += 1
+                    key = last = fresh[digest] = last + 1
                     image_rows.append(image_values(one, key, moment))
                     for kind, data in one.features.items():
                         source = (kind, one.decoder)
@@ -231,7 +235,18 @@ class Catalog:
             insert_rows(connection, images, _with_crcs(image_rows))
             insert_rows(connection, features, _with_crcs(feature_rows))
             sightings.see(connection, places, moment)
+            if digests.is_due(covered, last):
+                digests.seal(connection, last)
+                covered = last
+        self._recent.go_on((covered, last, marks.removal), fresh)
         return results
+
+    def settle(self) -> None:
+        """Write what makes the next start quicker, where there is enough of it."""
+        with self._database.writing() as connection:
+            key = _marks(connection).key
+            if key - digests.until(connection) >= _SETTLE:
+                digests.seal(connection, key)
 
     def replace_features(self, kind: str, version: str, rows: Sequence[tuple[int, str, bytes]]) -> None:
         """Put (key, decoder, data) in the place of what these images had of this kind.
@@ -259,6 +274,7 @@ class Catalog:
             for chunk in batched(keys, CHUNK):
                 existing = list(connection.execute(_THERE, {"values": chunk}).scalars())
                 if existing:
+                    digests.forget(connection, existing)
                     connection.execute(insert(removals), [{"image_id": key} for key in existing])
                     connection.execute(_REMOVE, {"values": existing})
                 removed += len(existing)
@@ -326,13 +342,6 @@ class Catalog:
 def _marks(connection: Connection) -> Marks:
     here, removed, removal = connection.execute(_MARKS).one()
     return Marks(max(here, removed), removal)
-
-
-def _keys_of(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, int]:
-    found: dict[bytes, int] = {}
-    for chunk in batched(digests, CHUNK):
-        found.update((row[0], row[1]) for row in connection.execute(_KEYS_OF, {"values": chunk}))
-    return found
 
 
 def _with_crcs(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -68,6 +69,9 @@ class EmbeddedEngine:
             if self._index is not None:
                 self._index.close()
                 self._index = None
+            if self._writer is not None:
+                with contextlib.suppress(CollectionError):  # it is for speed only
+                    self._catalog.settle()
             self._catalog.close()
             self._release()
 

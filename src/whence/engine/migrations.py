@@ -30,10 +30,16 @@ STEPS: list[tuple[str, Step]] = [
             # far it has read. SQLite has no checksums: `crc` (see `sums`) tells a damaged row.
             """CREATE TABLE images (
                 id INTEGER PRIMARY KEY,
-                digest BLOB NOT NULL UNIQUE,
+                digest BLOB NOT NULL,
                 width INTEGER NOT NULL, height INTEGER NOT NULL,
                 format TEXT NOT NULL, bytes INTEGER NOT NULL, frames INTEGER NOT NULL,
                 quality INTEGER NOT NULL, credit TEXT, added INTEGER NOT NULL, crc INTEGER NOT NULL)""",
+            # Images by digest, up to a key (see `digests`).
+            """CREATE TABLE digests (
+                prefix BLOB NOT NULL, image_id INTEGER NOT NULL,
+                PRIMARY KEY (prefix, image_id)) WITHOUT ROWID""",
+            "CREATE TABLE digests_until (id INTEGER PRIMARY KEY, key INTEGER NOT NULL)",
+            "INSERT INTO digests_until (id, key) VALUES (1, 0)",
             """CREATE TABLE sightings (
                 id INTEGER PRIMARY KEY,
                 image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,

@@ -12,13 +12,14 @@ from sqlalchemy import Connection, bindparam, delete, func, select, tuple_, upda
 
 from whence.engine.batches import batched
 from whence.engine.records import FileStamp, Place, Refusal
-from whence.engine.statements import CHUNK, insert_rows, one_of
+from whence.engine.statements import CHUNK, insert_rows, one_of, rows_where_in
 from whence.engine.sums import GONE, LAST_SEEN, crcs, times_sum
 from whence.engine.tables import images, refusals, sightings
 
 _PAGE = 10_000  # sightings read at a time
 
-_AT = select(sightings.c.uri, sightings.c.image_id, sightings.c.id).where(one_of(sightings.c.uri))
+_AT = "SELECT uri, image_id, id FROM sightings WHERE uri IN ({})"
+_FIRST_REFUSAL = select(refusals.c.uri).limit(1)
 _FORGET_REFUSALS = delete(refusals).where(one_of(refusals.c.uri))
 _REFUSED = select(refusals).where(one_of(refusals.c.uri))
 _KNOWN = (
@@ -66,10 +67,12 @@ def see(connection: Connection, places: Sequence[tuple[int, Place]], moment: int
     """
     last: dict[str, int] = {place.uri: key for key, place in places}
     old: dict[str, dict[int, int]] = {}
+    refused = connection.execute(_FIRST_REFUSAL).first() is not None
     for chunk in batched(last, CHUNK):
-        for uri, key, number in connection.execute(_AT, {"values": chunk}):
+        for uri, key, number in rows_where_in(connection, _AT, chunk):
             old.setdefault(uri, {})[key] = number
-        connection.execute(_FORGET_REFUSALS, {"values": chunk})
+        if refused:
+            connection.execute(_FORGET_REFUSALS, {"values": chunk})
     replaced = [number for uri, at in old.items() for key, number in at.items() if key != last[uri]]
     mark_gone(connection, replaced, moment)
     latest = {(place.uri, key): place for key, place in places}

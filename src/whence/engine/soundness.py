@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from sqlalchemy import Connection, Table, create_engine, delete, func, select, text
 from sqlalchemy.exc import DatabaseError
 
-from whence.engine import migrations
+from whence.engine import digests, migrations
 from whence.engine.database import CURE
 from whence.engine.sums import COVERED, crcs, due_times_sum
 from whence.engine.tables import feature_versions, features, images, refusals, removals, sightings
@@ -27,12 +27,26 @@ _IN_WORDS: dict[Table, tuple[str, str, str]] = {
     refusals: ("the refusal of", "uri", _REBUILD),
 }
 
+_UNTIL = "coalesce((SELECT max(key) FROM digests_until), 0)"
+_WRONG_DIGESTS = (
+    f"SELECT count(*) FROM images AS i WHERE i.id <= {_UNTIL} AND NOT EXISTS "  # noqa: S608 - our own words
+    "(SELECT 1 FROM digests AS d WHERE d.prefix = substr(i.digest, 1, 8) AND d.image_id = i.id)",
+    "SELECT count(*) FROM digests AS d WHERE NOT EXISTS "
+    f"(SELECT 1 FROM images AS i WHERE i.id = d.image_id AND i.id <= {_UNTIL} "
+    "AND substr(i.digest, 1, 8) = d.prefix)",
+    f"SELECT count(*) <> 1 OR {_UNTIL} > (SELECT coalesce(max(id), 0) FROM images) "
+    f"AND {_UNTIL} > (SELECT coalesce(max(image_id), 0) FROM removals) FROM digests_until",
+)
+_TWICE = """SELECT count(*) FROM (SELECT 1 FROM digests AS d JOIN images AS i ON i.id = d.image_id
+    WHERE d.prefix IN (SELECT prefix FROM digests GROUP BY prefix HAVING count(*) > 1)
+    GROUP BY i.digest HAVING count(*) > 1)"""
+
 
 def damage(connection: Connection, kinds: Sequence[str]) -> Iterator[str]:
     """Everything that is wrong; each image owes features of these kinds."""
     parts: list[Callable[[Connection], Iterator[str]]] = [_structure, _schema]
     parts += [partial(_damaged_rows, table) for table in _IN_WORDS]
-    parts += [_times, _counts, _versions, *(partial(_without_features, kind) for kind in kinds)]
+    parts += [_times, _counts, _digests, _versions, *(partial(_without_features, kind) for kind in kinds)]
     for part in parts:
         try:
             yield from part(connection)
@@ -44,6 +58,9 @@ def repair(connection: Connection) -> None:
     """Make SQLite's indexes anew where they are damaged, and drop refusals and features that are."""
     if not _intact(connection):
         connection.execute(text("REINDEX"))
+    if any(connection.execute(text(query)).scalar_one() for query in _WRONG_DIGESTS):
+        key = connection.execute(select(func.coalesce(func.max(images.c.id), 0))).scalar_one()
+        digests.derive(connection, key)
     for uri in [row[0] for row in _not_as_written(connection, refusals)]:
         connection.execute(delete(refusals).where(refusals.c.uri == uri))
     for kind, key in [row[:2] for row in _not_as_written(connection, features)]:
@@ -59,7 +76,7 @@ def _intact(connection: Connection) -> bool:
 
 def damaged_features(connection: Connection, kind: str) -> list[int]:
     """The keys of the images whose features of this kind are not what was written."""
-    return [int(row[1]) for row in _not_as_written(connection, features) if row[0] == kind]
+    return [int(str(row[1])) for row in _not_as_written(connection, features) if row[0] == kind]
 
 
 def _structure(connection: Connection) -> Iterator[str]:
@@ -141,6 +158,15 @@ def _counts(connection: Connection) -> Iterator[str]:
     due = max(highest, row[2]) - row[1]
     if there != due:
         yield f"catalog: {there} images are there where {due} are due. {CURE}"
+
+
+def _digests(connection: Connection) -> Iterator[str]:
+    wrong = sum(connection.execute(text(query)).scalar_one() for query in _WRONG_DIGESTS)
+    if wrong:
+        yield f"catalog: the index of digests is wrong for {wrong} images. {_REBUILD}"
+    twice = connection.execute(text(_TWICE)).scalar_one()
+    if twice:
+        yield f"catalog: {twice} digests are of several images. {CURE}"
 
 
 def _versions(connection: Connection) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Dialect, Table, bindparam, insert
 
@@ -29,6 +30,17 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Sequence[ob
         connection.exec_driver_sql(sql, [tuple(row) for row in rows])
     else:
         connection.exec_driver_sql(sql, [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def rows_where_in(connection: Connection, sql: str, values: Sequence[object]) -> Sequence[Any]:
+    """The rows that `sql` gives, if any, where `{}` in it stands for up to `CHUNK` values.
+
+    The values are filled up with the last one, so that SQLite meets few texts and keeps them prepared.
+    """
+    size = next(size for size in (1, 16, CHUNK) if len(values) <= size)
+    filled = (*values, *[values[-1]] * (size - len(values)))
+    result = connection.exec_driver_sql(sql.format(", ".join("?" * size)), filled)
+    return result.fetchall() if result.returns_rows else ()
 
 
 @lru_cache

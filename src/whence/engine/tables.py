@@ -27,7 +27,7 @@ images = Table(
     "images",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("digest", Blob, nullable=False, unique=True),
+    Column("digest", Blob, nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("format", String, nullable=False),
@@ -37,6 +37,20 @@ images = Table(
     Column("credit", String),
     Column("added", Integer, nullable=False),
     Column("crc", Integer, nullable=False),
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("prefix", Blob, primary_key=True),
+    Column("image_id", Integer, primary_key=True),
+)
+
+digests_until = Table(
+    "digests_until",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Integer, nullable=False),
 )
 
 sightings = Table(

@@ -293,7 +293,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         ground = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         image = Image.alpha_composite(ground, layer).convert("RGB")
     elif image.mode == "LAB":
-        return _through_profile(image, _made_profile("LAB"))
+        return _through_profile(image, None)
     elif image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     if profile and not is_srgb(profile):
@@ -330,18 +330,26 @@ def _to_8_bit(image: Image.Image, white: float) -> Image.Image:
     return _image_of(shares.astype(np.uint8))
 
 
-def _through_profile(image: Image.Image, profile: Any) -> Image.Image:
-    """Colours under an ICC profile (its bytes, or one made by Pillow) to sRGB."""
+def _through_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Colours under an ICC profile (None: CIELAB as Pillow has it) to sRGB."""
     from PIL import ImageCms
 
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile) if isinstance(profile, bytes) else profile)
-        converted = ImageCms.profileToProfile(image, source, _made_profile("sRGB"), outputMode="RGB")
+        converted = ImageCms.applyTransform(image, _transform(profile, image.mode))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image  # a broken profile, or one for other colours: the pixels are used as they stand
     if converted is None:
         return image
     return converted.convert("L") if image.mode == "L" else converted
+
+
+@functools.lru_cache(maxsize=16)
+def _transform(profile: bytes | None, mode: str) -> Any:
+    """From a profile to sRGB. Making one takes as long as applying it, and a camera's profiles repeat."""
+    from PIL import ImageCms
+
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else _made_profile("LAB")
+    return ImageCms.buildTransform(source, _made_profile("sRGB"), mode, "RGB")
 
 
 @functools.lru_cache(maxsize=2)

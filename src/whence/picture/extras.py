@@ -189,9 +189,15 @@ def _svg(kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
     width, height = _svg_sides(root.attrib)
     root.attrib |= {"width": str(width), "height": str(height)}
     check_pixels(kind, width, height, limits.pixels)
-    png = resvg_py.svg_to_bytes(
-        svg_string=tostring(root, encoding="unicode"), skip_system_fonts=b"text" not in data
-    )
+    drawing = tostring(root, encoding="unicode")
+    try:
+        png = resvg_py.svg_to_bytes(svg_string=drawing, skip_system_fonts=b"text" not in data)
+    except BaseException as error:
+        if (
+            type(error).__name__ != "PanicException"
+        ):  # which is no Exception, though nothing but the file broke
+            raise
+        raise Corrupt("The SVG file is damaged: drawing it fails on its numbers.") from error
     image = Image.open(io.BytesIO(bytes(png)))
     image.load()
     return _Decoded(to_pixels(image), image.width, image.height)
@@ -236,6 +242,8 @@ def _svg_sides(attributes: dict[str, str]) -> tuple[int, int]:
         width, height = width or height or 300.0, height or width or 150.0
         attributes["viewBox"] = f"0 0 {width} {height}"
     else:
+        if not (width and height):
+            attributes["preserveAspectRatio"] = "none"  # it fits, but for the rounding to whole pixels
         ratio = shape[0] / shape[1]
         width, height = (
             width or (height * ratio if height else shape[0]),
@@ -267,7 +275,7 @@ def _pdf(kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
                 raise Corrupt("The PDF file is damaged: it has no pages.")
             page = document[0]
             width, height = page.get_size()
-            check_pixels(kind, round(width), round(height), limits.pixels)
+            check_pixels(kind, max(1, round(width)), max(1, round(height)), limits.pixels)
             image = page.render(scale=_RENDERED_SIDE / max(width, height)).to_pil()
             return _Decoded(to_pixels(image), image.width, image.height, len(document))
         finally:

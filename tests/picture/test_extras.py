@@ -1,0 +1,408 @@
+"""HEIC, JPEG XL, RAW, SVG and PDF: decoded when their extra is there, refused by its name when it is not."""
+
+from __future__ import annotations
+
+import random
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.picture.test_damage import assert_sentence
+from tests.pictures import (
+    HEIGHT,
+    WIDTH,
+    box,
+    dng,
+    encode,
+    exif_of,
+    format_of,
+    heic,
+    jxl,
+    mutated,
+    pdf,
+    quadrants,
+    sample,
+    shows_quadrants,
+    stored,
+    svg,
+)
+from tests.profiles import ADOBE_D50, matrix_profile
+from whence.errors import Corrupt, MissingExtra, PictureError, TooLarge, Truncated, UnsupportedFormat
+from whence.picture import extras
+from whence.picture.decode import Limits, decode, recognise
+from whence.picture.extras import jxl_size
+
+BEHIND = ("heic", "jxl", "codestream", "dng", "svg", "pdf")
+DRAWN = (1024, 683)  # the quadrants, where the format has no pixels of its own
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_a_missing_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "installed", lambda _: False)
+    extra = format_of(name)
+    for call in (lambda: decode(sample(name)), lambda: recognise(sample(name), len(sample(name)))):
+        with pytest.raises(MissingExtra, match=rf"pip install 'whence\[{extra}\]'") as caught:
+            call()
+        assert caught.value.skips
+
+
+def test_installed_asks_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert extras.installed("heic")
+    monkeypatch.setattr(extras, "_MODULES", {"heic": "no_such_decoder"})
+    assert not extras.installed("heic")
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_every_format_decodes(name: str) -> None:
+    data = sample(name)
+    picture = decode(data)
+    facts = picture.facts
+    assert shows_quadrants(picture.pixels, 20 if name == "dng" else 12)
+    assert picture.pixels.flags.c_contiguous
+    size = {"svg": DRAWN, "pdf": DRAWN, "dng": (512, 384)}.get(name, (WIDTH, HEIGHT))
+    assert (facts.width, facts.height) == size == picture.pixels.shape[1::-1]
+    assert (facts.format, facts.bytes) == (format_of(name), len(data))
+    assert facts.frames == (3 if name == "pdf" else 1)
+    assert any(
+        module in facts.decoder for module in ("pi_heif", "imagecodecs", "rawpy", "resvg_py", "pypdfium2")
+    )
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_half_a_file_is_truncated(name: str) -> None:
+    with pytest.raises(Truncated):
+        decode(sample(name)[: len(sample(name)) // 2])
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_nothing_but_picture_errors_whatever_the_bytes(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    data = dng(width=64, height=48) if name == "dng" else sample(name)
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.randoms(use_true_random=False))
+    def hold(chance: random.Random) -> None:
+        try:
+            picture = decode(mutated(data, chance), limits=Limits(pixels=4_000_000))
+        except PictureError as error:
+            assert_sentence(error)
+        else:
+            assert picture.pixels.size > 0
+
+    hold()
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
+
+
+# HEIC
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_is_turned_as_the_container_says_and_once(orientation: int) -> None:
+    # EXIF states the same, as telephones write it; it is the container that counts.
+    picture = decode(heic(orientation, exif=exif_of(orientation, ">")))
+    undone = {6: 8, 8: 6}.get(orientation, orientation)
+    expected = np.asarray(stored(undone))
+    assert picture.pixels.shape == expected.shape
+    assert (picture.facts.width, picture.facts.height) == expected.shape[1::-1]
+    assert np.abs(picture.pixels.astype(int) - expected).mean() < 6
+
+
+def test_heic_does_not_turn_by_exif_alone() -> None:
+    assert shows_quadrants(decode(heic(exif=exif_of(6))).pixels)
+
+
+def test_heic_under_a_profile() -> None:
+    plain = decode(heic()).pixels.astype(int)
+    wide = decode(heic(icc=matrix_profile(ADOBE_D50, 2.19921875))).pixels.astype(int)
+    assert (wide[10, 60] - plain[10, 60])[0] < -20  # green: more saturated than sRGB can show
+
+
+def test_heic_states_too_many_pixels() -> None:
+    with pytest.raises(TooLarge, match="60,000 × 50,000"):
+        decode(heic(size=(60_000, 50_000)))
+
+
+# JPEG XL
+
+
+def test_jpeg_xl_in_every_depth_and_with_alpha() -> None:
+    colours, grey = np.asarray(quadrants()), np.asarray(quadrants().convert("L"))
+    for values in (
+        colours.astype(np.uint16) * 257,
+        colours.astype(np.float32) / 255,
+        np.dstack([colours, grey * 0 + 255]),
+    ):
+        assert shows_quadrants(decode(jxl(values)).pixels, 2)
+    for values in (grey, grey.astype(np.uint16) * 257, np.dstack([grey, grey * 0 + 255])):
+        assert shows_quadrants(decode(jxl(values)).luma.astype(np.uint8), 2)
+    clear = decode(jxl(np.dstack([colours, grey * 0]))).pixels
+    assert clear.min() == 255
+
+
+def test_jpeg_xl_frames_are_counted_and_the_first_is_shown() -> None:
+    first = np.asarray(quadrants())
+    picture = decode(jxl(np.stack([first, 255 - first, first])))
+    assert picture.facts.frames == 3
+    assert shows_quadrants(picture.pixels, 2)
+
+
+@pytest.mark.parametrize("container", [True, False])
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (96, 64), (256, 256), (257, 100), (640, 480), (1, 700)])
+def test_jpeg_xl_states_its_size(size: tuple[int, int], container: bool) -> None:
+    assert jxl_size(jxl(np.asarray(quadrants(*size)), usecontainer=container)) == size
+
+
+def jxl_head(width: int, height: int) -> bytes:
+    bits = 0 | 3 << 1 | (height - 1) << 3 | 0 << 33 | 3 << 36 | (width - 1) << 38
+    return b"\xff\x0a" + bits.to_bytes(10, "little")
+
+
+def test_jpeg_xl_states_too_many_pixels() -> None:
+    huge = jxl_head(60_000, 50_000)
+    assert jxl_size(huge) == (60_000, 50_000)
+    hidden = (
+        box(b"JXL ", b"\r\n\x87\n") + box(b"ftyp", b"jxl \0\0\0\0jxl ") + box(b"junk", sample("codestream"))
+    )
+    split = hidden + box(b"jxlp", b"\0\0\0\0", huge)
+    for data in (huge + bytes(100), hidden + box(b"jxlc", huge), split, hidden + b"\0\0\0\0jxlc" + huge):
+        with pytest.raises(TooLarge, match="60,000 × 50,000"):
+            decode(data)
+
+
+def test_a_container_without_a_codestream() -> None:
+    head = box(b"JXL ", b"\r\n\x87\n")
+    with pytest.raises(Truncated):
+        decode(head)
+    with pytest.raises(Corrupt):
+        decode(head + b"\0\0\0\3jxlc")
+    with pytest.raises(Corrupt):
+        decode(head + box(b"jxlc", b"none"))
+
+
+# RAW
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_raw_is_upright(orientation: int) -> None:
+    picture = decode(dng(orientation))
+    assert shows_quadrants(picture.pixels, 20)
+    assert (picture.facts.width, picture.facts.height) == (512, 384) == picture.pixels.shape[1::-1]
+
+
+def test_large_raw_is_decoded_at_half_its_size() -> None:
+    picture = decode(dng(width=1600, height=1100))
+    assert (picture.facts.width, picture.facts.height) == (1600, 1100)
+    assert picture.pixels.shape == (550, 800, 3)
+    with pytest.raises(TooLarge):
+        decode(dng(), limits=Limits(pixels=512 * 384 - 1))
+
+
+# SVG
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    file = tmp_path / "secret.png"
+    file.write_bytes(encode(Image.new("RGB", (96, 64), (255, 0, 0)), "PNG"))
+    (tmp_path / "secret.svg").write_bytes(svg('<rect id="a" width="96" height="64" fill="red"/>'))
+    return file
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        '<image href="{path}" width="96" height="64"/>',
+        '<image href="file://{path}" width="96" height="64"/>',
+        '<image href="secret.png" width="96" height="64"/>',
+        '<image href=" {path}" width="96" height="64"/>',
+        '<image xmlns:x="http://www.w3.org/1999/xlink" x:href="{path}" width="96" height="64"/>',
+        '<use href="{folder}/secret.svg#a"/>',
+        '<use href="{folder}/secret.svg"/>',
+        '<image href="{folder}/secret.svg" width="96" height="64"/>',
+        '<filter id="f"><feImage href="{path}"/></filter><rect width="96" height="64" filter="url(#f)"/>',
+        '<style>rect {{ fill: url({path}); }}</style><rect width="96" height="64" fill="url({path})"/>',
+        "<style>@import url({folder}/secret.css);</style>",
+        '<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="{folder}/secret.svg"/>',
+        '<image href="data:image/svg+xml,{nested}" width="96" height="64"/>',
+        '<image href=" DATA:image/SVG+xml,{nested}" width="96" height="64"/>',
+        '<image href="data:text/plain,{nested}" width="96" height="64"/>',
+    ],
+)
+def test_a_drawing_cannot_show_what_else_is_on_the_disk(
+    inside: str, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(secret.parent)
+    image = f"%3Cimage href='{secret}' width='9' height='9'/%3E"
+    nested = f"%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'%3E{image}%3C/svg%3E"
+    drawing = svg(inside.format(path=secret, folder=secret.parent, nested=nested))
+    pixels = decode(drawing).pixels.astype(int)
+    assert (pixels[:, :, 0] - pixels[:, :, 1]).max() < 5  # nothing red
+
+
+def test_pictures_within_a_drawing_are_shown() -> None:
+    import base64
+
+    inside = base64.b64encode(encode(quadrants(), "PNG")).decode()
+    drawing = svg(f'<image href="data:image/png;base64,{inside}" width="96" height="64"/>')
+    assert shows_quadrants(decode(drawing).pixels)
+    shared = svg('<defs><rect id="a" width="96" height="64" fill="#123456"/></defs><use href="#a"/>')
+    assert np.abs(decode(shared).pixels.astype(int) - (0x12, 0x34, 0x56)).max() <= 1
+
+
+def test_a_drawing_reaches_no_network() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/a.png"
+        style = f'@import "{url}"; @font-face {{ font-family: a; src: url({url}); }}'
+        kinds = (
+            svg(f'<image href="{url}" width="9" height="9"/>'),
+            svg(prolog=f'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "{url}">'),
+            svg(prolog=f'<?xml-stylesheet href="{url}" type="text/css"?>'),
+            svg(f'<style>{style}</style><text font-family="a">a</text>'),
+        )
+        for drawing in kinds:
+            decode(drawing)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+@pytest.mark.parametrize(
+    "subset",
+    [
+        "".join(
+            f'<!ENTITY a{n} "{"&a" + str(n - 1) + ";" if n else "lol"}'
+            + (f"&a{n - 1};" * 9 if n else "")
+            + '">'
+            for n in range(10)
+        ),
+        '<!ENTITY a9 SYSTEM "file:///etc/passwd">',
+        '<!ENTITY % p SYSTEM "http://127.0.0.1/x.dtd"> %p;',
+    ],
+)
+def test_entities_are_not_expanded(subset: str) -> None:
+    before = time.process_time()
+    with pytest.raises(UnsupportedFormat, match="entities"):
+        decode(svg("<text>&a9;</text>", prolog=f"<!DOCTYPE svg [{subset}]>"))
+    assert time.process_time() - before < 1
+
+
+@pytest.mark.parametrize(
+    ("attributes", "size"),
+    [
+        ('viewBox="0 0 96 64"', (1024, 683)),
+        ('width="96" height="64"', (1024, 683)),
+        ('width="48mm" height="32mm" viewBox="0 0 10 10"', (1024, 683)),
+        ('width="1in" height="48" viewBox="0 0 10 10"', (1024, 512)),
+        ('width="100%" height="100%" viewBox="0,0,64,96"', (683, 1024)),
+        ('width="10" viewBox="0 0 50 100"', (512, 1024)),
+        ('height="1e1px" viewBox="0 0 50 100"', (512, 1024)),
+        ('width="10"', (1024, 1024)),
+        ("", (1024, 512)),
+        ('width="0" height="-5" viewBox="0 0 0 1"', (1024, 512)),
+        ('width="wide" viewBox="e e e e"', (1024, 512)),
+        ('viewBox="0 0 1000000 1"', (1024, 1)),
+        ('viewBox="0 0 1 1000000"', (1, 1024)),
+        ('width="1" height="1000000" viewBox="0 0 1000000 1"', (1, 1024)),
+        ('width="1000000" height="1000000"', (1024, 1024)),
+        ('width="1e30" height="1e-30"', (1024, 1)),
+        ('width="96" height="64" style="width:90000px;height:90000px"', (1024, 683)),
+    ],
+)
+def test_drawings_have_a_bounded_size(attributes: str, size: tuple[int, int]) -> None:
+    before = time.process_time()
+    picture = decode(svg(attributes=attributes))
+    assert (picture.facts.width, picture.facts.height) == size
+    assert time.process_time() - before < 2
+
+
+def test_a_drawing_without_a_view_box_is_scaled() -> None:
+    assert shows_quadrants(decode(svg(attributes='width="96" height="64"')).pixels)
+
+
+def test_drawings_lie_on_white() -> None:
+    pixels = decode(svg('<rect width="10" height="10"/>')).pixels
+    assert pixels[-1, -1].tolist() == [255, 255, 255]
+    assert pixels[5, 5].tolist() == [0, 0, 0]
+
+
+def test_drawings_that_are_too_deep_or_too_long() -> None:
+    with pytest.raises(PictureError):
+        decode(svg("<g>" * 50_000 + "</g>" * 50_000))
+    with pytest.raises(TooLarge):
+        decode(svg(" " * (33 << 20)))
+
+
+def test_a_renderer_that_panics_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resvg_py
+
+    class PanicException(BaseException):
+        pass
+
+    def panic(**_: Any) -> bytes:
+        raise PanicException
+
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", panic)
+    with pytest.raises(Corrupt):
+        decode(svg())
+
+    def interrupt(**_: Any) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        decode(svg())
+
+
+# PDF
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_page_is_turned_as_it_says(turn: int) -> None:
+    picture = decode(pdf(rotate=turn))
+    back = Image.fromarray(picture.pixels).rotate(turn, expand=True)
+    assert shows_quadrants(np.asarray(back))
+
+
+def test_pages_have_a_bounded_size() -> None:
+    for page, size in (
+        ("0 0 9000 1", (1024, 1)),
+        ("0 0 1 9000", (1, 1024)),
+        ("0 0 9000 6000", DRAWN),
+        ("0 0 0.6 0.4", DRAWN),
+    ):
+        picture = decode(pdf(box=page))
+        assert abs(picture.facts.width - size[0]) <= 1
+        assert abs(picture.facts.height - size[1]) <= 1
+
+
+def test_a_page_lies_on_white() -> None:
+    assert decode(pdf(content=b"")).pixels.min() == 255
+
+
+def test_a_locked_document_is_unsupported() -> None:
+    locked = pdf().replace(
+        b"/Root 1 0 R",
+        b"/Root 1 0 R/ID[<00><00>]/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<%b>/U<%b>>>"
+        % (b"00" * 32, b"11" * 32),
+    )
+    with pytest.raises(UnsupportedFormat, match="password"):
+        decode(locked)
+
+
+def test_documents_may_be_decoded_in_several_threads() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for picture in pool.map(decode, [pdf(2)] * 12):
+            assert shows_quadrants(picture.pixels)
+
+
+def test_a_document_without_pages() -> None:
+    with pytest.raises(PictureError):
+        decode(pdf(pages=0))
