@@ -167,9 +167,9 @@ def show(result: dict) -> None:
     print(
         f"removed {result['removed_a_second']:,} images/s; {result['bytes_an_image']} bytes of disk an image"
     )
-    print(f"closed in {result['close_s']} s; opened in {result['open_ms']} ms, first search after")
+    print(f"closed in {result['close_s']} s; opened in {result['open_ms']} ms, the first search takes")
     print(
-        f"{result['first_search_ms']} ms more (compiled code is loaded), the next {result['next_search_ms']} ms"
+        f"{result['first_search_ms']} ms more (code is loaded for it), the next {result['next_search_ms']} ms"
     )
 
 

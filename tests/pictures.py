@@ -384,3 +384,11 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
         for _ in range(chance.choice((1, 2, 8))):
             damaged[chance.randrange(place, len(damaged))] = chance.choice((0, 1, 127, 128, 255))
     return bytes(damaged)
+
+
+def assert_sentence(error: Exception) -> None:
+    """An error speaks to people: one sentence, and no names out of a program's inside."""
+    words = str(error)
+    assert words[:1].isupper()
+    assert words.endswith(".")
+    assert not any(mark in words for mark in ("\n", "<_io", "b'", "object at 0x"))

@@ -122,7 +122,7 @@ class Workers:
     def close(self) -> None:
         """Stop every worker, finished or not."""
         for worker in self._workers:
-            worker.kill()
+            worker.end()
         self._workers.clear()
         self._waiting.clear()
         self._alone.clear()
@@ -160,7 +160,7 @@ class Workers:
 
     def _lost(self, worker: _Worker, why: str | None) -> list[Read]:
         """A worker hangs or has died. With several tasks, each is tried alone; with one, that one is it."""
-        status = worker.kill()
+        status = worker.end(0.0 if why else 1.0)
         self._workers.remove(worker)
         if not worker.started:
             self._false_starts += 1
@@ -174,10 +174,8 @@ class Workers:
         if len(worker.tasks) != 1:
             self._alone.extend(worker.tasks)
             return []
-        task = worker.tasks[0]
-        if why is not None:
-            return [Read(task.number, error=TooSlow(why))]
-        return [Read(task.number, error=Corrupt(f"The decoder died on this file ({_ending(status)})."))]
+        died = f"The decoder died on this file ({_ending(status)})."
+        return [Read(worker.tasks[0].number, error=TooSlow(why) if why else Corrupt(died))]
 
 
 @dataclass
@@ -242,12 +240,14 @@ class _Worker:
         patience = self.limits.seconds + _GRACE if self.started else _STARTING
         return not self.holding and time.monotonic() - self.heard > patience
 
-    def kill(self) -> int:
+    def end(self, patience: float = 0.0) -> int:
+        """How the process ended: by itself within `patience` seconds, or else by force."""
         self.socket.close()
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
         self.process.kill()
-        return self.process.wait()
+        self.process.communicate()  # which closes its standard input
+        return self.process.returncode
 
 
 def _ending(status: int) -> str:

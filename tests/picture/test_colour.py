@@ -57,6 +57,8 @@ def test_profiles_are_followed(kind: str, primaries: Any, gamma: float) -> None:
     tolerance = 2.5 if kind in ("PNG", "TIFF", "WEBP") else 5
     assert np.abs(middle(decode(data).pixels) - expected).max() < tolerance
     luma = decode(data, colour=False).luma
+    # Luma of JPEG goes through the profile's greys alone: saturated colours come out a few levels off.
+    tolerance = 8 if kind == "JPEG" else tolerance
     assert abs(middle(luma.astype(np.uint8)) - expected @ [0.299, 0.587, 0.114]) < tolerance
 
 

@@ -14,6 +14,7 @@ from tests.pictures import (
     BUILTIN,
     HEIGHT,
     WIDTH,
+    assert_sentence,
     encode,
     mutated,
     quadrants,
@@ -37,8 +38,9 @@ def test_empty_and_foreign() -> None:
         with pytest.raises(NotAPicture):
             decode(data)
     for data in (b"8BPS\0\1" + bytes(100), b"\x76\x2f\x31\x01" + bytes(100), b"\0\0\1\0\1\0" + bytes(100)):
-        with pytest.raises(UnsupportedFormat):
+        with pytest.raises(UnsupportedFormat) as caught:
             decode(data)
+        assert_sentence(caught.value)
 
 
 @pytest.mark.parametrize("name", BUILTIN)
@@ -64,15 +66,6 @@ def test_a_file_cut_anywhere_gives_a_picture_or_a_reason(name: str) -> None:
             assert_sentence(error)
         else:
             assert (picture.facts.width, picture.facts.height) == (WIDTH, HEIGHT)
-
-
-def assert_sentence(error: PictureError) -> None:
-    words = str(error)
-    assert words[0].isupper()
-    assert words.endswith(".")
-    assert "\n" not in words
-    assert "<_io" not in words
-    assert "b'" not in words
 
 
 @pytest.mark.parametrize("name", BUILTIN)

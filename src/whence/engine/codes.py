@@ -19,7 +19,7 @@ _TRIMMED = _CODE + CODE_BYTES
 
 
 class CodeSource:
-    """The `Source` of the Hamming index: entry 2 × key is the code of an image, 2 × key + 1 its trimmed one."""
+    """The `Source` of the Hamming index: entry 2 × key is an image's code, 2 × key + 1 its trimmed one."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog

@@ -25,7 +25,7 @@ _BUSY_SECONDS = 60.0
 _READER_CACHE_KB = 16_384
 _WRITER_CACHE_KB = 262_144
 _CHECKPOINT_PAGES = 16_384
-"""Pages in the log, 64 MB, at which it is written back: a page that several commits changed is written once."""
+"""Pages in the log, 64 MB, at which it is written back: a page that many commits changed is written once."""
 
 _DAMAGED = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT}
 

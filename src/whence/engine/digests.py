@@ -34,7 +34,27 @@ _SEAL = text(
     "INSERT INTO digests SELECT substr(digest, 1, 8), id FROM images WHERE id > :until ORDER BY 1, 2"
 )
 _SET_UNTIL = text("UPDATE digests_until SET key = :key")
-_FORGET = "DELETE FROM digests WHERE (prefix, image_id) IN (SELECT substr(digest, 1, 8), id FROM images WHERE id IN ({}))"
+_FORGET = """
+    DELETE FROM digests WHERE (prefix, image_id) IN
+    (SELECT substr(digest, 1, 8), id FROM images WHERE id IN ({}))
+"""
+_LACKING = text("""
+    SELECT count(*) FROM images AS i
+    WHERE i.id <= (SELECT max(key) FROM digests_until)
+    AND NOT EXISTS (SELECT 1 FROM digests AS d WHERE d.prefix = substr(i.digest, 1, 8) AND d.image_id = i.id)
+""")
+_SURPLUS = text("""
+    SELECT count(*) FROM digests AS d
+    WHERE d.image_id > (SELECT max(key) FROM digests_until)
+    OR NOT EXISTS (SELECT 1 FROM images AS i WHERE i.id = d.image_id AND substr(i.digest, 1, 8) = d.prefix)
+""")
+_BOUNDS = text("SELECT count(*), coalesce(max(key), 0) FROM digests_until")
+_SHARED = text("""
+    SELECT count(*) FROM (
+        SELECT 1 FROM digests AS d JOIN images AS i ON i.id = d.image_id
+        WHERE d.prefix IN (SELECT prefix FROM digests GROUP BY prefix HAVING count(*) > 1)
+        GROUP BY i.digest HAVING count(*) > 1)
+""")
 
 
 def keys_of(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, int]:
@@ -83,6 +103,18 @@ def derive(connection: Connection, key: int) -> None:
     connection.execute(text("DELETE FROM digests_until"))
     connection.execute(text("INSERT INTO digests_until (id, key) VALUES (1, 0)"))
     seal(connection, key)
+
+
+def are_wrong(connection: Connection, key: int) -> bool:
+    """Whether the index is not what the images give, of which `key` is the highest there ever was."""
+    rows, covered = connection.execute(_BOUNDS).one()
+    wrong = sum(connection.execute(query).scalar_one() for query in (_LACKING, _SURPLUS))
+    return bool(rows != 1 or not 0 <= covered <= key or wrong)
+
+
+def shared(connection: Connection) -> int:
+    """How many digests belong to several images, which none may."""
+    return int(connection.execute(_SHARED).scalar_one())
 
 
 class RecentDigests:

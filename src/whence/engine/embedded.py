@@ -190,8 +190,8 @@ class EmbeddedEngine:
                     write_marker(self.directory)
             except OSError as error:
                 raise CollectionError(
-                    f"The indexes in {self.directory} could not be written ({error.strerror}). Check that the "
-                    f"disk has room and may be written to, then run: whence rebuild"
+                    f"The indexes in {self.directory} could not be written ({error.strerror}). Check that "
+                    f"the disk has room and may be written to, then run: whence rebuild"
                 ) from error
             self._catalog.forget_unused_versions()
             self._fingerprints()

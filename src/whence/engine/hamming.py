@@ -33,7 +33,7 @@ SEAL_ROWS = 65_536
 SEAL_AT_CLOSE = 1_024
 """Rows in the tail at which a writer that closes seals it, so that the next start is quick."""
 
-MIH_ROWS = 4_000_000
+MIH_ROWS = 1_000_000
 """Sealed rows from which multi-index hashing is the faster way (`benchmarks/hamming.py --crossover`)."""
 
 _MIH_GROWTH = 1.25  # the hash tables are built again when the rows have outgrown them by this factor

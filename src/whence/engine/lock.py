@@ -27,12 +27,18 @@ class WriterLock:
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = _holder(self._handle)
+            who = _holder(self._handle)
             os.close(self._handle)
             raise CollectionLocked(
-                f"Another process is writing to {path.parent}{holder}. "
+                f"{who} is writing to {path.parent}. "
                 f"Wait until it is done and try again; searching works meanwhile."
             ) from None
+        except OSError as error:
+            os.close(self._handle)
+            raise CollectionError(
+                f"{path} cannot be locked ({error.strerror}). A collection is written to on a disk of this "
+                f"machine, or on a network file system that has locks."
+            ) from error
         note = {"pid": os.getpid(), "command": Path(sys.argv[0]).name or "python", "since": iso(now())}
         with contextlib.suppress(OSError):  # the note is a courtesy: a full disk does not stop the lock
             os.ftruncate(self._handle, 0)
@@ -46,6 +52,8 @@ class WriterLock:
 def _holder(handle: int) -> str:
     try:
         note = json.loads(os.pread(handle, 4096, 0))
-        return f" (process {note['pid']}, {note['command']}, since {note['since']})"
+        if note["pid"] == os.getpid():
+            return "This process has the collection open elsewhere and"
+        return f"Another process ({note['pid']}, {note['command']}, since {note['since']})"
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return "Another process"

@@ -55,7 +55,7 @@ def write_marker(directory: Path) -> None:
 
 
 def left_half_made(directory: Path, catalog: str) -> bool:
-    """Whether nothing is in `directory` but what making a collection leaves behind until the marker is there."""
+    """Whether nothing is in `directory` but what making a collection leaves before the marker is there."""
     ours = {"writer.lock", MARKER + ".draft"}
     return all(path.name in ours or path.name.startswith(catalog) for path in directory.iterdir())
 

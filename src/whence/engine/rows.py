@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whence.engine.scan import large_pages
 from whence.errors import CollectionDamaged
 
 WORDS = 4
@@ -283,7 +284,9 @@ class RowFiles:
             raise _damaged(f"{path} is missing") from None
         if size != due:
             raise _damaged(f"{path} has {size:,} bytes where {due:,} are due")
-        return np.memmap(path, np.uint64, "r+" if self._write else "r").view(np.ndarray)
+        mapped = np.memmap(path, np.uint64, "r+" if self._write else "r")
+        large_pages(mapped)
+        return mapped.view(np.ndarray)
 
 
 def _damaged(what: str) -> CollectionDamaged:

@@ -138,7 +138,7 @@ def unchanged(
 
 
 def refuse(connection: Connection, rows: Sequence[Refusal], moment: int) -> None:
-    """Remember files that gave no picture. What images were seen there before is gone, if the file changed."""
+    """Remember files that gave no picture. An image seen there before is gone, if the file has changed."""
     latest = {row.uri: row for row in rows}
     replaced: list[int] = []
     for chunk in batched(latest, CHUNK):

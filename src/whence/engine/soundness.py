@@ -27,20 +27,6 @@ _IN_WORDS: dict[Table, tuple[str, str, str]] = {
     refusals: ("the refusal of", "uri", _REBUILD),
 }
 
-_UNTIL = "coalesce((SELECT max(key) FROM digests_until), 0)"
-_WRONG_DIGESTS = (
-    f"SELECT count(*) FROM images AS i WHERE i.id <= {_UNTIL} AND NOT EXISTS "  # noqa: S608 - our own words
-    "(SELECT 1 FROM digests AS d WHERE d.prefix = substr(i.digest, 1, 8) AND d.image_id = i.id)",
-    "SELECT count(*) FROM digests AS d WHERE NOT EXISTS "
-    f"(SELECT 1 FROM images AS i WHERE i.id = d.image_id AND i.id <= {_UNTIL} "
-    "AND substr(i.digest, 1, 8) = d.prefix)",
-    f"SELECT count(*) <> 1 OR {_UNTIL} > (SELECT coalesce(max(id), 0) FROM images) "
-    f"AND {_UNTIL} > (SELECT coalesce(max(image_id), 0) FROM removals) FROM digests_until",
-)
-_TWICE = """SELECT count(*) FROM (SELECT 1 FROM digests AS d JOIN images AS i ON i.id = d.image_id
-    WHERE d.prefix IN (SELECT prefix FROM digests GROUP BY prefix HAVING count(*) > 1)
-    GROUP BY i.digest HAVING count(*) > 1)"""
-
 
 def damage(connection: Connection, kinds: Sequence[str]) -> Iterator[str]:
     """Everything that is wrong; each image owes features of these kinds."""
@@ -58,13 +44,13 @@ def repair(connection: Connection) -> None:
     """Make SQLite's indexes anew where they are damaged, and drop refusals and features that are."""
     if not _intact(connection):
         connection.execute(text("REINDEX"))
-    if any(connection.execute(text(query)).scalar_one() for query in _WRONG_DIGESTS):
-        key = connection.execute(select(func.coalesce(func.max(images.c.id), 0))).scalar_one()
+    if digests.are_wrong(connection, key := _highest_key(connection)):
         digests.derive(connection, key)
     for uri in [row[0] for row in _not_as_written(connection, refusals)]:
         connection.execute(delete(refusals).where(refusals.c.uri == uri))
-    for kind, key in [row[:2] for row in _not_as_written(connection, features)]:
-        connection.execute(delete(features).where(features.c.kind == kind, features.c.image_id == key))
+    for row in list(_not_as_written(connection, features)):
+        one = (features.c.kind == row[0]) & (features.c.image_id == row[1])
+        connection.execute(delete(features).where(one))
 
 
 def _intact(connection: Connection) -> bool:
@@ -124,7 +110,7 @@ def _damaged_rows(table: Table, connection: Connection) -> Iterator[str]:
 
 
 def _not_as_written(connection: Connection, table: Table) -> Iterator[Sequence[object]]:
-    """The rows whose checksum is wrong: the values it covers, then the checksum, then the row's number if any."""
+    """The rows whose checksum is wrong: the values that it covers, then it, then the row's number if any."""
     # Plain text, so that no value is converted on the way, whatever it has become.
     last = "id" if "id" in table.columns else "crc"
     query = f"SELECT {', '.join(COVERED[table])}, crc, {last} FROM {table.name}"  # noqa: S608 - our own names
@@ -145,28 +131,26 @@ def _times(connection: Connection) -> Iterator[str]:
 
 def _counts(connection: Connection) -> Iterator[str]:
     there = connection.execute(select(func.count(images.c.id))).scalar_one()
-    highest = connection.execute(select(func.coalesce(func.max(images.c.id), 0))).scalar_one()
-    row = connection.execute(
-        select(
-            func.count(removals.c.seq),
-            func.coalesce(func.max(removals.c.seq), 0),
-            func.coalesce(func.max(removals.c.image_id), 0),
-        )
-    ).one()
-    if row[0] != row[1]:
-        yield f"catalog: {row[0]} removals are there where {row[1]} are due. {CURE}"
-    due = max(highest, row[2]) - row[1]
+    last = func.coalesce(func.max(removals.c.seq), 0)
+    gone, due_gone = connection.execute(select(func.count(removals.c.seq), last)).one()
+    if gone != due_gone:
+        yield f"catalog: {gone} removals are there where {due_gone} are due. {CURE}"
+    due = _highest_key(connection) - due_gone
     if there != due:
         yield f"catalog: {there} images are there where {due} are due. {CURE}"
 
 
 def _digests(connection: Connection) -> Iterator[str]:
-    wrong = sum(connection.execute(text(query)).scalar_one() for query in _WRONG_DIGESTS)
-    if wrong:
-        yield f"catalog: the index of digests is wrong for {wrong} images. {_REBUILD}"
-    twice = connection.execute(text(_TWICE)).scalar_one()
-    if twice:
-        yield f"catalog: {twice} digests are of several images. {CURE}"
+    if digests.are_wrong(connection, _highest_key(connection)):
+        yield f"catalog: the index of digests is not what the images give. {_REBUILD}"
+    shared = digests.shared(connection)
+    if shared:
+        yield f"catalog: {shared} digests belong to several images. {CURE}"
+
+
+def _highest_key(connection: Connection) -> int:
+    highest = [func.coalesce(func.max(column), 0) for column in (images.c.id, removals.c.image_id)]
+    return max(int(connection.execute(select(one)).scalar_one()) for one in highest)
 
 
 def _versions(connection: Connection) -> Iterator[str]:

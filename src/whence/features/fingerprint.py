@@ -40,6 +40,7 @@ _REFERENCE_MIN_SIDE = 5  # the reference gives no hash below this
 _SMALL_SIDE = 384  # pixels; queries with a longer side below this are also tried enlarged
 _ENLARGED_SIDE = 512
 _MAX_GAIN = 3.0
+_BAND = 16  # outputs whose inputs are multiplied together
 
 Matrix = NDArray[np.float32]
 Code = NDArray[np.uint8]
@@ -204,10 +205,10 @@ def transform(luma: Matrix) -> Transformed:
     else:
         rows = np.empty((64, width), np.float32)
         for start, first, last, weights in _decimation(height):
-            np.matmul(weights, luma[first:last], out=rows[start : start + 16])
+            np.matmul(weights, luma[first:last], out=rows[start : start + _BAND])
         small = np.empty((64, 64), np.float32)
         for start, first, last, weights in _decimation(width):
-            np.matmul(rows[:, first:last], weights.T, out=small[:, start : start + 16])
+            np.matmul(rows[:, first:last], weights.T, out=small[:, start : start + _BAND])
     coefficients: Matrix = np.matmul(np.matmul(_COSINES, small), _COSINES.T)
     return Transformed(coefficients, *_content(small))
 
@@ -328,21 +329,22 @@ def _content(small: Matrix) -> tuple[int, float]:
 
     The quality is the sum of whole-percent steps between neighbours, scaled and capped at 100.
     """
-    hundred = np.float32(100) / np.float32(255)
-    down = np.trunc((small[:-1] - small[1:]) * hundred)
-    across = np.trunc((small[:, :-1] - small[:, 1:]) * hundred)
-    filled = np.zeros((64, 64), np.bool_)
-    filled[:-1] = down != 0
-    filled[1:] |= down != 0
-    filled[:, :-1] |= across != 0
-    filled[:, 1:] |= across != 0
-    steps = np.abs(down).sum() + np.abs(across).sum()
-    return min(100, int(steps) // 90), np.count_nonzero(filled) / filled.size
+    percent = small * (np.float32(100) / np.float32(255))
+    # Conversion to integers cuts off the fractions, as the reference does.
+    down = np.abs(percent[:-1] - percent[1:]).astype(np.int32)
+    across = np.abs(percent[:, :-1] - percent[:, 1:]).astype(np.int32)
+    filled = np.zeros((64, 64), np.int32)
+    filled[:-1] = down
+    filled[1:] += down
+    filled[:, :-1] += across
+    filled[:, 1:] += across
+    # Every step has been counted at both of its ends.
+    return min(100, int(filled.sum()) // 180), np.count_nonzero(filled) / filled.size
 
 
 @functools.lru_cache(maxsize=512)
 def _decimation(length: int) -> tuple[tuple[int, int, int, Matrix], ...]:
-    """The reference's tent filter and decimation of one side to 64, as four bands of a matrix.
+    """The reference's tent filter and decimation of one side to 64, as bands of a matrix.
 
     Each band is (first output, first input, last input, float32 (16, inputs)). The filter is a box
     run twice, shortened at the ends; its window is ceil(length / 128), and after rounding an even one
@@ -357,8 +359,8 @@ def _decimation(length: int) -> tuple[tuple[int, int, int, Matrix], ...]:
     box = inside / inside.sum(axis=1, keepdims=True)
     kept = box[((np.arange(64) + 0.5) * length / 64).astype(int)] @ box
     bands = []
-    for start in range(0, 64, 16):
-        band = kept[start : start + 16]
+    for start in range(0, 64, _BAND):
+        band = kept[start : start + _BAND]
         used = np.flatnonzero(band.any(axis=0))
         begin, end = int(used[0]), int(used[-1]) + 1
         bands.append((start, begin, end, np.ascontiguousarray(band[:, begin:end], np.float32)))

@@ -44,7 +44,7 @@ FORMATS: dict[str, Format] = {
         Format("pdf", "PDF", "application/pdf", extra="pdf"),
         Format("psd", "Photoshop", "image/vnd.adobe.photoshop", decoded=False),
         Format("exr", "OpenEXR", "image/x-exr", decoded=False),
-        Format("ico", "icon", "image/x-icon", decoded=False),
+        Format("ico", "ICO", "image/x-icon", decoded=False),
     )
 }
 

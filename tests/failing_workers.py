@@ -1,0 +1,70 @@
+"""A worker whose decoder hangs, dies or eats memory at the bidding of a file's last bytes.
+
+Given to `Workers` in place of its own module, so that what hostile files do now and then happens at will.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from contextlib import AbstractContextManager
+
+from whence import workers
+from whence.engine.records import NewImage
+from whence.picture.decode import Limits
+
+HANG, LOCK, EXIT, SEGV, KILL, ABORT, RAISE, MEMORY, BABBLE, HEAVY = (
+    b"%-8b" % word
+    for word in (
+        b"HANG",
+        b"LOCK",
+        b"EXIT",
+        b"SEGV",
+        b"KILL",
+        b"ABORT",
+        b"RAISE",
+        b"MEMORY",
+        b"BABBLE",
+        b"HEAVY",
+    )
+)
+HEAVY_SECONDS = 0.4
+
+_new_image = workers.new_image
+_handle = -1
+
+
+def _hostile(data: bytes, limits: Limits, gate: AbstractContextManager[object]) -> NewImage:
+    word = data[-8:]
+    if word == HANG:
+        time.sleep(1000)
+    elif word == LOCK:
+        ctypes.PyDLL(None).sleep(1000)  # in C, and no Python signal handler would ever run
+    elif word == EXIT:
+        os._exit(3)
+    elif word == SEGV:
+        ctypes.string_at(0)
+    elif word == KILL:
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif word == ABORT:
+        os.abort()
+    elif word == RAISE:
+        raise AssertionError("a mistake of ours")
+    elif word == MEMORY:
+        return _hostile(bytes(1 << 40), limits, gate)
+    elif word == BABBLE:
+        os.write(_handle, b"\x04\0\0\0junk and more junk")
+    elif word == HEAVY:
+        with gate:
+            time.sleep(HEAVY_SECONDS)
+    return _new_image(data, limits, gate)
+
+
+def serve(handle: int, limits: tuple[int, int, int, float], memory: int, gate: int) -> None:
+    """As `whence.workers.serve`, with the decoder above."""
+    global _handle
+    _handle = handle
+    workers.new_image = _hostile
+    workers.serve(handle, limits, memory, gate)
