@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.pictures import (
+    assert_sentence,
     encode,
     quadrants,
     shows_quadrants,
     svg,
 )
-from whence.errors import Corrupt, PictureError, TooLarge, UnsupportedFormat
-from whence.picture.decode import decode
+from whence.errors import Corrupt, PictureError, TooLarge, TooSlow, UnsupportedFormat
+from whence.picture.decode import Limits, decode
 
 
 @pytest.fixture
@@ -153,22 +155,63 @@ def test_drawings_that_are_too_deep_or_too_long() -> None:
         decode(svg(" " * (33 << 20)))
 
 
-def test_a_renderer_that_panics_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
-    import resvg_py
+FOREVER = svg(
+    '<filter id="f"><feTurbulence baseFrequency="0.1" numOctaves="100000000"/></filter>'
+    '<rect width="96" height="64" filter="url(#f)"/>'
+)
 
-    class PanicException(BaseException):
-        pass
 
-    def panic(**_: Any) -> bytes:
-        raise PanicException
+def test_a_drawing_that_would_take_hours_is_given_up() -> None:
+    before = time.monotonic()
+    with pytest.raises(TooSlow, match="took longer than"):
+        decode(FOREVER, limits=Limits(seconds=0.5))
+    assert time.monotonic() - before < 3
 
-    monkeypatch.setattr(resvg_py, "svg_to_bytes", panic)
-    with pytest.raises(Corrupt):
-        decode(svg())
 
-    def interrupt(**_: Any) -> bytes:
-        raise KeyboardInterrupt
+NESTED = '<g opacity="0.9">' * 700 + '<rect width="9" height="9"/>' + "</g>" * 700
+CHAINED = "".join(f'<g id="a{n}"><use href="#a{n + 1}"/></g>' for n in range(5000))
+MULTIPLIED = "".join(f'<g id="a{n}">' + f'<use href="#a{n - 1}"/>' * 20 + "</g>" for n in range(8))
 
-    monkeypatch.setattr(resvg_py, "svg_to_bytes", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        decode(svg())
+
+@pytest.mark.parametrize(
+    "drawing",
+    [svg(NESTED), svg(CHAINED), svg(MULTIPLIED + '<use href="#a7"/>')],
+    ids=["nested", "chained", "multiplied"],
+)
+def test_a_drawing_that_would_end_the_program_is_damage(
+    drawing: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Corrupt) as caught:
+        decode(drawing)
+    assert_sentence(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a limit on its time ends it, later")
+def test_a_program_that_is_killed_leaves_no_renderer() -> None:
+    script = (
+        "import os, sys, threading, time\n"
+        "from whence.picture.decode import Limits, decode\n"
+        "threading.Thread(target=decode, args=(sys.stdin.buffer.read(),), daemon=True).start()\n"
+        "path = f'/proc/{os.getpid()}/task'\n"
+        "while True:\n"
+        "    children = [open(f'{path}/{task}/children').read() for task in os.listdir(path)]\n"
+        "    if any(children): break\n"
+        "time.sleep(0.3)\n"
+        "print(*children, flush=True)\n"
+        "time.sleep(1000)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    with parent, parent.stdin as stdin:
+        stdin.write(FOREVER)
+        stdin.close()
+        (child,) = parent.stdout.readline().split()
+        status = Path("/proc") / child.decode() / "status"
+        assert status.exists()
+        parent.kill()
+    end = time.monotonic() + 5
+    while status.exists() and "zombie" not in status.read_text() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not status.exists() or "zombie" in status.read_text()

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -132,8 +133,6 @@ def test_stamps_and_uris_are_those_of_the_file(tmp_path: Path) -> None:
     )
 )
 def test_names_of_any_bytes(names: list[bytes]) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as made:
         root = os.fsencode(made)
         for name in names:
@@ -270,29 +269,23 @@ for one in walk(sys.argv[1]):
 """
 
 
-def test_permissions_as_a_user_without_them(tmp_path: Path) -> None:
-    make(tmp_path, "a.jpg", "shut/x.jpg", "seen/y.jpg")
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
-    (tmp_path / "shut").chmod(0o000)
-    (tmp_path / "seen").chmod(0o444)  # its names can be listed, and nothing can be said of them
-    try:
+def test_permissions_as_a_user_without_them() -> None:
+    with tempfile.TemporaryDirectory() as made:
+        root = Path(made)
+        root.chmod(0o755)
+        make(root, "a.jpg", "shut/x.jpg", "seen/y.jpg")
+        (root / "shut").chmod(0o000)
+        (root / "seen").chmod(0o444)  # its names can be listed, and nothing can be said of them
         walked = subprocess.run(
-            [sys.executable, "-c", WALKER, str(tmp_path)],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
+            [sys.executable, "-c", WALKER, made], capture_output=True, text=True, timeout=30, check=False
         )
-    finally:
-        (tmp_path / "shut").chmod(0o755)
-        (tmp_path / "seen").chmod(0o755)
+        (root / "shut").chmod(0o755)
+        (root / "seen").chmod(0o755)
     assert walked.stderr == ""
     assert walked.stdout.splitlines() == [
-        f"{file_uri(tmp_path / 'a.jpg')} found",
-        f"{file_uri(tmp_path / 'seen' / 'y.jpg')} It cannot be opened: permission denied.",
-        f"{file_uri(tmp_path / 'shut')} It cannot be opened: permission denied.",
+        f"{file_uri(root / 'a.jpg')} found",
+        f"{file_uri(root / 'seen' / 'y.jpg')} It cannot be opened: permission denied.",
+        f"{file_uri(root / 'shut')} It cannot be opened: permission denied.",
     ]
 
 

@@ -87,8 +87,8 @@ def seal(connection: Connection, key: int) -> None:
 
 
 def is_due(covered: int, key: int) -> bool:
-    """Whether enough has been added since the last seal: a thirty-second of it all, within bounds."""
-    return key - covered >= max(SEAL_LEAST, min(SEAL_MOST, covered // 32))
+    """Whether enough has been added since the last seal: a sixteenth of it all, within bounds."""
+    return key - covered >= max(SEAL_LEAST, min(SEAL_MOST, covered // 16))
 
 
 def forget(connection: Connection, keys: Iterable[int]) -> None:

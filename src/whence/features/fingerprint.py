@@ -355,15 +355,22 @@ def _decimation(length: int) -> tuple[tuple[int, int, int, Matrix], ...]:
     index = np.arange(length)
     first = np.maximum(0, index - (window - half))
     last = np.minimum(length - 1, index + half - 1)
-    inside = (index[None, :] >= first[:, None]) & (index[None, :] <= last[:, None])
-    box = inside / inside.sum(axis=1, keepdims=True)
-    kept = box[((np.arange(64) + 0.5) * length / 64).astype(int)] @ box
+    share = 1.0 / (last - first + 1)
+    kept = ((np.arange(64) + 0.5) * length / 64).astype(int)
+    # Output i averages boxes, each of which is a run of equal weights: their starts and ends are noted,
+    # and summed up along the side.
+    output = np.repeat(np.arange(64), (last - first + 1)[kept])
+    boxes = np.concatenate([np.arange(first[k], last[k] + 1) for k in kept])
+    weight = share[kept][output] * share[boxes]
+    edges = np.zeros((64, length + 1))
+    np.add.at(edges, (output, first[boxes]), weight)
+    np.add.at(edges, (output, last[boxes] + 1), -weight)
+    weights = edges.cumsum(axis=1)
     bands = []
     for start in range(0, 64, _BAND):
-        band = kept[start : start + _BAND]
-        used = np.flatnonzero(band.any(axis=0))
-        begin, end = int(used[0]), int(used[-1]) + 1
-        bands.append((start, begin, end, np.ascontiguousarray(band[:, begin:end], np.float32)))
+        begin, end = int(first[first[kept[start]]]), int(last[last[kept[start + _BAND - 1]]]) + 1
+        band = np.ascontiguousarray(weights[start : start + _BAND, begin:end], np.float32)
+        bands.append((start, begin, end, band))
     return tuple(bands)
 
 

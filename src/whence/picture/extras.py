@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import math
+import os
 import re
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from whence.errors import Corrupt, TooLarge, Truncated, UnsupportedFormat
+from whence.errors import Corrupt, TooLarge, TooSlow, Truncated, UnsupportedFormat
 from whence.picture.decode import HEAVY_PIXELS, Limits, check_pixels, to_pixels
 from whence.picture.formats import Format
 from whence.picture.metadata import Credit, blocks_of, read_credit
@@ -171,7 +176,6 @@ def _raw(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
 def _svg(kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
     from xml.etree.ElementTree import tostring
 
-    import resvg_py
     from defusedxml import ElementTree, EntitiesForbidden
     from PIL import Image
 
@@ -189,18 +193,59 @@ def _svg(kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
     width, height = _svg_sides(root.attrib)
     root.attrib |= {"width": str(width), "height": str(height)}
     check_pixels(kind, width, height, limits.pixels)
-    drawing = tostring(root, encoding="unicode")
     try:
-        png = resvg_py.svg_to_bytes(svg_string=drawing, skip_system_fonts=b"text" not in data)
-    except BaseException as error:
-        if (
-            type(error).__name__ != "PanicException"
-        ):  # which is no Exception, though nothing but the file broke
-            raise
-        raise Corrupt("The SVG file is damaged: drawing it fails on its numbers.") from error
-    image = Image.open(io.BytesIO(bytes(png)))
+        drawing = tostring(root)
+    except RecursionError:
+        raise UnsupportedFormat("The SVG file nests its parts too deep to be drawn.") from None
+    png = _drawn(drawing, b"text" in data, limits)
+    image = Image.open(io.BytesIO(png))
     image.load()
     return _Decoded(to_pixels(image), image.width, image.height)
+
+
+_DRAW = """
+import ctypes, resource, resvg_py, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG: killed when the process that waits ends
+for kind, wanted in (("AS", 1 << 30), ("CPU", int(sys.argv[1])), ("CORE", 0)):
+    limit = getattr(resource, "RLIMIT_" + kind)
+    hard = resource.getrlimit(limit)[1]
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(limit, (wanted, wanted))
+drawing = sys.stdin.buffer.read().decode()
+try:
+    said = bytes(resvg_py.svg_to_bytes(svg_string=drawing, skip_system_fonts=sys.argv[2] != "True"))
+except ValueError as error:
+    sys.exit(str(error))
+sys.stdout.buffer.write(said)
+"""
+
+
+def _drawn(drawing: bytes, with_text: bool, limits: Limits) -> bytes:
+    """A drawing as PNG, made in a process of its own.
+
+    A few hundred bytes of SVG can ask for hours, for terabytes, or for more stack than there is, and the
+    library bounds none of these. Raises TooSlow or Corrupt.
+    """
+    seconds = math.ceil(limits.seconds)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-S", "-c", _DRAW, str(seconds), str(with_text)],
+            input=drawing,
+            capture_output=True,
+            timeout=limits.seconds,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise TooSlow(f"Drawing it took longer than {limits.seconds:g} seconds.") from None
+    if done.returncode == -signal.SIGXCPU:
+        raise TooSlow(f"Drawing it took longer than {limits.seconds:g} seconds.")
+    if done.returncode == 1 and b"\n" not in done.stderr.strip():
+        raise Corrupt(f"The SVG file is damaged: {done.stderr.decode(errors='replace').strip().rstrip('.')}.")
+    if done.returncode != 0:
+        raise Corrupt("The SVG file is damaged, or asks for more than can be drawn.")
+    return done.stdout
 
 
 def _stays_inside(target: str) -> bool:
