@@ -22,7 +22,8 @@ def commands_page() -> str:
         context = click.Context(commands.commands[name], info_name=f"whence {name}", **CONTEXT)
         context.terminal_width = 100
         parts += [f"## whence {name}\n", "```text", commands.commands[name].get_help(context), "```\n"]
-    parts += ["## Settings\n", "From `whence.toml` (or the file named by `WHENCE_CONFIG`) and the environment.\n"]
+    parts.append("## Settings\n")
+    parts.append("From `whence.toml` (or the file named by `WHENCE_CONFIG`) and the environment.\n")
     parts += ["| setting | environment | default |", "|---|---|---|"]
     for field in fields(Settings):
         parts.append(f"| `{field.name}` | `{PREFIX}{field.name.upper()}` | `{field.default}` |")
@@ -38,13 +39,14 @@ def errors_page() -> str:
         if issubclass(cls, PictureError) and cls is not PictureError:
             outcome = "skipped" if cls.skips else "failed"
         when = (cls.__doc__ or "").split("\n")[0]
-        parts.append(
-            f"| `{cls.code}` | `{cls.__name__}` | {when} | {int(cls.exit_code)} | {cls.http_status} | {outcome} |"
-        )
+        codes = f"{int(cls.exit_code)} | {cls.http_status}"
+        parts.append(f"| `{cls.code}` | `{cls.__name__}` | {when} | {codes} | {outcome} |")
     parts += ["\n## Formats\n", "Told by a file's first bytes, never by its name.\n"]
     parts += ["| format | read with |", "|---|---|"]
     for kind in FORMATS.values():
-        how = f"`pip install 'whence[{kind.extra}]'`" if kind.extra else "always" if kind.decoded else "not read"
+        how = "always" if kind.decoded else "not read"
+        if kind.extra:
+            how = f"`pip install 'whence[{kind.extra}]'`"
         parts.append(f"| {kind.title} | {how} |")
     return "\n".join(parts) + "\n"
 

@@ -1,4 +1,4 @@
-"""The documentation is true: generated pages are fresh, commands parse, snippets run, links lead somewhere."""
+"""The documentation is true: pages are fresh, commands parse, snippets run, links lead somewhere."""
 
 from __future__ import annotations
 

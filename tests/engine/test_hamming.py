@@ -135,6 +135,14 @@ class IndexMachine(RuleBasedStateMachine):
     def ask_otherwise(self, query: Code, radius: int, k: int) -> None:
         self.query, self.radius, self.k = query, radius, k
 
+    @precondition(lambda self: self.source.live)
+    @rule(data=st.data(), radius=st.integers(0, 31), k=st.integers(1, 4))
+    def ask_for_something_there(self, data: st.DataObject, radius: int, k: int) -> None:
+        rows = [one for variants in self.source.live.values() for _, one in variants]
+        bits = data.draw(st.lists(st.integers(0, 255), max_size=5, unique=True))
+        near = data.draw(st.sampled_from(rows[-40:] or CENTRES))
+        self.query, self.radius, self.k = flipped(near, bits), radius, k
+
     @invariant()
     def writer_equals_brute_force(self) -> None:
         check(self.writer, self.source, self.query, self.radius, self.k)
@@ -214,6 +222,38 @@ def test_a_reader_follows_a_writer_through_everything(tmp_path: Path) -> None:
         check(reader, source, code(1000 * step + 5), 128, 9)
     index.close()
     check(reader, source, code(11_005), 128, 9)
+
+
+@pytest.mark.usefixtures("small")
+def test_rows_that_the_hash_tables_do_not_cover_are_scanned(tmp_path: Path) -> None:
+    index, source = filled(tmp_path / "h", 64)
+    index.close()
+    for number in range(64, 72):
+        source.add([code(number)])
+    opened(tmp_path / "h", source).close()
+    source.add([code(72)])
+    index = opened(tmp_path / "h", source)
+    manifest = RowFiles(tmp_path / "h", write=False).manifest()
+    assert manifest is not None
+    assert (manifest.hashed, manifest.rows, index.hashed) == (64, 72, 64)
+    for number in (0, 63, 64, 71, 72):
+        check(index, source, code(number), 20, 3)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_reader_sees_what_a_rebuild_has_changed(tmp_path: Path) -> None:
+    """Features computed anew come under keys that the reader has read."""
+    index, source = filled(tmp_path / "h", 50)
+    readers = [opened(tmp_path / "h", source, write=False) for _ in range(2)]
+    for key in source.live:
+        source.live[key] = [(2 * key, code(-key))]
+    index.stop_writing()
+    RowFiles(tmp_path / "h", write=True).clear(FEATURE)
+    check(readers[0], source, code(-50), 0, 1)
+    opened(tmp_path / "h", source).close()
+    source.add([code(51)])
+    for reader in (*readers, index):
+        check(reader, source, code(-50), 100, 60)
 
 
 @pytest.mark.usefixtures("small")

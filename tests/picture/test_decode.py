@@ -34,6 +34,7 @@ from whence.errors import (
     PictureError,
     TooLarge,
 )
+from whence.picture import colour as colour_module
 from whence.picture import decode as module
 from whence.picture.decode import Limits, decode, recognise
 
@@ -180,7 +181,7 @@ def test_luma_is_that_of_the_colours() -> None:
 def test_jpeg_2000_is_halved_while_it_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encode(quadrants(2400, 1200), "JPEG2000")
     sizes: list[tuple[int, int]] = []
-    to_pixels = module.to_pixels
+    to_pixels = colour_module.to_pixels
 
     def noted(image: Image.Image) -> NDArray[np.uint8]:
         sizes.append(image.size)
@@ -202,7 +203,7 @@ def test_strips_join_without_a_seam(monkeypatch: pytest.MonkeyPatch, factor_at: 
     noise = np.random.default_rng(3).integers(0, 256, (size[1], size[0], 3), np.uint8)
     data = encode(Image.fromarray(noise), "PNG", compress_level=1)
     whole = decode(data).pixels
-    monkeypatch.setattr(module, "_STRIP_PIXELS", 20_000)
+    monkeypatch.setattr(colour_module, "_STRIP_PIXELS", 20_000)
     assert np.array_equal(decode(data).pixels[: whole.shape[0] - 1], whole[: whole.shape[0] - 1])
 
 

@@ -168,6 +168,13 @@ def test_what_follows_a_picture_does_not_count() -> None:
     assert is_cut_short("pnm", b"P5 4 4 65535\n" + bytes(31))
     assert is_cut_short("pnm", b"P4 16 16\n" + bytes(31))
     assert not is_cut_short("pnm", b"P4 16 16\n" + bytes(32))
+    for kind, values in (
+        (b"P1 2 2\n", b"0101"),
+        (b"P2 2 2 9\n", b"0 1 2 3"),
+        (b"P3 1 2 9\n", b"0 1 2 3 4 5"),
+    ):
+        assert not is_cut_short("pnm", kind + values)
+        assert is_cut_short("pnm", kind + values[:-1])
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -54,10 +54,9 @@ def index(
             retry=retry,
             stop=stop,
         )
-        total = len(photos)
-    if json_output:
-        print_json(report.as_json())
-    _summarise(report, total, named=not verbose)
+        if json_output:
+            print_json(report.as_json())
+        _summarise(report, len(photos), named=not verbose)
     if report.interrupted:
         done(Exit.INTERRUPTED)
     if report.failed:

@@ -254,7 +254,7 @@ class HammingIndex:
             self._tail.drop_until(manifest.key)
         else:
             self._tail, self._key = Rows.empty(), manifest.key
-        pass  # the rows are unmasked now: what was removed since is read again
+        self._removal = manifest.removal  # the rows are unmasked now: what was removed since is read again
 
     def _opened_hashes(self, manifest: Manifest, sealed: Rows) -> mih.MultiIndex | None:
         if not manifest.hashed:

@@ -20,13 +20,12 @@ import struct
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from whence.errors import Corrupt, EmptyFile, MissingExtra, NotAPicture, PictureError, TooLarge, Truncated
 from whence.errors import UnsupportedFormat as Unsupported
 from whence.picture import formats
+from whence.picture.colour import UNCHANGED, WORKING_SIDE, image_of, to_pixels, tones_of
 from whence.picture.formats import Format
 from whence.picture.metadata import Credit, blocks_of, read_credit
 from whence.picture.picture import Facts, Picture, Pixels, upright
@@ -34,16 +33,10 @@ from whence.picture.picture import Facts, Picture, Pixels, upright
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-WORKING_SIDE = 512
-"""The shorter side, in pixels, below which a picture is never reduced while decoding."""
-
 HEAVY_PIXELS = 24_000_000
 """A picture decoded in full with more pixels than this passes through the caller's `gate`."""
 
 _DOUBLE = ("webp", "avif")  # formats whose decoders need twice the memory that others do
-_STRIP_PIXELS = 4_000_000
-_PROFILE_BYTES = 4 * 1024 * 1024
-_SAME_COLOUR = 4  # of 255, by which a profile may differ from sRGB and still count as it
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +70,9 @@ def decode(
     costs a quarter less; others come in colour all the same. `gate` is entered while a picture of more
     than `HEAVY_PIXELS` is decoded in full, so that a caller with several workers can let one at a time.
 
-    Raises a `PictureError`: EmptyFile, NotAPicture, UnsupportedFormat, MissingExtra, TooLarge,
-    Truncated or Corrupt, each with a sentence; and nothing else, whatever the bytes. Never warns.
+    Raises a `PictureError`: EmptyFile, NotAPicture, UnsupportedFormat, MissingExtra, TooLarge, TooSlow
+    (drawings alone), Truncated or Corrupt, each with a sentence; and nothing else, whatever the bytes.
+    Never warns.
     """
     kind = recognise(data, len(data), limits)
     stated = formats.stated_size(kind.name, data)
@@ -233,15 +227,15 @@ def _decode_jpeg(
     profile = image.info.get("icc_profile")
     heavy = image.width * image.height > HEAVY_PIXELS and (buffered or factor == 1)
     with gate if heavy else nullcontext():
-        if image.mode in ("L", "RGB") and not colour and (tones := _tones(profile, image.mode)) is not None:
+        if image.mode in ("L", "RGB") and not colour and (tones := tones_of(profile, image.mode)) is not None:
             import simplejpeg
 
             least = {"min_width": -(-image.width // factor), "min_height": -(-image.height // factor)}
             # In strict mode it refuses what libjpeg merely warns of; Pillow then decides.
             with contextlib.suppress(ValueError):
                 luma: Pixels = simplejpeg.decode_jpeg(data, "GRAY", **least, strict=True)[:, :, 0]
-                luma = luma if tones is _UNCHANGED else tones[luma]
-                return luma if min(luma.shape) < 2 * WORKING_SIDE else to_pixels(_image_of(luma))
+                luma = luma if tones is UNCHANGED else tones[luma]
+                return luma if min(luma.shape) < 2 * WORKING_SIDE else to_pixels(image_of(luma))
         image.draft(image.mode, (image.width // factor, image.height // factor))
         image.load()
         return to_pixels(image)
@@ -259,141 +253,6 @@ def _halved(size: tuple[int, int], times: int) -> int:
     while times > 0 and min(size) // (2 * factor) >= WORKING_SIDE:
         factor, times = 2 * factor, times - 1
     return factor
-
-
-def to_pixels(image: Image.Image) -> Pixels:
-    """A loaded Pillow image of any mode as sRGB (or luma) pixels at working size.
-
-    Alpha is laid on white. Works in strips, so that what it allocates stays small beside the image.
-    """
-    profile = image.info.get("icc_profile")
-    factor = max(1, min(image.size) // WORKING_SIDE) if min(image.size) >= 2 * WORKING_SIDE else 1
-    rows = max(factor, _STRIP_PIXELS // image.width // factor * factor)
-    boxes = [
-        (0, top, image.width, min(top + rows, image.height))
-        for top in range(0, image.height, rows)
-        if image.height - top >= factor or top == 0  # not a last strip thinner than one output row
-    ]
-    white = _white(image, boxes) if image.mode.startswith(("I", "F")) else 0.0
-    strips = []
-    for box in boxes:
-        strip = image if len(boxes) == 1 else image.crop(box)
-        plain = _to_8_bit(strip, white) if white else _to_srgb(strip, profile)
-        if factor > 1:
-            plain = plain.reduce(factor)
-        strips.append(np.asarray(plain))
-    return np.ascontiguousarray(strips[0] if len(strips) == 1 else np.concatenate(strips))
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Any mode of 8 bits to L or RGB in sRGB, alpha on white."""
-    from PIL import Image
-
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        ground = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(ground, layer).convert("RGB")
-    elif image.mode == "LAB":
-        return _through_profile(image, None)
-    elif image.mode not in ("L", "RGB", "CMYK"):
-        image = image.convert("L" if image.mode == "1" else "RGB")
-    if profile and not is_srgb(profile):
-        image = _through_profile(image, profile)
-    return image if image.mode in ("L", "RGB") else image.convert("RGB")
-
-
-def _white(image: Image.Image, boxes: list[tuple[int, int, int, int]]) -> float:
-    """The value that stands for white in an image of integers over 8 bits or of floats.
-
-    Integers are of 16 bits where the format says so or one of them is over 255; floats are shares of
-    white, or of 255 when one of them is over 1. Values over 65535 are scaled by the highest.
-    """
-    if image.mode.startswith("I;16") or image.format == "PPM":
-        return 65535.0
-    top = max(float(_finite(image.crop(box)).max(initial=0.0)) for box in boxes)
-    if image.mode == "F":
-        return 1.0 if top <= 1 else 255.0 if top <= 255 else top
-    return 255.0 if top <= 255 else max(65535.0, top)
-
-
-def _finite(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _image_of(pixels: Pixels) -> Image.Image:
-    from PIL import Image
-
-    return Image.fromarray(pixels)
-
-
-def _to_8_bit(image: Image.Image, white: float) -> Image.Image:
-    shares = np.clip(_finite(image) * (255.0 / white) + 0.5, 0, 255)
-    return _image_of(shares.astype(np.uint8))
-
-
-def _through_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Colours under an ICC profile (None: CIELAB as Pillow has it) to sRGB."""
-    from PIL import ImageCms
-
-    try:
-        converted = ImageCms.applyTransform(image, _transform(profile, image.mode))
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image  # a broken profile, or one for other colours: the pixels are used as they stand
-    if converted is None:
-        return image
-    return converted.convert("L") if image.mode == "L" else converted
-
-
-@functools.lru_cache(maxsize=16)
-def _transform(profile: bytes | None, mode: str) -> Any:
-    """From a profile to sRGB. Making one takes as long as applying it, and a camera's profiles repeat."""
-    from PIL import ImageCms
-
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else _made_profile("LAB")
-    return ImageCms.buildTransform(source, _made_profile("sRGB"), mode, "RGB")
-
-
-@functools.lru_cache(maxsize=2)
-def _made_profile(name: Literal["sRGB", "LAB"]) -> Any:
-    from PIL import ImageCms
-
-    return ImageCms.createProfile(name)
-
-
-@functools.lru_cache(maxsize=16)
-def _tones(profile: bytes | None, mode: str) -> Pixels | None:
-    """What an ICC profile makes of each level of grey: uint8 (256,); None where that is not enough.
-
-    For luma alone this stands for the whole profile: greys, which all RGB profiles share an axis for,
-    come out exactly, and the luma of colours within a few levels, at a thirtieth of the time.
-    """
-    if not profile or is_srgb(profile):
-        return _UNCHANGED
-    if mode != "RGB" or profile[16:20] != b"RGB ":
-        return None
-    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
-    seen: Pixels = np.asarray(_through_profile(_image_of(ramp), profile))[0, :, 1].copy()
-    return seen
-
-
-_UNCHANGED: Pixels = np.arange(256, dtype=np.uint8)
-
-
-@functools.lru_cache(maxsize=16)
-def is_srgb(profile: bytes) -> bool:
-    """Whether an ICC profile leaves sRGB as it is, whatever it is called; as nearly all do.
-
-    Told by what becomes of a lattice of colours. False for profiles of other than RGB; True for what is
-    over `_PROFILE_BYTES` or no profile at all, since nothing can be done with it.
-    """
-    if len(profile) > _PROFILE_BYTES or profile[36:40] != b"acsp":
-        return True
-    if profile[16:20] != b"RGB ":
-        return False
-    steps = np.array([0, 64, 128, 192, 255], np.uint8)
-    lattice = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
-    seen = np.asarray(_through_profile(_image_of(lattice), profile))
-    return bool(np.abs(seen.astype(int) - lattice).max() <= _SAME_COLOUR)
 
 
 _PILLOW = {

@@ -24,7 +24,8 @@ from typing import NamedTuple
 import numpy as np
 
 from whence.errors import Corrupt, TooLarge, TooSlow, Truncated, UnsupportedFormat
-from whence.picture.decode import HEAVY_PIXELS, Limits, check_pixels, to_pixels
+from whence.picture.colour import to_pixels
+from whence.picture.decode import HEAVY_PIXELS, Limits, check_pixels
 from whence.picture.formats import Format
 from whence.picture.metadata import Credit, blocks_of, read_credit
 from whence.picture.picture import Facts, Picture, Pixels

@@ -93,7 +93,7 @@ _STRIPS_AND_TILES = ((273, 279), (324, 325))  # where each lies, and how many by
 _PROLOG = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE\s+(?!svg\b)[^\[>]*>)", re.DOTALL | re.IGNORECASE)
 _SVG_ROOT = re.compile(r"\s*<(?:(?:\w+:)?svg[\s>/]|!DOCTYPE\s+(?:\w+:)?svg\b)")
 _PNM_NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+\d{1,10}"
-_PNM_SIZES = re.compile(rb"P(?:4((?:%b){2})|[56]((?:%b){3}))\s" % (_PNM_NUMBER, _PNM_NUMBER))
+_PNM_SIZES = re.compile(rb"P(?:[14]((?:%b){2})|[2356]((?:%b){3}))\s" % (_PNM_NUMBER, _PNM_NUMBER))
 
 
 def sniff(data: bytes) -> Format | None:
@@ -334,9 +334,11 @@ def _pnm_end(data: bytes) -> int:
     stated = _PNM_SIZES.match(data)
     if stated is None:
         return 0
-    width, height, *rest = (int(n) for n in re.sub(rb"#[^\r\n]*", b"", stated[1] or stated[2]).split())
-    row = (width + 7) // 8 if not rest else width * (2 if rest[0] > 255 else 1)
-    return stated.end() + height * row * (3 if data[:2] == b"P6" else 1)
+    width, height, *top = (int(n) for n in re.sub(rb"#[^\r\n]*", b"", stated[1] or stated[2]).split())
+    wide = 2 if top and top[0] > 255 else 1
+    # Of the kinds in words the least: one digit, and a space behind it except in P1.
+    row = (width, 2 * width, 6 * width, (width + 7) // 8, wide * width, 3 * wide * width)[data[1] - ord("1")]
+    return stated.end() + height * row - (1 if data[1:2] in b"23" else 0)
 
 
 def _boxes_end(data: bytes) -> int:
