@@ -45,7 +45,7 @@ def test_a_search_of_a_small_collection_loads_no_compiler(tmp_path: object) -> N
         "photos.search(whence.Picture.from_array(np.zeros((50, 50), np.uint8)))\n"
         "photos.close()"
     )
-    assert not loaded_after(code) & {"numba", "llvmlite", "msgpack", "defusedxml"}
+    assert not loaded_after(code) & {"numba", "llvmlite", "defusedxml"}
 
 
 def test_each_error_knows_its_code_exit_and_status() -> None:

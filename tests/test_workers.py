@@ -21,19 +21,11 @@ from tests import failing_workers as failing
 from tests.pictures import BUILTIN, encode, png, sample
 from whence import workers as module
 from whence.engine.records import FileStamp
-from whence.errors import (
-    Corrupt,
-    EmptyFile,
-    NotAPicture,
-    PictureError,
-    TooLarge,
-    TooSlow,
-    Truncated,
-    Unreadable,
-    WhenceError,
-)
+from whence.errors import Corrupt, EmptyFile, NotAPicture, PictureError, TooLarge, TooSlow, WhenceError
+from whence.errors import Truncated as Cut
+from whence.errors import Unreadable as Shut
 from whence.picture.decode import DEFAULT_LIMITS, Limits
-from whence.workers import Read, Task, Workers, new_image, read_file
+from whence.workers import Read, Task, Workers, new_image
 
 ROOT = Path(__file__).resolve().parent.parent
 Start = Callable[..., Workers]
@@ -136,18 +128,18 @@ def test_every_way_of_not_being_readable(start: Start, tmp_path: Path) -> None:
         sparse.write(sample("png"))
         sparse.truncate(300 * 1024 * 1024)
     expected: dict[str, type[PictureError]] = {
-        "folder": Unreadable,
-        "pipe": Unreadable,
-        "socket": Unreadable,
+        "folder": Shut,
+        "pipe": Shut,
+        "socket": Shut,
         "empty.jpg": EmptyFile,
         "text.jpg": NotAPicture,
-        "half.png": Truncated,
-        "loop": Unreadable,
-        "broken": Unreadable,
-        "gone.jpg": Unreadable,
+        "half.png": Cut,
+        "loop": Shut,
+        "broken": Shut,
+        "gone.jpg": Shut,
         "large.png": TooLarge,
-        "x" * 300: Unreadable,
-        "nul\0.jpg": Unreadable,
+        "x" * 300: Shut,
+        "nul\0.jpg": Shut,
     }
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
@@ -272,7 +264,7 @@ def test_memory_is_capped(start: Start) -> None:
     assert work(start(memory=usual + 400_000_000), tasks[:1])[0].image
 
 
-def test_a_cap_on_memory_that_is_lower_already(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cap_on_memory_that_is_lower_already() -> None:
     script = (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)); "
         "from whence.workers import Task, Workers; import sys; workers = Workers(1); "
@@ -368,37 +360,3 @@ time.sleep(1000)
         assert all(map(alive, numbers))
         parent.kill()
     assert ends_within(5, numbers)  # one idle, two inside a decoder that hears nothing
-
-
-# Reading
-
-
-def test_reading_a_file_that_changes_under_the_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.png"
-    path.write_bytes(sample("png"))
-    true = os.fstat
-
-    def stated(difference: int) -> Callable[[int], os.stat_result]:
-        def fstat(handle: int) -> os.stat_result:
-            status = list(true(handle))
-            status[6] += difference
-            return os.stat_result(status)
-
-        return fstat
-
-    monkeypatch.setattr(os, "fstat", stated(1000))  # it has shrunk since
-    data, stamp = read_file(str(path))
-    assert data == sample("png")
-    assert stamp.size == len(data) + 1000  # so that it is looked at again the next time
-    monkeypatch.setattr(os, "fstat", stated(-100))  # it has grown since
-    data, stamp = read_file(str(path))
-    assert data == sample("png")[:-100]
-    assert stamp.size == len(data)
-
-
-def test_what_is_no_picture_is_not_read(tmp_path: Path) -> None:
-    path = tmp_path / "film.jpg"
-    with path.open("wb") as sparse:
-        sparse.truncate(1 << 40)
-    with pytest.raises(NotAPicture):
-        read_file(str(path))

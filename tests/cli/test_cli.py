@@ -226,7 +226,7 @@ def test_a_second_writer_is_told_who_the_first_is(home: Path) -> None:
     with library.open(home / "photos.whence") as photos:
         photos.add(encoded(picture(200)))
         refused = whence("index", "pictures", cwd=home, expect=Exit.COLLECTION)
-        assert f"process {os.getpid()}" in refused.stderr
+        assert f"process ({os.getpid()}, " in refused.stderr
         whence("search", "pictures/picture 001.jpg", cwd=home)
 
 
