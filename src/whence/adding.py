@@ -20,7 +20,7 @@ import numpy as np
 from whence.engine.base import Engine
 from whence.engine.batches import batched
 from whence.engine.records import FileStamp, NewImage, Place, Refusal, image_id
-from whence.errors import FetchError, PictureError, UsageError, WhenceError
+from whence.errors import FetchError, PictureError, Unreadable, UsageError, WhenceError
 from whence.features.extract import VERSIONS, extract
 from whence.outcome import Outcome, Report, Status
 from whence.picture.decode import Limits
@@ -208,7 +208,7 @@ class Adding:
             if read.image is not None:
                 place = Place(offer.uri, stamp=read.stamp) if offer.seen else None
                 images.append(replace(read.image, place=place))
-            elif read.error is not None and (read.stamp or offer.stamp):
+            elif read.error is not None and _lasts(read.error) and (read.stamp or offer.stamp):
                 stamp = read.stamp or offer.stamp
                 assert stamp is not None
                 refusals.append(
@@ -235,6 +235,11 @@ class Adding:
         self.report.record(outcome)
         if self._on_outcome is not None:
             self._on_outcome(outcome, self.report)
+
+
+def _lasts(error: PictureError) -> bool:
+    """Whether a refusal stands until the file changes: permissions can be mended without that."""
+    return not isinstance(error, Unreadable)
 
 
 def _refused(uri: str, error: WhenceError) -> Outcome:
