@@ -21,13 +21,13 @@ from whence.engine.base import Engine
 from whence.engine.batches import batched
 from whence.engine.records import FileStamp, NewImage, Place, Refusal, image_id
 from whence.errors import FetchError, PictureError, Unreadable, UsageError, WhenceError
-from whence.features.extract import VERSIONS, extract
+from whence.features.extract import VERSIONS
 from whence.outcome import Outcome, Report, Status
 from whence.picture.decode import Limits
 from whence.picture.picture import Picture
 from whence.settings import Settings
 from whence.sources.folder import FoundFile, Unopened, walk
-from whence.workers import Read, Task, Workers
+from whence.workers import Read, Task, Workers, image_of
 
 COMMIT_IMAGES = 512
 """Images collected before a commit ..."""
@@ -82,19 +82,7 @@ def _of_picture(picture: Picture) -> NewImage:
     pixels = np.ascontiguousarray(picture.pixels)
     kind = b"P5" if pixels.ndim == 2 else b"P6"
     head = kind + b"\n%d %d\n255\n" % (pixels.shape[1], pixels.shape[0])
-    features, facts = extract(picture), picture.facts
-    return NewImage(
-        digest=hashlib.sha256(head + pixels.tobytes()).digest(),
-        width=facts.width,
-        height=facts.height,
-        format=facts.format,
-        bytes=facts.bytes,
-        frames=facts.frames,
-        quality=features.quality,
-        credit=facts.credit,
-        decoder=facts.decoder,
-        features=features.data,
-    )
+    return image_of(picture, hashlib.sha256(head + pixels.tobytes()).digest())
 
 
 def _of_url(url: str, settings: Settings) -> Offer | Unopened:

@@ -35,6 +35,7 @@ from whence.errors import Corrupt, PictureError, TooLarge, TooSlow, Unreadable, 
 from whence.picture.decode import DEFAULT_LIMITS, Limits, decode, recognise
 from whence.picture.formats import HEAD
 from whence.picture.metadata import Credit
+from whence.picture.picture import Picture
 
 MEMORY = 3 * 1024**3
 """Address space of one worker in bytes: a net under the caps on pixels."""
@@ -382,12 +383,17 @@ def read_file(path: str, limits: Limits = DEFAULT_LIMITS) -> tuple[bytes, FileSt
 
 def new_image(data: bytes, limits: Limits, gate: contextlib.AbstractContextManager[object]) -> NewImage:
     """Decode bytes and extract every feature; raises a PictureError."""
+    picture = decode(data, colour=False, limits=limits, gate=gate)
+    return image_of(picture, hashlib.sha256(data).digest())
+
+
+def image_of(picture: Picture, digest: bytes) -> NewImage:
+    """What is kept of a picture: its facts and every feature."""
     from whence.features.extract import extract
 
-    picture = decode(data, colour=False, limits=limits, gate=gate)
     features, facts = extract(picture), picture.facts
     return NewImage(
-        digest=hashlib.sha256(data).digest(),
+        digest=digest,
         width=facts.width,
         height=facts.height,
         format=facts.format,
