@@ -18,7 +18,7 @@ from whence.engine.batches import batched
 from whence.engine.database import Database
 from whence.engine.images import image_of, image_values, sighting_of
 from whence.engine.records import FileStamp, Image, NewImage, Place, Refusal, now
-from whence.engine.statements import CHUNK, insert_rows, one_of
+from whence.engine.statements import CHUNK, insert_rows, one_of, storable
 from whence.engine.sums import crcs
 from whence.engine.tables import feature_versions, features, images, removals
 from whence.engine.tables import sightings as places_seen
@@ -119,7 +119,7 @@ class Catalog:
 
     def keys_at(self, uri: str) -> list[int]:
         """The keys of the images seen at a uri, whether or not they are still there."""
-        query = select(places_seen.c.image_id).where(places_seen.c.uri == uri)
+        query = select(places_seen.c.image_id).where(places_seen.c.uri == storable(uri))
         with self._database.reading() as connection:
             return list(connection.execute(query).scalars())
 
@@ -303,7 +303,8 @@ class Catalog:
 
     def present_under(self, prefix: str) -> Iterator[tuple[int, str]]:
         """(sighting number, uri) of the sightings not gone whose uri is `prefix` or lies below it."""
-        rows: Sequence[Any] = ()
+        rows: Sequence[Any]
+        prefix = storable(prefix)
         if not prefix.endswith("/"):
             with self._database.reading() as connection:
                 rows = sightings.present_at(connection, prefix)

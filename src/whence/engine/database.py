@@ -69,7 +69,7 @@ class Database:
         try:
             with self._readers.connect() as connection, connection.begin():
                 yield connection
-        except DatabaseError as error:
+        except (DatabaseError, UnicodeDecodeError) as error:
             raise self._sentence(error, "read") from error
         if self._frozen is not None and self._frozen != self._stamp():
             raise CollectionError(f"{self.path} was changed while it was being read; try again.")
@@ -88,7 +88,7 @@ class Database:
             try:
                 with self._writer.connect() as connection, connection.begin():
                     yield connection
-            except DatabaseError as error:
+            except (DatabaseError, UnicodeDecodeError) as error:
                 raise self._sentence(error, "written") from error
 
     def _check_open(self) -> None:
@@ -182,13 +182,16 @@ class Database:
         self._frozen = None
         self._readers.dispose()
 
-    def _sentence(self, error: DatabaseError, what: str) -> CollectionError:
-        original = error.orig
+    def _sentence(self, error: DatabaseError | UnicodeDecodeError, what: str) -> CollectionError:
+        # SQLite quotes what is damaged, and the driver cannot always say that.
+        original = error.orig if isinstance(error, DatabaseError) else error
         if isinstance(original, sqlite3.ProgrammingError):
             raise error  # not the file's fault
         code = getattr(original, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         if code in _DAMAGED:
-            return CollectionDamaged(f"{self.path} is damaged ({original}). {CURE}")
+            return CollectionDamaged(
+                f"{self.path} is damaged ({original}). To see how far, run: whence check. {CURE}"
+            )
         if what == "read":
             if self._log_size():
                 return CollectionError(

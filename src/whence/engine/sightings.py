@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, tuple_, upda
 
 from whence.engine.batches import batched
 from whence.engine.records import FileStamp, Place, Refusal
-from whence.engine.statements import CHUNK, insert_rows, one_of, rows_where_in
+from whence.engine.statements import CHUNK, insert_rows, one_of, rows_where_in, storable
 from whence.engine.sums import GONE, LAST_SEEN, crcs, times_sum
 from whence.engine.tables import images, refusals, sightings
 
@@ -65,7 +65,8 @@ def see(connection: Connection, places: Sequence[tuple[int, Place]], moment: int
 
     Whatever other image was at the same uri is no longer there, and a refusal of it is forgotten.
     """
-    last: dict[str, int] = {place.uri: key for key, place in places}
+    placed = [(storable(place.uri), key, place) for key, place in places]
+    last: dict[str, int] = {uri: key for uri, key, _ in placed}
     old: dict[str, dict[int, int]] = {}
     refused = connection.execute(_FIRST_REFUSAL).first() is not None
     for chunk in batched(last, CHUNK):
@@ -75,8 +76,8 @@ def see(connection: Connection, places: Sequence[tuple[int, Place]], moment: int
             connection.execute(_FORGET_REFUSALS, {"values": chunk})
     replaced = [number for uri, at in old.items() for key, number in at.items() if key != last[uri]]
     mark_gone(connection, replaced, moment)
-    latest = {(place.uri, key): place for key, place in places}
-    values = [_covered(key, place) for (_, key), place in latest.items()]
+    latest = {(uri, key): place for uri, key, place in placed}
+    values = [_covered(key, uri, place) for (uri, key), place in latest.items()]
     fresh: list[tuple[object, ...]] = []
     again: list[dict[str, object]] = []
     for (uri, key), covered, crc in zip(latest, values, crcs(values), strict=True):
@@ -95,10 +96,11 @@ def see(connection: Connection, places: Sequence[tuple[int, Place]], moment: int
         connection.execute(_SEEN_AGAIN, again)
 
 
-def _covered(key: int, place: Place) -> tuple[object, ...]:
+def _covered(key: int, uri: str, place: Place) -> tuple[object, ...]:
     stamp = place.stamp
     size, mtime_ns = (stamp.size, stamp.mtime_ns) if stamp else (None, None)
-    return key, place.uri, place.page, place.title, place.alt, size, mtime_ns
+    texts = (text and storable(text) for text in (place.page, place.title, place.alt))
+    return key, uri, *texts, size, mtime_ns
 
 
 def mark_gone(connection: Connection, numbers: Iterable[int], moment: int) -> None:
@@ -139,7 +141,7 @@ def unchanged(
 
 def refuse(connection: Connection, rows: Sequence[Refusal], moment: int) -> None:
     """Remember files that gave no picture. An image seen there before is gone, if the file has changed."""
-    latest = {row.uri: row for row in rows}
+    latest = {storable(row.uri): row for row in rows}
     replaced: list[int] = []
     for chunk in batched(latest, CHUNK):
         for number, uri, size, mtime_ns, _ in connection.execute(_KNOWN, {"values": chunk}):
@@ -148,8 +150,8 @@ def refuse(connection: Connection, rows: Sequence[Refusal], moment: int) -> None
         connection.execute(_FORGET_REFUSALS, {"values": chunk})
     mark_gone(connection, replaced, moment)
     values = [
-        (r.uri, r.stamp.size, r.stamp.mtime_ns, r.code, r.reason, int(r.skipped), r.reader, moment)
-        for r in latest.values()
+        (uri, r.stamp.size, r.stamp.mtime_ns, r.code, storable(r.reason), int(r.skipped), r.reader, moment)
+        for uri, r in latest.items()
     ]
     insert_rows(connection, refusals, [(*row, crc) for row, crc in zip(values, crcs(values), strict=True)])
 

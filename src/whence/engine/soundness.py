@@ -38,6 +38,8 @@ def damage(connection: Connection, kinds: Sequence[str]) -> Iterator[str]:
             yield from part(connection)
         except DatabaseError as error:  # what cannot even be read; the other parts may say more
             yield f"catalog: {error.orig}. {CURE}"
+        except UnicodeDecodeError as error:
+            yield f"catalog: {error}. {CURE}"
 
 
 def repair(connection: Connection) -> None:
@@ -111,15 +113,21 @@ def _damaged_rows(table: Table, connection: Connection) -> Iterator[str]:
 
 def _not_as_written(connection: Connection, table: Table) -> Iterator[Sequence[object]]:
     """The rows whose checksum is wrong: the values that it covers, then it, then the row's number if any."""
-    # Plain text, so that no value is converted on the way, whatever it has become.
+    # In plain SQL, so that no value is converted on the way, whatever it has become.
     last = "id" if "id" in table.columns else "crc"
     query = f"SELECT {', '.join(COVERED[table])}, crc, {last} FROM {table.name}"  # noqa: S608 - our own names
     width = len(COVERED[table])
-    result = connection.execute(text(query).execution_options(yield_per=_BATCH))
-    for rows in result.partitions():
-        for row, crc in zip(rows, crcs(tuple(row[:width]) for row in rows), strict=True):
-            if row[width] != crc:
-                yield row
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    try:
+        result = connection.execute(text(query).execution_options(yield_per=_BATCH))
+        for rows in result.partitions():
+            for row, crc in zip(rows, crcs(tuple(row[:width]) for row in rows), strict=True):
+                if row[width] != crc:
+                    yield row
+    finally:
+        driver.text_factory = str
 
 
 def _times(connection: Connection) -> Iterator[str]:

@@ -43,6 +43,11 @@ def rows_where_in(connection: Connection, sql: str, values: Sequence[object]) ->
     return result.fetchall() if result.returns_rows else ()
 
 
+def storable(value: str) -> str:
+    """Text as SQLite can keep it: halves of surrogate pairs, which are no characters, become "?"."""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
+
+
 @lru_cache
 def _insert(table: Table, dialect: Dialect) -> tuple[str, bool]:
     compiled = insert(table).compile(dialect=dialect, column_keys=[column.name for column in table.columns])
