@@ -58,12 +58,14 @@ def main() -> int:
         for number in range(PICTURES):
             (home / "pictures" / f"{number}.jpg").write_bytes(encoded(picture(number, 160, 120)))
         present: set[str] = set()
-        for round_ in range(options.kills):
+        for round_ in range(5 * options.kills):
+            if tally["kills"] >= options.kills:
+                break
             removing = bool(present) and (round_ % 2 == 1 or len(present) > 0.8 * PICTURES)
             names = sorted(present) if removing else []
             chance.shuffle(names)
             command = [sys.executable, "-c", REMOVE if removing else INDEX, *names[: PICTURES // 2]]
-            lines, ended = killed(command, home, chance.uniform(0.3, 1.4))
+            lines, ended = killed(command, home, chance)
             tally["kills"] += not ended
             tally["ended_before_the_kill"] += ended
             acked = {Path(unquote(line.split(" ", 1)[1].removeprefix("file://"))).name for line in lines}
@@ -86,14 +88,20 @@ def main() -> int:
     return int(bool(problems))
 
 
-def killed(command: list[str], home: Path, after: float) -> tuple[list[str], bool]:
+def killed(command: list[str], home: Path, chance: random.Random) -> tuple[list[str], bool]:
     """The acknowledgements printed until the kill, whole lines only, and whether it had ended before."""
     log = home / "acknowledged"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             command, cwd=home, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True
         )
-        time.sleep(after)
+        if chance.random() < 0.25:  # at its start: opening, making, catching up
+            time.sleep(chance.uniform(0.1, 0.7))
+        else:  # in the midst of its work
+            deadline = time.monotonic() + 10
+            while log.stat().st_size == 0 and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.002)
+            time.sleep(chance.uniform(0.0, 0.25))
         ended = process.poll() is not None
         os.killpg(process.pid, signal.SIGKILL) if not ended else None
         process.wait()

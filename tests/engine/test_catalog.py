@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, inspect
 from tests.engine.models import digest, new_image, new_images, stamp, uri
 from whence.engine import digests, migrations
 from whence.engine.catalog import FILE_NAME, Catalog, Marks
+from whence.engine.codes import CodeSource
 from whence.engine.records import FileStamp, NewImage, Place, Refusal, Sighting, image_id
 from whence.engine.tables import metadata
 from whence.errors import CollectionDamaged, CollectionError, CollectionTooNew, UsageError, WhenceError
@@ -524,3 +525,19 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path, catalog: Ca
         connection.exec_driver_sql("PRAGMA max_page_count = 1073741823")
     assert len(catalog.add(new_images(range(10, 400)), VERSION)) == 390
     assert sound(catalog)
+
+
+def test_rows_in_disorder_are_no_endless_loop(catalog: Catalog) -> None:
+    catalog.add(new_images(range(5)), VERSION)
+    with patch("whence.engine.sightings.present_below", return_value=[(1, uri(1), 2)]):
+        read = catalog.present_under("file:///pictures")
+        with pytest.raises(CollectionDamaged, match="disorder"):
+            list(read)
+    source = CodeSource(catalog)
+    data = new_image(1).features[FINGERPRINT]
+    for rows in ([(3, data), (2, data)], [(1, data)], [("3", data)]):
+        with (
+            patch.object(catalog, "features_after", return_value=rows),
+            pytest.raises(CollectionDamaged, match="disorder"),
+        ):
+            source.entries_after(1, 10)
