@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from whence.engine import digests, migrations, sightings, soundness
 from whence.engine.batches import batched
@@ -22,6 +22,7 @@ from whence.engine.statements import CHUNK, insert_rows, one_of, storable
 from whence.engine.sums import crcs
 from whence.engine.tables import feature_versions, features, images, removals
 from whence.engine.tables import sightings as places_seen
+from whence.errors import CollectionDamaged
 
 FILE_NAME = "catalog.sqlite"
 _SETTLE = 1_024  # images whose digests are not indexed yet, at which that is worth a transaction
@@ -271,11 +272,13 @@ class Catalog:
         """Remove images with all that hangs on them; returns how many there were."""
         removed = 0
         with self._database.writing() as connection:
+            last = _marks(connection).removal
             for chunk in batched(keys, CHUNK):
                 existing = list(connection.execute(_THERE, {"values": chunk}).scalars())
                 if existing:
                     digests.forget(connection, existing)
-                    connection.execute(insert(removals), [{"image_id": key} for key in existing])
+                    numbered: list[tuple[object, ...]] = list(enumerate(existing, last + removed + 1))
+                    insert_rows(connection, removals, _with_crcs(numbered))
                     connection.execute(_REMOVE, {"values": existing})
                 removed += len(existing)
         return removed
@@ -316,7 +319,10 @@ class Catalog:
             if not rows:
                 return
             yield from ((row[0], row[1]) for row in rows)
-            after = (rows[-1][1], rows[-1][2])
+            last = (rows[-1][1], rows[-1][2])
+            if last <= after:
+                raise CollectionDamaged("The catalog's sightings are in disorder. Run: whence check")
+            after = last
 
     def mark_gone(self, numbers: Sequence[int]) -> None:
         """Mark sightings as no longer there."""
@@ -350,10 +356,10 @@ def _with_crcs(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
 
 
 def _version_id(connection: Connection, kind: str, version: str, decoder: str, moment: int) -> int:
-    wanted = {"kind": kind, "version": version, "decoder": decoder}
-    query = select(feature_versions.c.id).filter_by(**wanted)
+    query = select(feature_versions.c.id).filter_by(kind=kind, version=version, decoder=decoder)
     known = connection.execute(query).scalar()
     if known is None:
-        connection.execute(insert(feature_versions), {**wanted, "first_used": moment})
-        known = connection.execute(query).scalar_one()
+        highest = connection.execute(select(func.max(feature_versions.c.id))).scalar()
+        known = (highest or 0) + 1
+        insert_rows(connection, feature_versions, _with_crcs([(known, kind, version, decoder, moment)]))
     return int(known)

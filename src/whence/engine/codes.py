@@ -40,8 +40,10 @@ class CodeSource:
         rows = self._catalog.features_after(FINGERPRINT, key, limit)
         if not rows:
             return key, np.zeros(0, np.int64), np.zeros((0, CODE_BYTES), np.uint8)
-        keys = np.array([row[0] for row in rows], np.int64)
-        return int(keys[-1]), *_entries(keys, [row[1] for row in rows])
+        numbers = [row[0] for row in rows]
+        if not all(isinstance(number, int) for number in numbers) or (np.diff([key, *numbers]) <= 0).any():
+            raise CollectionDamaged("The catalog's fingerprints are in disorder. Run: whence check")
+        return numbers[-1], *_entries(np.array(numbers, np.int64), [row[1] for row in rows])
 
 
 def _entries(keys: NDArray[np.int64], data: list[bytes]) -> tuple[Numbers, Codes]:

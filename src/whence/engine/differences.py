@@ -55,7 +55,7 @@ def differences(parts: Sequence[Rows], read: Read, last_key: int) -> Differences
         entries, codes = _between(parts, 2 * key + 2, 2 * last + 2)
         found.missing.append(due[~np.isin(due, entries)])
         found.surplus.append(entries[~np.isin(entries, due)])
-        shared, ours, theirs = np.intersect1d(entries, due, assume_unique=True, return_indices=True)
+        shared, ours, theirs = np.intersect1d(entries, due, return_indices=True)
         found.altered.append(shared[(codes[ours] != due_codes[theirs]).any(axis=1)])
         key = last
     beyond, _ = _between(parts, 2 * last_key + 2, np.iinfo(np.int64).max)

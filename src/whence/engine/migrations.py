@@ -52,7 +52,7 @@ STEPS: list[tuple[str, Step]] = [
             """CREATE TABLE feature_versions (
                 id INTEGER PRIMARY KEY,
                 kind TEXT NOT NULL, version TEXT NOT NULL, decoder TEXT NOT NULL,
-                first_used INTEGER NOT NULL, UNIQUE (kind, version, decoder))""",
+                first_used INTEGER NOT NULL, crc INTEGER NOT NULL, UNIQUE (kind, version, decoder))""",
             """CREATE TABLE features (
                 kind TEXT NOT NULL,
                 image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
@@ -62,7 +62,8 @@ STEPS: list[tuple[str, Step]] = [
             # Without it, removing an image looks through all features for those that hang on it.
             "CREATE INDEX features_by_image ON features (image_id)",
             # What was removed, in order, for good: indexes read on from the last number they know.
-            "CREATE TABLE removals (seq INTEGER PRIMARY KEY, image_id INTEGER NOT NULL)",
+            """CREATE TABLE removals (
+                seq INTEGER PRIMARY KEY, image_id INTEGER NOT NULL, crc INTEGER NOT NULL)""",
             "CREATE INDEX removals_by_image ON removals (image_id)",
             """CREATE TABLE refusals (
                 uri TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,

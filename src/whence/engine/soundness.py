@@ -23,6 +23,8 @@ _BATCH = 5_000
 _IN_WORDS: dict[Table, tuple[str, str, str]] = {
     images: ("image number", "id", CURE),
     sightings: ("sighting number", "id", CURE),
+    removals: ("removal number", "seq", CURE),
+    feature_versions: ("feature version number", "id", CURE),
     features: ("the features of image number", "image_id", _REBUILD),
     refusals: ("the refusal of", "uri", _REBUILD),
 }
@@ -30,7 +32,7 @@ _IN_WORDS: dict[Table, tuple[str, str, str]] = {
 
 def damage(connection: Connection, kinds: Sequence[str]) -> Iterator[str]:
     """Everything that is wrong; each image owes features of these kinds."""
-    parts: list[Callable[[Connection], Iterator[str]]] = [_structure, _schema]
+    parts: list[Callable[[Connection], Iterator[str]]] = [_schema, _structure]
     parts += [partial(_damaged_rows, table) for table in _IN_WORDS]
     parts += [_times, _counts, _digests, _versions, *(partial(_without_features, kind) for kind in kinds)]
     for part in parts:
@@ -44,7 +46,7 @@ def damage(connection: Connection, kinds: Sequence[str]) -> Iterator[str]:
 
 def repair(connection: Connection) -> None:
     """Make SQLite's indexes anew where they are damaged, and drop refusals and features that are."""
-    if not _intact(connection):
+    if not _intact(connection) and _tables_are_whole(connection):
         connection.execute(text("REINDEX"))
     if digests.are_wrong(connection, key := _highest_key(connection)):
         digests.derive(connection, key)
@@ -62,17 +64,25 @@ def _intact(connection: Connection) -> bool:
         return False
 
 
+def _tables_are_whole(connection: Connection) -> bool:
+    """Whether what only a backup brings back is as it was written, so that all else can follow from it."""
+    try:
+        kept = [table for table, (_, _, cure) in _IN_WORDS.items() if cure == CURE]
+        return not any(any(_not_as_written(connection, table)) for table in kept)
+    except (DatabaseError, UnicodeDecodeError):
+        return False
+
+
 def damaged_features(connection: Connection, kind: str) -> list[int]:
     """The keys of the images whose features of this kind are not what was written."""
     return [int(str(row[1])) for row in _not_as_written(connection, features) if row[0] == kind]
 
 
 def _structure(connection: Connection) -> Iterator[str]:
-    for (problem,) in connection.execute(text("PRAGMA integrity_check(20)")).all():
-        if problem == "ok":
-            continue
-        index = "index" in problem and ("missing from" in problem or "wrong # of entries" in problem)
-        yield f"catalog: {problem}. {_REBUILD if index else CURE}"
+    problems = [row[0] for row in connection.execute(text("PRAGMA integrity_check(20)")) if row[0] != "ok"]
+    for problem in problems:
+        index = "missing from index" in problem or "wrong # of entries in index" in problem
+        yield f"catalog: {problem}. {_REBUILD if index and _tables_are_whole(connection) else CURE}"
     for table, row, *_ in connection.execute(text("PRAGMA foreign_key_check")).all():
         yield f"catalog: row {row} of {table} belongs to nothing. {CURE}"
 

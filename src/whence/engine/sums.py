@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, func
 
-from whence.engine.tables import features, images, refusals, sightings
+from whence.engine.tables import feature_versions, features, images, refusals, removals, sightings
 
 LAST_SEEN, GONE = 3, 7
 """What the times of a sighting count in `times_sum`; `first_seen` counts once."""
@@ -26,7 +26,7 @@ COVERED: dict[Table, tuple[str, ...]] = {
         for column in table.columns
         if column.name not in _UNCOVERED and not (table is sightings and column.name in _TIMES)
     )
-    for table in (images, sightings, features, refusals)
+    for table in (images, sightings, removals, feature_versions, features, refusals)
 }
 """The columns that each table's `crc` covers, in order."""
 

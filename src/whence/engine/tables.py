@@ -79,6 +79,7 @@ feature_versions = Table(
     Column("version", String, nullable=False),
     Column("decoder", String, nullable=False),
     Column("first_used", Integer, nullable=False),
+    Column("crc", Integer, nullable=False),
 )
 
 features = Table(
@@ -96,6 +97,7 @@ removals = Table(
     metadata,
     Column("seq", Integer, primary_key=True),
     Column("image_id", Integer, nullable=False),
+    Column("crc", Integer, nullable=False),
 )
 
 refusals = Table(
