@@ -291,14 +291,16 @@ def _content_box(luma: NDArray[np.uint8], spread: float) -> Box | None:
 
 def _plain_run(luma: NDArray[np.uint8], spread: float) -> int:
     """How many plain rows of one tone an array begins with; 0 when they are fewer than 2 % of all."""
-    count = len(luma)
-    done, tone = 0, -1.0
+    count, width = luma.shape
+    tone = float(luma[0].mean())
+    # Sums of what differs from the first line's tone, and of its square, are exact enough in float32.
+    origin, done = np.float32(round(tone)), 0
     while done < count:
         # One line first: most pictures end there.
-        lines = luma[done : done + max(1, 2 * done)].astype(np.float32)
-        means, spreads = lines.mean(axis=1), lines.std(axis=1)
-        tone = float(means[0]) if tone < 0 else tone
-        broken = np.flatnonzero((spreads > spread) | (np.abs(means - tone) > 1.5 * spread))
+        lines = luma[done : done + max(1, 2 * done)] - origin
+        means = lines.sum(axis=1) / width
+        spreads = np.sqrt(np.maximum(0, np.einsum("ij,ij->i", lines, lines) / width - means**2))
+        broken = np.flatnonzero((spreads > spread) | (np.abs(means - (tone - origin)) > 1.5 * spread))
         if len(broken):
             done += int(broken[0])
             break
