@@ -1,0 +1,272 @@
+"""Verification: whether two pictures show the same thing in the same arrangement, and by which homography.
+
+Signatures are matched, each match says how the one picture would lie in the other (its two keypoints have a
+place, a scale and an orientation), the one that most others agree with is refined to a homography, and that
+is judged: by how many agree and how widely they are spread, by how much of what both pictures should show
+does agree, and by whether pictures are ever bent like that. Coordinates are *frames*: pixels of a picture
+whose longer side is 512.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whence.features.keypoints import Keypoints
+
+FRAME = 512.0
+"""Longer side of a frame."""
+
+NEAR = 18
+"""Bits in which the signatures of a match may differ."""
+
+_PLACE = 14.0  # frame pixels by which a match may miss a similarity
+_ANGLE = 24  # 256ths of a turn
+_SCALE = 14  # sixteenths of an octave
+_REFINED = 5.0  # frame pixels by which an inlier may miss the homography
+_LEAST = 4  # matches that agree on a similarity before more is tried
+_GRID = 8  # cells a side over the common area
+
+Matrix = NDArray[np.float64]
+Size = tuple[int, int]
+
+
+class Pairs(NamedTuple):
+    """Matched keypoints: rows of the query's, rows of the candidate's, bits between them."""
+
+    query: NDArray[np.intp]
+    match: NDArray[np.intp]
+    distance: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Pairs:
+        """Some of them."""
+        return Pairs(self.query[rows], self.match[rows], self.distance[rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Geometry:
+    """How a candidate lies in the query.
+
+    `transform` takes frame pixels of the candidate to frame pixels of the query; `query` and `match` are the
+    inliers' rows. `support` is the share of the common area, of the parts where the candidate has keypoints,
+    in which some agree; `spread` the share of the common area in the query that the inliers span; `density`
+    the share of the candidate's keypoints there that agree. `surprise` is -log10 of how often so many would
+    agree by chance (an a-contrario bound; Moisan & Stival 2004).
+    """
+
+    transform: Matrix
+    query: NDArray[np.intp]
+    match: NDArray[np.intp]
+    distance: float
+    support: float
+    spread: float
+    density: float
+    surprise: float
+
+    @property
+    def inliers(self) -> int:
+        """How many keypoints agree, each counted once."""
+        return len(self.match)
+
+
+def frame_of(width: int, height: int) -> tuple[float, float]:
+    """The size of the frame of a picture."""
+    factor = FRAME / max(width, height)
+    return width * factor, height * factor
+
+
+def matched(query: Keypoints, candidate: Keypoints) -> Pairs:
+    """Each query keypoint with the candidate's nearest, where that is near."""
+    apart = np.bitwise_count(query.signatures[:, None] ^ candidate.signatures[None, :])
+    best = apart.argmin(axis=1)
+    distance = apart[np.arange(len(best)), best].astype(np.int64)
+    rows = np.flatnonzero(distance <= NEAR)
+    return Pairs(rows, best[rows], distance[rows])
+
+
+def verify(query: Keypoints, query_size: Size, candidate: Keypoints, candidate_size: Size) -> Geometry | None:
+    """How the candidate lies in the query, or None when too little agrees to say. Sizes are in pixels."""
+    if min(len(query), len(candidate)) < _LEAST:
+        return None
+    pairs = matched(query, candidate)
+    if len(pairs.query) < _LEAST:
+        return None
+    here, there = frame_of(*query_size), frame_of(*candidate_size)
+    ours = np.stack([query.x * here[0], query.y * here[1]], axis=1).astype(np.float64)
+    theirs = np.stack([candidate.x * there[0], candidate.y * there[1]], axis=1).astype(np.float64)
+    agreeing = _similar(query, candidate, ours, theirs, pairs)
+    if agreeing is None:
+        return None
+    fitted = _refined(ours, theirs, pairs, agreeing)
+    if fitted is None:
+        return None
+    transform, inliers = fitted
+    if not plausible(transform, there):
+        return None
+    kept = pairs.take(inliers)
+    support, spread, density = _support(transform, ours, theirs, kept, here, there)
+    chance = _chance(transform, pairs, len(candidate), here, there)
+    surprise = _surprise(len(pairs.query), len(kept.query), chance)
+    return Geometry(
+        transform,
+        kept.query,
+        kept.match,
+        float(kept.distance.mean()),
+        support,
+        spread,
+        density,
+        surprise,
+    )
+
+
+def plausible(transform: Matrix, there: tuple[float, float]) -> bool:
+    """Whether a homography bends a frame as cameras and people do.
+
+    It must keep the frame convex and the right way round, and neither squeeze it by more than 3, nor shrink
+    or enlarge it by more than 16, nor make one part of it 6 times as large as another.
+    """
+    corners = np.array([[0, 0], [there[0], 0], [there[0], there[1]], [0, there[1]]], np.float64)
+    weights = np.c_[corners, np.ones(4)] @ transform[2]
+    if (weights <= 1e-3 * abs(transform[2, 2])).any():
+        return False
+    middle = np.array([[there[0] / 2, there[1] / 2]])
+    for spot in (*(corners * 0.9 + middle * 0.1), middle[0]):
+        local = jacobian(transform, spot)
+        grown = float(np.linalg.det(local))
+        if grown <= 0:
+            return False
+        large, small = np.linalg.svd(local, compute_uv=False)
+        if large > 3.5 * small:
+            return False
+    sizes = [float(np.linalg.det(jacobian(transform, spot))) for spot in (*corners, middle[0])]
+    return 1 / 256 < sizes[-1] < 256 and max(sizes) < 36 * min(sizes)
+
+
+def mapped(transform: Matrix, points: Matrix) -> Matrix:
+    """Points (n, 2) after a homography."""
+    moved = np.c_[points, np.ones(len(points))] @ transform.T
+    return np.asarray(moved[:, :2] / moved[:, 2:])
+
+
+def jacobian(transform: Matrix, point: Matrix) -> Matrix:
+    """The 2 × 2 derivative of a homography at a point."""
+    x, y, w = transform @ np.array([point[0], point[1], 1.0])
+    top = transform[:2, :2] * w - np.outer([x, y], transform[2, :2])
+    return np.asarray(top / w**2)
+
+
+def _similar(
+    query: Keypoints, candidate: Keypoints, ours: Matrix, theirs: Matrix, pairs: Pairs
+) -> NDArray[np.intp] | None:
+    """The pairs that agree on one similarity, of which there are most."""
+    turn = query.angles[pairs.query].astype(np.int64) - candidate.angles[pairs.match]
+    zoom = query.scales[pairs.query].astype(np.int64) - candidate.scales[pairs.match]
+    angle, scale = turn * (np.pi / 128), np.exp2(zoom / 16)
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    q, m = ours[pairs.query], theirs[pairs.match]
+    # Row i: where the similarity of pair i takes every pair's keypoint of the candidate.
+    across, down = m[None, :, 0] - m[:, None, 0], m[None, :, 1] - m[:, None, 1]
+    x = q[:, None, 0] + cos[:, None] * across - sin[:, None] * down
+    y = q[:, None, 1] + sin[:, None] * across + cos[:, None] * down
+    # A keypoint's own scale and angle are rough: what lies further away may miss by more.
+    reach = np.hypot(across, down) * scale[:, None]
+    miss = np.hypot(x - q[None, :, 0], y - q[None, :, 1])
+    agree = miss < _PLACE + 0.12 * reach
+    agree &= np.abs((turn[None, :] - turn[:, None] + 128) % 256 - 128) <= _ANGLE
+    agree &= np.abs(zoom[None, :] - zoom[:, None]) <= _SCALE
+    weights = 1.0 - pairs.distance / 40
+    # A keypoint of the candidate counts once, however many of the query's take it for theirs.
+    crowd = np.bincount(pairs.match, minlength=len(candidate))[pairs.match]
+    best = int((agree @ (weights / crowd)).argmax())
+    rows = np.flatnonzero(agree[best])
+    return rows if len(set(pairs.match[rows].tolist())) >= _LEAST else None
+
+
+def _refined(
+    ours: Matrix, theirs: Matrix, pairs: Pairs, agreeing: NDArray[np.intp]
+) -> tuple[Matrix, NDArray[np.intp]] | None:
+    """A homography that most of the agreeing pairs follow, and its inliers, one for each keypoint."""
+    import cv2
+
+    q, m = ours[pairs.query], theirs[pairs.match]
+    affine, _ = cv2.estimateAffine2D(
+        m[agreeing], q[agreeing], method=cv2.USAC_MAGSAC, ransacReprojThreshold=_PLACE / 2, maxIters=500
+    )
+    if affine is None:
+        return None
+    transform: Matrix = np.vstack([affine, [0.0, 0.0, 1.0]])
+    rows = _inliers(transform, q, m, pairs, _PLACE)
+    if len(rows) >= 8:
+        found, _ = cv2.findHomography(m[rows], q[rows], cv2.USAC_MAGSAC, _REFINED, maxIters=1000)
+        if found is not None and np.isfinite(found).all() and abs(found[2, 2]) > 1e-9:
+            better = np.asarray(found / found[2, 2], np.float64)
+            after = _inliers(better, q, m, pairs, _REFINED)
+            # Eight numbers fit some noise: two more must agree than with six.
+            if len(after) >= len(_inliers(transform, q, m, pairs, _REFINED)) + 2:
+                transform, rows = better, after
+    rows = _inliers(transform, q, m, pairs, _REFINED)
+    if len(rows) < _LEAST:
+        return None
+    return transform, rows
+
+
+def _inliers(transform: Matrix, q: Matrix, m: Matrix, pairs: Pairs, reach: float) -> NDArray[np.intp]:
+    """The pairs that a transform explains, the nearest signature for each keypoint of either side."""
+    miss = np.hypot(*(mapped(transform, m) - q).T)
+    rows = np.flatnonzero(miss < reach)
+    rows = rows[np.lexsort((miss[rows], pairs.distance[rows]))]
+    for side in (pairs.match, pairs.query):
+        _, first = np.unique(side[rows], return_index=True)
+        rows = rows[np.sort(first)]
+    return rows
+
+
+def _support(
+    transform: Matrix,
+    ours: Matrix,
+    theirs: Matrix,
+    kept: Pairs,
+    here: tuple[float, float],
+    there: tuple[float, float],
+) -> tuple[float, float, float]:
+    """How much of what both show agrees: support, spread and density (see `Geometry`)."""
+    places = mapped(transform, theirs)
+    inside = (places >= 0).all(axis=1) & (places[:, 0] <= here[0]) & (places[:, 1] <= here[1])
+    inside[kept.match] = True
+    low, high = theirs[inside].min(axis=0), theirs[inside].max(axis=0)
+    cell = np.minimum((_GRID * (theirs - low) / np.maximum(high - low, 1)).astype(np.intp), _GRID - 1)
+    number = cell[:, 0] * _GRID + cell[:, 1]
+    due = np.bincount(number[inside], minlength=_GRID**2)
+    met = np.bincount(number[kept.match], minlength=_GRID**2)
+    support = float((met[due > 0] > 0).mean())
+    reached = np.ptp(places[kept.match], axis=0)
+    whole = np.maximum(np.ptp(places[inside], axis=0), 1)
+    return support, float(np.prod(np.minimum(reached / whole, 1))), len(kept.match) / int(inside.sum())
+
+
+def _chance(
+    transform: Matrix, pairs: Pairs, count: int, here: tuple[float, float], there: tuple[float, float]
+) -> float:
+    """How likely a wrong match lies where the transform puts it."""
+    grown = abs(float(np.linalg.det(jacobian(transform, np.array([there[0] / 2, there[1] / 2])))))
+    area = min(here[0] * here[1], max(grown * there[0] * there[1], 400.0))
+    return min(0.5, np.pi * _REFINED**2 / area * 4)
+
+
+def _surprise(tried: int, agreed: int, chance: float) -> float:
+    """-log10 of the expected number of such agreements among `tried` wrong matches."""
+    if agreed <= 3:
+        return 0.0
+    share = agreed / tried
+    if share <= chance:
+        return 0.0
+    # Hoeffding's bound on the tail of the binomial, after the pairs that the fit was free to choose.
+    rest, left = tried - 3, agreed - 3
+    share = min(left / max(rest, 1), 1 - 1e-9)
+    if share <= chance:
+        return 0.0
+    bound = share * np.log10(share / chance) + (1 - share) * np.log10((1 - share) / (1 - chance))
+    return float(max(0.0, rest * bound - 3 * np.log10(max(tried, 2))))
