@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 
 from whence import workers
 from whence.engine.records import NewImage
+from whence.features.keypoints import KEPT
 from whence.picture.decode import Limits
 
 HANG, LOCK, EXIT, SEGV, KILL, ABORT, RAISE, MEMORY, BABBLE, HEAVY = (
@@ -36,7 +37,7 @@ _new_image = workers.new_image
 _handle = -1
 
 
-def _hostile(data: bytes, limits: Limits, gate: AbstractContextManager[object]) -> NewImage:
+def _hostile(data: bytes, limits: Limits, gate: AbstractContextManager[object], kept: int = KEPT) -> NewImage:
     word = data[-8:]
     if word == HANG:
         time.sleep(1000)
@@ -53,18 +54,18 @@ def _hostile(data: bytes, limits: Limits, gate: AbstractContextManager[object]) 
     elif word == RAISE:
         raise AssertionError("a mistake of ours")
     elif word == MEMORY:
-        return _hostile(bytes(1 << 40), limits, gate)
+        return _hostile(bytes(1 << 40), limits, gate, kept)
     elif word == BABBLE:
         os.write(_handle, b"\x04\0\0\0junk and more junk")
     elif word == HEAVY:
         with gate:
             time.sleep(HEAVY_SECONDS)
-    return _new_image(data, limits, gate)
+    return _new_image(data, limits, gate, kept)
 
 
-def serve(handle: int, limits: tuple[int, int, int, float], memory: int, gate: int) -> None:
+def serve(handle: int, limits: tuple[int, int, int, float], memory: int, gate: int, kept: int) -> None:
     """As `whence.workers.serve`, with the decoder above."""
     global _handle
     _handle = handle
     workers.new_image = _hostile
-    workers.serve(handle, limits, memory, gate)
+    workers.serve(handle, limits, memory, gate, kept)

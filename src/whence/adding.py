@@ -59,7 +59,7 @@ def offers(source: Any, settings: Settings) -> Iterator[Item]:
     Raises UsageError for anything else.
     """
     if isinstance(source, Picture):
-        yield _of_picture(source)
+        yield _of_picture(source, settings)
     elif isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
         yield Offer(image_id(hashlib.sha256(data).digest()), data=data, seen=False)
@@ -77,12 +77,12 @@ def offers(source: Any, settings: Settings) -> Iterator[Item]:
         )
 
 
-def _of_picture(picture: Picture) -> NewImage:
+def _of_picture(picture: Picture, settings: Settings) -> NewImage:
     # A picture that has no file is known by the file it would be as binary PNM.
     pixels = np.ascontiguousarray(picture.pixels)
     kind = b"P5" if pixels.ndim == 2 else b"P6"
     head = kind + b"\n%d %d\n255\n" % (pixels.shape[1], pixels.shape[0])
-    return image_of(picture, hashlib.sha256(head + pixels.tobytes()).digest())
+    return image_of(picture, hashlib.sha256(head + pixels.tobytes()).digest(), settings.keypoints)
 
 
 def _of_url(url: str, settings: Settings) -> Offer | Unopened:

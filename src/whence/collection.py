@@ -241,7 +241,9 @@ class Collection:
 
     def _pool(self) -> Workers:
         if self._workers is None:
-            self._workers = Workers(self._settings.worker_count, self._settings.limits)
+            self._workers = Workers(
+                self._settings.worker_count, self._settings.limits, keypoints=self._settings.keypoints
+            )
         return self._workers
 
     def _close_workers(self) -> None:

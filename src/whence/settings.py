@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from whence.errors import UsageError
+from whence.features.keypoints import KEPT
 from whence.picture.decode import DEFAULT_LIMITS, Limits
 
 PREFIX = "WHENCE_"
@@ -24,7 +25,8 @@ class Settings:
 
     `collection` is where the command line looks; `workers` is how many processes decode, 0 for one per
     core; `max_bytes`, `max_pixels`, `max_scaled_pixels` and `decode_seconds` are the caps of
-    `whence.picture.decode.Limits`; `fetch_seconds` is how long a URL may take.
+    `whence.picture.decode.Limits`; `fetch_seconds` is how long a URL may take; `keypoints` is how many of an
+    image are kept: fewer take less room, more find smaller parts.
     """
 
     collection: str = "photos.whence"
@@ -34,6 +36,7 @@ class Settings:
     max_scaled_pixels: int = DEFAULT_LIMITS.scaled_pixels
     decode_seconds: float = DEFAULT_LIMITS.seconds
     fetch_seconds: float = 30.0
+    keypoints: int = KEPT
 
     @property
     def limits(self) -> Limits:

@@ -32,6 +32,7 @@ import msgpack
 
 from whence.engine.records import FileStamp, NewImage
 from whence.errors import Corrupt, PictureError, TooLarge, TooSlow, Unreadable, WhenceError, error_classes
+from whence.features.keypoints import KEPT
 from whence.picture.decode import DEFAULT_LIMITS, Limits, decode, recognise
 from whence.picture.formats import HEAD
 from whence.picture.metadata import Credit
@@ -71,11 +72,18 @@ class Workers:
     """A number of worker processes. Give tasks with `submit`, take what is done from `ready`."""
 
     def __init__(
-        self, count: int, limits: Limits = DEFAULT_LIMITS, *, memory: int = MEMORY, _serve: str = __name__
+        self,
+        count: int,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        keypoints: int = KEPT,
+        memory: int = MEMORY,
+        _serve: str = __name__,
     ) -> None:
         """Start no process yet: the first task does. `_serve` is for tests: a module with another `serve`."""
         self._count = max(1, count)
         self._limits = limits
+        self._keypoints = keypoints
         self._memory = memory
         self._serve = _serve
         self._waiting: deque[Task] = deque()
@@ -133,7 +141,9 @@ class Workers:
         idle = [worker for worker in self._workers if not worker.tasks]
         while (self._alone or self._waiting) and len(self._workers) - len(idle) < self._count:
             if not idle:
-                worker = _Worker(self._limits, self._memory, self._gate.fileno(), self._serve)
+                worker = _Worker(
+                    self._limits, self._memory, self._gate.fileno(), self._keypoints, self._serve
+                )
                 self._workers.append(worker)
             elif (worker := idle.pop()).process.poll() is not None:
                 self._lost(worker, None)  # while it had nothing to do: no file is to blame
@@ -184,6 +194,7 @@ class _Worker:
     limits: Limits
     memory: int
     gate: int
+    keypoints: int
     serve: str
     tasks: deque[Task] = field(default_factory=deque)
     started: bool = False
@@ -200,7 +211,7 @@ class _Worker:
             "OMP_NUM_THREADS": "1",
         }
         limits = (self.limits.bytes, self.limits.pixels, self.limits.scaled_pixels, self.limits.seconds)
-        arguments = f"{theirs.fileno()}, {limits}, {self.memory}, {self.gate}"
+        arguments = f"{theirs.fileno()}, {limits}, {self.memory}, {self.gate}, {self.keypoints}"
         with theirs:
             self.process = subprocess.Popen(
                 # -P: or else a msgpack.py in the present folder, among the pictures, would be run.
@@ -273,9 +284,11 @@ def _read_result(task: Task, message: dict[str, Any]) -> Read:
 # In the worker
 
 
-def serve(handle: int, limits: tuple[int, int, int, float], memory: int, gate: int) -> None:
+def serve(handle: int, limits: tuple[int, int, int, float], memory: int, gate: int, kept: int) -> None:
     """Read tasks from a socket until it closes."""
-    from whence.features import extract as _features  # noqa: F401 - not in the first file's time
+    from whence.features.keypoints import prepare
+
+    prepare()  # not in the first file's time
 
     _end_with_parent()
     highest = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -292,7 +305,7 @@ def serve(handle: int, limits: tuple[int, int, int, float], memory: int, gate: i
         flushed = time.monotonic()
         for path, data in msgpack.unpackb(body):
             _set_alarm(caps)
-            results.append(_perform(path, data, caps, _Gate(channel, gate, caps)))
+            results.append(_perform(path, data, caps, _Gate(channel, gate, caps), kept))
             if time.monotonic() - flushed > _FLUSH:
                 _send(channel, results)
                 results, flushed = [], time.monotonic()
@@ -341,12 +354,14 @@ class _Gate(contextlib.AbstractContextManager["_Gate"]):
         fcntl.lockf(self._file, fcntl.LOCK_UN)
 
 
-def _perform(path: bytes | None, data: bytes | None, limits: Limits, gate: _Gate) -> dict[str, Any]:
+def _perform(
+    path: bytes | None, data: bytes | None, limits: Limits, gate: _Gate, kept: int
+) -> dict[str, Any]:
     stamp: FileStamp | None = None
     try:
         if path is not None:
             data, stamp = read_file(os.fsdecode(path), limits)
-        image = new_image(data or b"", limits, gate)
+        image = new_image(data or b"", limits, gate, kept)
     except PictureError as error:
         message: dict[str, Any] = {"error": error.code, "reason": str(error)}
     except MemoryError:
@@ -381,17 +396,22 @@ def read_file(path: str, limits: Limits = DEFAULT_LIMITS) -> tuple[bytes, FileSt
         raise Unreadable(f"It cannot be read: {reason.lower()}.") from error
 
 
-def new_image(data: bytes, limits: Limits, gate: contextlib.AbstractContextManager[object]) -> NewImage:
+def new_image(
+    data: bytes,
+    limits: Limits,
+    gate: contextlib.AbstractContextManager[object],
+    kept: int = KEPT,
+) -> NewImage:
     """Decode bytes and extract every feature; raises a PictureError."""
     picture = decode(data, colour=False, limits=limits, gate=gate)
-    return image_of(picture, hashlib.sha256(data).digest())
+    return image_of(picture, hashlib.sha256(data).digest(), kept)
 
 
-def image_of(picture: Picture, digest: bytes) -> NewImage:
-    """What is kept of a picture: its facts and every feature."""
+def image_of(picture: Picture, digest: bytes, kept: int = KEPT) -> NewImage:
+    """What is kept of a picture: its facts and every feature, up to `kept` keypoints."""
     from whence.features.extract import extract
 
-    features, facts = extract(picture), picture.facts
+    features, facts = extract(picture, kept), picture.facts
     return NewImage(
         digest=digest,
         width=facts.width,

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whence.engine.records import FileStamp, NewImage, Place
-from whence.features.extract import FINGERPRINT
+from whence.features.extract import FINGERPRINT, KEYPOINTS
 from whence.features.fingerprint import Fingerprint
+from whence.features.keypoints import Keypoints
 from whence.picture.metadata import Credit
 
 Code = NDArray[np.uint8]
@@ -71,9 +72,23 @@ def new_image(
         quality=100,
         credit=credit or Credit(),
         decoder="tests",
-        features={FINGERPRINT: known.to_bytes() if data is None else data},
+        features={FINGERPRINT: known.to_bytes() if data is None else data, KEYPOINTS: points(seed)},
         place=place,
     )
+
+
+def points(seed: int) -> bytes:
+    """A few keypoints that follow from `seed`; one image in six has none."""
+    rng = np.random.default_rng([7, seed])
+    count = 0 if seed % 6 == 5 else 5 + seed % 4
+    return Keypoints(
+        rng.random(count, np.float32),
+        rng.random(count, np.float32),
+        rng.integers(256, size=count, dtype=np.uint8),
+        rng.integers(16, 100, size=count, dtype=np.uint8),
+        rng.integers(1 << 16, size=(count, 1), dtype=np.uint16),
+        rng.integers(1 << 63, size=count, dtype=np.uint64),
+    ).to_bytes()
 
 
 def new_images(seeds: Iterable[int]) -> list[NewImage]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whence.engine.records import FileStamp, Image, NewImage, Refusal
+from whence.engine.word_votes import Votes, WordQuery
 
 
 class CodeHit(NamedTuple):
@@ -63,6 +64,10 @@ class Engine(Protocol):
 
     def near_codes(self, codes: NDArray[np.uint8], radius: int) -> list[CodeHit]:
         """Every fingerprint within `radius` bits of each code, uint8 (q, 32), nearest first per code."""
+        ...
+
+    def near_words(self, query: Sequence[WordQuery], limit: int) -> Votes:
+        """The `limit` images that most visual words of a query's variants speak for, best first."""
         ...
 
     def codes(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:

@@ -11,16 +11,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select, union
 
-from whence.engine import digests, migrations, sightings, soundness
+from whence.engine import digests, kept, migrations, sightings, soundness
 from whence.engine.batches import batched
 from whence.engine.database import Database
 from whence.engine.images import image_of, image_values, sighting_of
 from whence.engine.records import FileStamp, Image, NewImage, Place, Refusal, now
 from whence.engine.statements import CHUNK, insert_rows, one_of, storable
-from whence.engine.sums import crcs
-from whence.engine.tables import feature_versions, features, images, removals
+from whence.engine.sums import with_crcs
+from whence.engine.tables import feature_versions, images, removals
 from whence.engine.tables import sightings as places_seen
 from whence.errors import CollectionDamaged
 
@@ -49,15 +49,6 @@ _SIGHTINGS = (
     .where(one_of(places_seen.c.image_id))
     .order_by(places_seen.c.gone.is_not(None), places_seen.c.first_seen, places_seen.c.id)
 )
-_FEATURES = select(features.c.image_id, features.c.data).where(
-    features.c.kind == bindparam("of_kind"), one_of(features.c.image_id)
-)
-_FEATURES_AFTER = (
-    select(features.c.image_id, features.c.data)
-    .where(features.c.kind == bindparam("of_kind"), features.c.image_id > bindparam("after"))
-    .order_by(features.c.image_id)
-    .limit(bindparam("most"))
-)
 _VERSIONS = (
     select(feature_versions.c.version, feature_versions.c.decoder)
     .where(feature_versions.c.kind == bindparam("of_kind"))
@@ -65,9 +56,6 @@ _VERSIONS = (
 )
 _THERE = select(images.c.id).where(one_of(images.c.id)).order_by(images.c.id)
 _REMOVE = delete(images).where(one_of(images.c.id))
-_REMOVE_FEATURES = delete(features).where(
-    features.c.kind == bindparam("of_kind"), one_of(features.c.image_id)
-)
 
 
 class Catalog:
@@ -144,14 +132,14 @@ class Catalog:
         found: dict[int, bytes] = {}
         with self._database.reading() as connection:
             for chunk in batched(keys, CHUNK):
-                rows = connection.execute(_FEATURES, {"of_kind": kind, "values": chunk})
+                rows = connection.execute(kept.statement(kind), {"values": chunk})
                 found.update((row[0], row[1]) for row in rows)
         return found
 
     def features_after(self, kind: str, key: int, limit: int) -> list[tuple[int, bytes]]:
         """(key, data) of the next features of a kind, in order of key."""
         with self._database.reading() as connection:
-            rows = connection.execute(_FEATURES_AFTER, {"of_kind": kind, "after": key, "most": limit})
+            rows = connection.execute(kept.statement_after(kind), {"after": key, "most": limit})
             return [(row[0], row[1]) for row in rows]
 
     def removals_after(self, seq: int) -> tuple[list[int], int]:
@@ -161,7 +149,10 @@ class Catalog:
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
-        return [row[0] for row in rows], rows[-1][1] if rows else seq
+        removed = [row[0] for row in rows]
+        if not all(isinstance(key, int) for key in removed):
+            raise CollectionDamaged("The catalog's removals are damaged. Run: whence check")
+        return removed, rows[-1][1] if rows else seq
 
     def seen_twice(self) -> list[int]:
         """The keys of images that are in several places at present."""
@@ -180,16 +171,17 @@ class Catalog:
 
     def forget_unused_versions(self) -> None:
         """Drop the versions that no feature has any more."""
-        used = select(features.c.version_id).distinct()
+        used = union(*(select(table.c.version_id).distinct() for table in kept.TABLES))
         with self._database.writing() as connection:
             connection.execute(delete(feature_versions).where(feature_versions.c.id.not_in(used)))
 
     def stale(self, kind: str, version: str) -> list[int]:
         """The keys of the images whose feature of this kind is missing, damaged or of another version."""
+        table = kept.table_of(kind)
         good = (
-            select(features.c.image_id)
-            .join(feature_versions, feature_versions.c.id == features.c.version_id)
-            .where(features.c.kind == kind, feature_versions.c.version == version)
+            select(table.c.image_id)
+            .join(feature_versions, feature_versions.c.id == table.c.version_id)
+            .where(kept.of_kind(kind), feature_versions.c.version == version)
         )
         query = select(images.c.id).where(images.c.id.not_in(good))
         with self._database.reading() as connection:
@@ -209,7 +201,7 @@ class Catalog:
         results: list[tuple[int, bool]] = []
         fresh: dict[bytes, int] = {}
         image_rows: list[tuple[object, ...]] = []
-        feature_rows: list[tuple[object, ...]] = []
+        feature_rows: dict[str, list[kept.Row]] = {}
         places: list[tuple[int, Place]] = []
         version_ids: dict[tuple[str, str], int] = {}
         with self._database.writing() as connection:
@@ -230,11 +222,12 @@ class Catalog:
                             version_ids[source] = _version_id(
                                 connection, kind, version_of[kind], one.decoder, moment
                             )
-                        feature_rows.append((kind, key, version_ids[source], data))
+                        feature_rows.setdefault(kind, []).append((key, version_ids[source], data))
                 if one.place is not None:
                     places.append((key, one.place))
-            insert_rows(connection, images, _with_crcs(image_rows))
-            insert_rows(connection, features, _with_crcs(feature_rows))
+            insert_rows(connection, images, with_crcs(image_rows))
+            for kind, rows in feature_rows.items():
+                kept.insert(connection, kind, rows)
             sightings.see(connection, places, moment)
             if digests.is_due(covered, last):
                 digests.seal(connection, last)
@@ -256,17 +249,15 @@ class Catalog:
         """
         moment = now()
         with self._database.writing() as connection:
-            fresh: list[tuple[object, ...]] = []
+            fresh: list[kept.Row] = []
             for chunk in batched(rows, CHUNK):
                 keys = [key for key, _, _ in chunk]
-                connection.execute(_REMOVE_FEATURES, {"of_kind": kind, "values": keys})
+                kept.remove(connection, kind, keys)
                 there = set(connection.execute(_THERE, {"values": keys}).scalars())
                 for key, decoder, data in chunk:
                     if key in there:
-                        fresh.append(
-                            (kind, key, _version_id(connection, kind, version, decoder, moment), data)
-                        )
-            insert_rows(connection, features, _with_crcs(fresh))
+                        fresh.append((key, _version_id(connection, kind, version, decoder, moment), data))
+            kept.insert(connection, kind, fresh)
 
     def remove(self, keys: Sequence[int]) -> int:
         """Remove images with all that hangs on them; returns how many there were."""
@@ -278,7 +269,7 @@ class Catalog:
                 if existing:
                     digests.forget(connection, existing)
                     numbered: list[tuple[object, ...]] = list(enumerate(existing, last + removed + 1))
-                    insert_rows(connection, removals, _with_crcs(numbered))
+                    insert_rows(connection, removals, with_crcs(numbered))
                     connection.execute(_REMOVE, {"values": existing})
                 removed += len(existing)
         return removed
@@ -351,15 +342,11 @@ def _marks(connection: Connection) -> Marks:
     return Marks(max(here, removed), removal)
 
 
-def _with_crcs(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    return [(*row, crc) for row, crc in zip(rows, crcs(rows), strict=True)]
-
-
 def _version_id(connection: Connection, kind: str, version: str, decoder: str, moment: int) -> int:
     query = select(feature_versions.c.id).filter_by(kind=kind, version=version, decoder=decoder)
     known = connection.execute(query).scalar()
     if known is None:
         highest = connection.execute(select(func.max(feature_versions.c.id))).scalar()
         known = (highest or 0) + 1
-        insert_rows(connection, feature_versions, _with_crcs([(known, kind, version, decoder, moment)]))
+        insert_rows(connection, feature_versions, with_crcs([(known, kind, version, decoder, moment)]))
     return int(known)

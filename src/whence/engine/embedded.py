@@ -17,15 +17,21 @@ from whence.engine.codes import CodeSource
 from whence.engine.hamming import HammingIndex
 from whence.engine.lock import WriterLock
 from whence.engine.marker import MARKER, left_half_made, read_marker, write_marker
+from whence.engine.postings import PostingSource
 from whence.engine.records import FileStamp, Image, NewImage, Refusal
 from whence.engine.rows import RowFiles
+from whence.engine.word_files import WordFiles
+from whence.engine.word_votes import Votes, WordQuery
+from whence.engine.words import WordsIndex
 from whence.errors import CollectionDamaged, CollectionError, CollectionMissing, FeatureMismatch, UsageError
-from whence.features.extract import FINGERPRINT, VERSIONS
+from whence.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS
 
 __all__ = ["MARKER", "EmbeddedEngine"]
 
 _LOCK = "writer.lock"
 _INDEX = "hamming"
+_WORDS = "words"
+_IN_WORDS = {FINGERPRINT: "Fingerprints", KEYPOINTS: "Keypoints"}
 
 
 class EmbeddedEngine:
@@ -44,6 +50,7 @@ class EmbeddedEngine:
         self._closed = False
         self._writer: WriterLock | None = None
         self._index: HammingIndex | None = None
+        self._words: WordsIndex | None = None
         self._threads = (
             len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         )
@@ -66,9 +73,10 @@ class EmbeddedEngine:
         """Let files and the writer's lock go. Whatever is called afterwards raises UsageError."""
         with self._lock:
             self._closed = True
-            if self._index is not None:
-                self._index.close()
-                self._index = None
+            for index in (self._index, self._words):
+                if index is not None:
+                    index.close()
+            self._index = self._words = None
             if self._writer is not None:
                 with contextlib.suppress(CollectionError):  # it is for speed only
                     self._catalog.settle()
@@ -110,6 +118,11 @@ class EmbeddedEngine:
         )
         return [CodeHit(*row) for row in zip(*columns, strict=True)]
 
+    def near_words(self, query: Sequence[WordQuery], limit: int) -> Votes:
+        """The `limit` images that most visual words of a query's variants speak for, best first."""
+        self._check_version()
+        return self._visual_words().search(query, limit)
+
     def codes(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """(2 × key + trimmed, codes) of every usable fingerprint, a batch at a time."""
         self._check_version()
@@ -141,19 +154,21 @@ class EmbeddedEngine:
         self._become_writer()
         self._check_version()
         with self._lock:
-            index = self._fingerprints()  # first: what could not be searched for is not added
+            # First: what could not be searched for is not added.
+            indexes = (self._fingerprints(), self._visual_words())
             results = self._catalog.add(images, VERSIONS)
-            index.refresh()
+            for index in indexes:
+                index.refresh()
         return results
 
     def remove(self, keys: Sequence[int]) -> int:
         """Remove images; gives how many there were. Gone on return."""
         self._become_writer()
         with self._lock:
-            # Codes of another version are not searched, and may not be taken into the index.
-            index = None if self._other_version() else self._fingerprints()
+            # Features of another version are not searched, and may not be taken into the indexes.
+            indexes = () if self._other_version() else (self._fingerprints(), self._visual_words())
             removed = self._catalog.remove(keys)
-            if index is not None:
+            for index in indexes:
                 index.refresh()
         return removed
 
@@ -179,13 +194,15 @@ class EmbeddedEngine:
         """Derive every index from the catalog again."""
         self._become_writer()
         with self._lock:
-            if self._index is not None:
-                self._index.stop_writing()
-                self._index = None
+            for index in (self._index, self._words):
+                if index is not None:
+                    index.stop_writing()
+            self._index = self._words = None
             self._catalog.repair()
             try:
                 # Before the old versions are forgotten: until then nobody searches.
                 RowFiles(self.directory / _INDEX, write=True).clear(VERSIONS[FINGERPRINT])
+                WordFiles(self.directory / _WORDS).clear(VERSIONS[KEYPOINTS])
                 if any(self._marker_damage()):
                     write_marker(self.directory)
             except OSError as error:
@@ -195,6 +212,7 @@ class EmbeddedEngine:
                 ) from error
             self._catalog.forget_unused_versions()
             self._fingerprints()
+            self._visual_words()
 
     # Damage
 
@@ -210,9 +228,14 @@ class EmbeddedEngine:
             yield str(error)
         try:
             self._check_version()
-            yield from self._opened_index(write=False).damage()
         except CollectionError as error:
             yield str(error)
+            return
+        for opened in (self._opened_index, self._opened_words):
+            try:
+                yield from opened(write=False).damage()
+            except CollectionError as error:
+                yield str(error)
 
     # Inside
 
@@ -271,18 +294,23 @@ class EmbeddedEngine:
                 raise UsageError("This collection has been closed; open it again.")
             if self._writer is None:
                 self._writer = WriterLock(self.directory / _LOCK)
-                self._index = None  # the one that reads still answers whoever has it
+                self._index = self._words = None  # those that read still answer whoever has them
 
-    def _other_version(self) -> str | None:
-        versions = self._catalog.versions(FINGERPRINT)
-        return next((version for version in versions if version != VERSIONS[FINGERPRINT]), None)
+    def _other_version(self) -> tuple[str, str] | None:
+        """A kind of feature that is here in another version than this program's, and that version."""
+        for kind, own in VERSIONS.items():
+            for version in self._catalog.versions(kind):
+                if version != own:
+                    return kind, version
+        return None
 
     def _check_version(self) -> None:
         other = self._other_version()
         if other is not None:
+            kind, version = other
             raise FeatureMismatch(
-                f"Fingerprints here are of version {other}, and this program computes "
-                f"{VERSIONS[FINGERPRINT]}; the two cannot be compared. Run: whence rebuild"
+                f"{_IN_WORDS[kind]} here are of version {version}, and this program computes "
+                f"{VERSIONS[kind]}; the two cannot be compared. Run: whence rebuild"
             )
 
     def _fingerprints(self) -> HammingIndex:
@@ -295,6 +323,26 @@ class EmbeddedEngine:
             if self._index is None:
                 self._index = self._opened_index(write=self._writer is not None)
             return self._index
+
+    def _visual_words(self) -> WordsIndex:
+        index = self._words
+        if index is not None:
+            return index  # without waiting for a change that is under way
+        with self._lock:
+            if self._closed:
+                raise UsageError("This collection has been closed; open it again.")
+            if self._words is None:
+                self._words = self._opened_words(write=self._writer is not None)
+            return self._words
+
+    def _opened_words(self, *, write: bool) -> WordsIndex:
+        return WordsIndex(
+            self.directory / _WORDS,
+            PostingSource(self._catalog),
+            feature=VERSIONS[KEYPOINTS],
+            write=write,
+            threads=self._threads,
+        )
 
     def _opened_index(self, *, write: bool) -> HammingIndex:
         return HammingIndex(

@@ -71,6 +71,16 @@ STEPS: list[tuple[str, Step]] = [
                 reader TEXT NOT NULL, seen INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID""",
         ),
     ),
+    (
+        "0002-keypoints",
+        _statements(
+            # By row number: what is added comes last, and its pages are filled.
+            """CREATE TABLE keypoints (
+                image_id INTEGER PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE,
+                version_id INTEGER NOT NULL REFERENCES feature_versions(id),
+                data BLOB NOT NULL, crc INTEGER NOT NULL)""",
+        ),
+    ),
 ]
 
 

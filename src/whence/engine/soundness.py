@@ -11,10 +11,18 @@ from functools import lru_cache, partial
 from sqlalchemy import Connection, Table, create_engine, delete, func, select, text
 from sqlalchemy.exc import DatabaseError
 
-from whence.engine import digests, migrations
+from whence.engine import digests, kept, migrations
 from whence.engine.database import CURE
 from whence.engine.sums import COVERED, crcs, due_times_sum
-from whence.engine.tables import feature_versions, features, images, refusals, removals, sightings
+from whence.engine.tables import (
+    feature_versions,
+    features,
+    images,
+    keypoints,
+    refusals,
+    removals,
+    sightings,
+)
 
 _REBUILD = "Run: whence rebuild"
 _NAMED = 3  # damaged rows of a table that are named
@@ -26,6 +34,7 @@ _IN_WORDS: dict[Table, tuple[str, str, str]] = {
     removals: ("removal number", "seq", CURE),
     feature_versions: ("feature version number", "id", CURE),
     features: ("the features of image number", "image_id", _REBUILD),
+    keypoints: ("the keypoints of image number", "image_id", _REBUILD),
     refusals: ("the refusal of", "uri", _REBUILD),
 }
 
@@ -52,9 +61,11 @@ def repair(connection: Connection) -> None:
         digests.derive(connection, key)
     for uri in [row[0] for row in _not_as_written(connection, refusals)]:
         connection.execute(delete(refusals).where(refusals.c.uri == uri))
-    for row in list(_not_as_written(connection, features)):
-        one = (features.c.kind == row[0]) & (features.c.image_id == row[1])
-        connection.execute(delete(features).where(one))
+    for table in kept.TABLES:
+        places = [COVERED[table].index(column.name) for column in table.primary_key]
+        for row in list(_not_as_written(connection, table)):
+            here = zip(table.primary_key, places, strict=True)
+            connection.execute(delete(table).where(*(column == row[place] for column, place in here)))
 
 
 def _intact(connection: Connection) -> bool:
@@ -75,7 +86,9 @@ def _tables_are_whole(connection: Connection) -> bool:
 
 def damaged_features(connection: Connection, kind: str) -> list[int]:
     """The keys of the images whose features of this kind are not what was written."""
-    return [int(str(row[1])) for row in _not_as_written(connection, features) if row[0] == kind]
+    table = kept.table_of(kind)
+    key = COVERED[table].index("image_id")
+    return [int(str(row[key])) for row in _not_as_written(connection, table) if key == 0 or row[0] == kind]
 
 
 def _structure(connection: Connection) -> Iterator[str]:
@@ -173,14 +186,16 @@ def _highest_key(connection: Connection) -> int:
 
 def _versions(connection: Connection) -> Iterator[str]:
     known = select(feature_versions.c.id)
-    query = select(func.count()).where(features.c.version_id.not_in(known))
-    lost = connection.execute(query).scalar_one()
+    lost = 0
+    for table in kept.TABLES:
+        query = select(func.count()).select_from(table).where(table.c.version_id.not_in(known))
+        lost += connection.execute(query).scalar_one()
     if lost:
         yield f"catalog: {lost} features are of no known version. {_REBUILD}"
 
 
 def _without_features(kind: str, connection: Connection) -> Iterator[str]:
-    having = select(features.c.image_id).where(features.c.kind == kind)
+    having = select(kept.table_of(kind).c.image_id).where(kept.of_kind(kind))
     query = select(func.count()).select_from(images).where(images.c.id.not_in(having))
     without = connection.execute(query).scalar_one()
     if without:

@@ -12,7 +12,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, func
 
-from whence.engine.tables import feature_versions, features, images, refusals, removals, sightings
+from whence.engine.tables import (
+    feature_versions,
+    features,
+    images,
+    keypoints,
+    refusals,
+    removals,
+    sightings,
+)
 
 LAST_SEEN, GONE = 3, 7
 """What the times of a sighting count in `times_sum`; `first_seen` counts once."""
@@ -26,7 +34,7 @@ COVERED: dict[Table, tuple[str, ...]] = {
         for column in table.columns
         if column.name not in _UNCOVERED and not (table is sightings and column.name in _TIMES)
     )
-    for table in (images, sightings, removals, feature_versions, features, refusals)
+    for table in (images, sightings, removals, feature_versions, features, keypoints, refusals)
 }
 """The columns that each table's `crc` covers, in order."""
 
@@ -37,6 +45,11 @@ def crcs(rows: Iterable[Sequence[object]]) -> list[int]:
 
     pack: Any = msgpack.Packer(unicode_errors="surrogatepass").pack
     return [zlib.crc32(pack(row)) for row in rows]
+
+
+def with_crcs(rows: Sequence[Sequence[object]]) -> list[tuple[object, ...]]:
+    """Rows of the covered columns, each with its checksum after them."""
+    return [(*row, crc) for row, crc in zip(rows, crcs(rows), strict=True)]
 
 
 def times_sum(first_seen: int, last_seen: int, gone: int | None) -> int:

@@ -92,6 +92,19 @@ features = Table(
     Column("crc", Integer, nullable=False),
 )
 
+keypoints = Table(
+    "keypoints",
+    metadata,
+    Column("image_id", Integer, primary_key=True),
+    Column("version_id", Integer, nullable=False),
+    Column("data", Blob, nullable=False),
+    Column("crc", Integer, nullable=False),
+)
+
+TABLE_OF = {"keypoints": keypoints}
+"""Where features of a kind are kept: large ones in a table of their own, so that reading small ones passes
+them by; the rest in `features`."""
+
 removals = Table(
     "removals",
     metadata,

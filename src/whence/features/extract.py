@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whence.features import fingerprint
+from whence.features import fingerprint, keypoints
 from whence.picture.picture import Picture
 
 FINGERPRINT = "pdq"
+KEYPOINTS = "keypoints"
 
-VERSIONS = {FINGERPRINT: fingerprint.VERSION}
+VERSIONS = {FINGERPRINT: fingerprint.VERSION, KEYPOINTS: keypoints.VERSION}
 """The version of each kind of feature that this program computes."""
 
 
@@ -26,10 +27,11 @@ class Features:
 def nothing() -> dict[str, bytes]:
     """The features of an image whose picture cannot be had any more: by them it is never found."""
     blank = fingerprint.Fingerprint(np.zeros(fingerprint.CODE_BYTES, np.uint8), quality=0, usable=False)
-    return {FINGERPRINT: blank.to_bytes()}
+    return {FINGERPRINT: blank.to_bytes(), KEYPOINTS: b""}
 
 
-def extract(picture: Picture) -> Features:
-    """Every feature of a picture."""
+def extract(picture: Picture, kept: int = keypoints.KEPT) -> Features:
+    """Every feature of a picture, with up to `kept` keypoints."""
     known = fingerprint.fingerprint(picture)
-    return Features({FINGERPRINT: known.to_bytes()}, known.quality)
+    data = {FINGERPRINT: known.to_bytes(), KEYPOINTS: keypoints.keypoints(picture, kept).to_bytes()}
+    return Features(data, known.quality)

@@ -34,7 +34,9 @@ _KEPT_SIDE, _ASKED_SIDE = 416, 512  # longer side in pixels at which keypoints a
 _CONTRAST = 0.8  # grey levels: weaker extrema are no keypoints
 _PARTS = 6
 _STEPS = 4096  # of a place, from edge to edge
-_BYTES = 15
+BYTES = 15
+"""Of a keypoint as it is kept."""
+
 _SCALE_STEPS = 16  # to an octave
 
 
@@ -72,20 +74,37 @@ class Keypoints:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """The inverse of `to_bytes`; raises ValueError for a length that cannot be."""
-        count, rest = divmod(len(data), _BYTES)
+        count, rest = divmod(len(data), BYTES)
         if rest:
-            raise ValueError(f"keypoints have {_BYTES} bytes each, which {len(data)} bytes are not")
+            raise ValueError(f"keypoints have {BYTES} bytes each, which {len(data)} bytes are not")
         places = np.frombuffer(data, np.uint8, 3 * count).reshape(count, 3).astype(np.uint16)
         across, down = places[:, 0] | (places[:, 1] & 15) << 8, places[:, 1] >> 4 | places[:, 2] << 4
         half = np.float32(0.5)
+        angles, scales, words, codes = columns(data, count)
         return cls(
             (across + half) / np.float32(_STEPS),
             (down + half) / np.float32(_STEPS),
-            np.frombuffer(data, np.uint8, count, 3 * count),
-            np.frombuffer(data, np.uint8, count, 4 * count),
-            np.frombuffer(data, "<u2", count, 5 * count).astype(np.uint16)[:, None],
-            np.frombuffer(data, "<u8", count, 7 * count).astype(np.uint64),
+            angles.ravel(),
+            scales.ravel(),
+            words.reshape(-1, 1),
+            codes.ravel(),
         )
+
+
+def columns(
+    data: bytes, count: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint64]]:
+    """Angles, scales, words and signatures, each (images, count), of images with `count` keypoints each.
+
+    `data` is what `to_bytes` gave for them, one after another.
+    """
+    rows = np.frombuffer(data, np.uint8).reshape(-1, BYTES * count)
+
+    def part(start: int, stop: int) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(rows[:, start * count : stop * count])
+
+    words, signatures = part(5, 7).view("<u2"), part(7, 15).view("<u8")
+    return part(3, 4), part(4, 5), words.astype(np.uint16), signatures.astype(np.uint64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +114,11 @@ class Variant:
     keypoints: Keypoints
     mirrored: bool = False
     negative: bool = False
+
+
+def prepare() -> None:
+    """Load what extraction needs, so that the first picture does not wait for it."""
+    keypoints(Picture.from_array(np.zeros((64, 64), np.uint8)))
 
 
 def keypoints(picture: Picture, count: int = KEPT) -> Keypoints:

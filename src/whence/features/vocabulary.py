@@ -54,6 +54,8 @@ class Vocabulary:
         Leaves are looked for below the nearest `branches`; more of them is surer and slower.
         """
         rows = len(projected)
+        if not rows:
+            return np.zeros((0, count), np.uint16)
         norms = (self.branches**2).sum(axis=1)
         apart = norms - 2 * (projected @ self.branches.T)
         if branches == 1:

@@ -33,8 +33,12 @@ class Edit:
 
     Names and amounts: `mirror`; `rotate`, degrees clockwise; `negative`; `border`, the share of the
     query that is border (0 to 1); `crop`, the share of the match that is missing (0 to 1); `scale`,
-    the query's size over the match's, linear; `aspect`, the query's width to height over the match's.
-    `area` is where in the query, when it is a part.
+    the query's size over the match's, linear; `aspect`, the query's width to height over the match's;
+    `grey`, the match has colour and the query none; `tone`, the mean absolute change of brightness,
+    contrast and colour as a share of the range (0 to 1); `blur`, the sigma in query pixels of the Gaussian
+    that it amounts to; `noise`, the standard deviation of luma in grey levels; `compression`, how strongly
+    the blocks of JPEG stand out (0 to 1); `overlay`, the share of what both show that something was laid
+    over (0 to 1), one for each place. `area` is where in the query, when it is a part.
     """
 
     name: str

@@ -10,7 +10,7 @@ whose longer side is 512.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,8 +107,8 @@ def verify(query: Keypoints, query_size: Size, candidate: Keypoints, candidate_s
     if not plausible(transform, there):
         return None
     kept = pairs.take(inliers)
-    support, spread, density = _support(transform, ours, theirs, kept, here, there)
-    chance = _chance(transform, pairs, len(candidate), here, there)
+    support, spread, density = _support(transform, theirs, kept, here)
+    chance = _chance(transform, here, there)
     surprise = _surprise(len(pairs.query), len(kept.query), chance)
     return Geometry(
         transform,
@@ -192,12 +192,13 @@ def _refined(
     import cv2
 
     q, m = ours[pairs.query], theirs[pairs.match]
-    affine, _ = cv2.estimateAffine2D(
+    found: Any
+    found, _ = cv2.estimateAffine2D(
         m[agreeing], q[agreeing], method=cv2.USAC_MAGSAC, ransacReprojThreshold=_PLACE / 2, maxIters=500
     )
-    if affine is None:
+    if found is None:
         return None
-    transform: Matrix = np.vstack([affine, [0.0, 0.0, 1.0]])
+    transform: Matrix = np.vstack([found, [0.0, 0.0, 1.0]])
     rows = _inliers(transform, q, m, pairs, _PLACE)
     if len(rows) >= 8:
         found, _ = cv2.findHomography(m[rows], q[rows], cv2.USAC_MAGSAC, _REFINED, maxIters=1000)
@@ -225,12 +226,7 @@ def _inliers(transform: Matrix, q: Matrix, m: Matrix, pairs: Pairs, reach: float
 
 
 def _support(
-    transform: Matrix,
-    ours: Matrix,
-    theirs: Matrix,
-    kept: Pairs,
-    here: tuple[float, float],
-    there: tuple[float, float],
+    transform: Matrix, theirs: Matrix, kept: Pairs, here: tuple[float, float]
 ) -> tuple[float, float, float]:
     """How much of what both show agrees: support, spread and density (see `Geometry`)."""
     places = mapped(transform, theirs)
@@ -247,9 +243,7 @@ def _support(
     return support, float(np.prod(np.minimum(reached / whole, 1))), len(kept.match) / int(inside.sum())
 
 
-def _chance(
-    transform: Matrix, pairs: Pairs, count: int, here: tuple[float, float], there: tuple[float, float]
-) -> float:
+def _chance(transform: Matrix, here: tuple[float, float], there: tuple[float, float]) -> float:
     """How likely a wrong match lies where the transform puts it."""
     grown = abs(float(np.linalg.det(jacobian(transform, np.array([there[0] / 2, there[1] / 2])))))
     area = min(here[0] * here[1], max(grown * there[0] * there[1], 400.0))

@@ -1,0 +1,60 @@
+"""Edits in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from whence.search.answer import Edit
+from whence.search.wording import in_words
+
+NAMES = (
+    "crop",
+    "mirror",
+    "rotate",
+    "scale",
+    "aspect",
+    "perspective",
+    "border",
+    "grey",
+    "tone",
+    "negative",
+    "blur",
+    "compression",
+    "noise",
+    "overlay",
+    "embedded",
+)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (Edit("crop", 0.312), "cropped: 31 % is missing"),
+        (Edit("crop", 0.004), "cropped: under 1 % is missing"),
+        (Edit("mirror"), "mirrored"),
+        (Edit("rotate", 90.0), "turned 90° clockwise"),
+        (Edit("rotate", 270.0), "turned 90° anticlockwise"),
+        (Edit("rotate", -5.25), "turned 5.25° anticlockwise"),
+        (Edit("rotate", 180.0), "turned 180°"),
+        (Edit("scale", 0.5), "reduced to 50 %"),
+        (Edit("scale", 2.0), "enlarged to 200 %"),
+        (Edit("aspect", 1.3), "stretched: 1.30 times as wide for its height"),
+        (Edit("tone", 0.03), "tones slightly changed: by 3 % of the range"),
+        (Edit("tone", 0.2), "tones strongly changed: by 20 % of the range"),
+        (Edit("blur", 2.04), "blurred: by about 2.0 pixels"),
+        (Edit("noise", 13.4), "noise added: about 13 grey levels"),
+        (Edit("embedded", 0.4), "fills 40 % of the picture"),
+        (Edit("something else", 1.0), "something else"),
+    ],
+)
+def test_in_words(edit: Edit, words: str) -> None:
+    assert in_words(edit) == words
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("amount", [None, 0.0, 0.4, 1.0])
+def test_every_name_has_words_with_an_amount_and_without(name: str, amount: float | None) -> None:
+    words = in_words(Edit(name, amount))
+    assert words != name
+    assert words[0].islower()
+    assert not words.endswith(".")
