@@ -344,7 +344,12 @@ def style_claims(
         for path in asked:
             answer = collection.search(encoded(styled(style, path, options.seed), "JPEG"), limit=10)
             claims += [
-                {"query": path.name, "match": file_of(match), "kind": match.kind.value}
+                {
+                    "style": style,
+                    "query": path.name,
+                    "match": file_of(match).split("/")[-1],
+                    "kind": match.kind.value,
+                }
                 for match in answer
                 if match.kind in CLAIMS
             ]

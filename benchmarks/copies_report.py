@@ -10,6 +10,8 @@ from typing import Any
 from peers import PEERS
 from whence.evaluate.edits import BARS
 
+_SHOWN = 40
+
 
 def summed(trials: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
     rows = {}
@@ -97,8 +99,10 @@ def show(result: dict[str, Any]) -> None:
     for title, rows in (("Wrong claims", result["wrong"]), ("Claims on unrelated pictures", claims)):
         if rows:
             print(f"\n{title}:\n")
-            for claim in rows:
+            for claim in rows[:_SHOWN]:
                 print("-", ", ".join(claim.values()))
+            if len(rows) > _SHOWN:
+                print(f"- and {len(rows) - _SHOWN:,} more (all of them with --json)")
 
 
 def row_of(*cells: object) -> None:

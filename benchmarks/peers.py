@@ -108,7 +108,7 @@ class ImageMatch:
         return image_match.signature(image)
 
     def index(self, rows: Sequence[Any]) -> None:
-        self._signatures = np.stack(rows)
+        self._signatures = np.stack(rows).astype(np.float64)
 
     def within(self, features: Any) -> list[int]:
         below = float(np.nextafter(image_match.SAME, 0))

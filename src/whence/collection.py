@@ -21,7 +21,8 @@ from whence.features.extract import nothing
 from whence.outcome import Outcome, Report, Status
 from whence.progress import ProgressLine
 from whence.search.answer import Answer, Match
-from whence.search.query import Query, Region, compare, find
+from whence.search.find import compare, find
+from whence.search.query import Query, Region
 from whence.settings import Settings, load
 from whence.sources.folder import file_uri, path_of
 from whence.workers import Task, Workers
@@ -120,12 +121,13 @@ class Collection:
         limit: int = 20,
         kinds: Iterable[str] | None = None,
         region: Region | None = None,
+        min_score: float = 0.0,
     ) -> Answer:
         """Find where a picture comes from.
 
         `query` is a path, URL, bytes, `Picture` or the id of an image here whose file is still there;
         `kinds` keeps only those kinds of match; `region` (left, top, right, bottom in pixels of the
-        upright picture) searches for a part of it.
+        upright picture) searches for a part of it; `min_score` leaves out matches that are less sure.
 
         Raises a PictureError when the query cannot be read, UsageError for a limit, kind or region of
         no use, FeatureMismatch when the collection's features are of another version.
@@ -133,7 +135,8 @@ class Collection:
         start = time.perf_counter()
         if isinstance(query, str) and query.startswith(ID_PREFIX):
             query = self._file_of(self.get(query))
-        return find(self._engine, Query.read(query, self._settings, region, start), limit=limit, kinds=kinds)
+        read = Query.read(query, self._settings, region, start)
+        return find(self._engine, read, limit=limit, kinds=kinds, min_score=min_score)
 
     def compare(self, first: Any, second: Any) -> Match | None:
         """Whether two pictures are one: a Match that describes `second` as seen from `first`, or None."""

@@ -667,7 +667,7 @@ def test_a_process_that_is_killed_anywhere(tmp_path: Path) -> None:
         "from tests.engine.test_words import MemoryWords, opened, rows, small_numbers\n"
         "source = MemoryWords()\n"
         "with small_numbers():\n"
-        "    for number in range(500): source.add(rows(number, 2)) if number < 80 else None\n"
+        "    for number in range(80): source.add(rows(number, 2))\n"
         "    index = opened(Path(sys.argv[1]), source)\n"
         "    print('ready', flush=True)\n"
         "    for number in range(80, 5000):\n"
@@ -689,11 +689,8 @@ def test_a_process_that_is_killed_anywhere(tmp_path: Path) -> None:
             child.stdout.readline()
             time.sleep(pause)
             child.send_signal(signal.SIGKILL)
-        with small_numbers():
-            source.key = 5000
-            reader = opened(tmp_path / "w", source, write=False)
-            assert list(reader.damage()) == []
-            assert manifest_of(tmp_path / "w").key >= 80
+        assert manifest_of(tmp_path / "w").key >= 80
+        assert list(opened(tmp_path / "w", source, write=False).damage()) == []
 
 
 @pytest.mark.usefixtures("small")

@@ -24,7 +24,7 @@ SCALE_BINS = 65
 BIN_BITS = 12  # of a value: 5 for the bin of the angle, 7 for that of the scale
 
 _AHEAD = 1024  # signatures of the next list that are asked for in advance
-_HITS_AHEAD = 24
+_HITS_AHEAD = 24  # near postings whose details are asked for in advance
 _LINE = 8  # signatures in a cache line
 _BLOCK = 32  # signatures looked at together: in most blocks none is near
 

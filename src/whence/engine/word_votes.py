@@ -47,7 +47,7 @@ SIGMA = 16.0
 """Bits at which a meeting's weight has fallen to 1/e."""
 
 UNIT = 65_536
-"""Weights are counted in parts of this size, scores divided by it."""
+"""Weights are whole numbers of 1/UNIT."""
 
 NUMPY_POSTINGS = 2_000_000
 """Live postings that NumPy votes over before the kernels are loaded, which takes 0.4 s."""

@@ -204,12 +204,11 @@ class WordsIndex:
                 "The words index knows more than the catalog, which may have come from a backup. "
                 "Run: whence rebuild"
             )
-        goes_on = manifest.epoch == self._manifest.epoch and self._key >= manifest.key
+        goes_on = manifest.epoch == self._manifest.epoch
         held = dict(zip(self._manifest.segments, self._sealed, strict=True)) if goes_on else {}
         sealed = [held.get(one) or self._files.opened(one) for one in manifest.segments]
         self._tail = _beyond(self._tail, manifest.key) if goes_on else []
-        if not goes_on:
-            self._key = manifest.key
+        self._key = max(self._key, manifest.key) if goes_on else manifest.key
         self._keep(manifest, sealed, stamp)
         self._removal = manifest.removal  # new segments are unmasked: what was removed since is read again
 

@@ -21,6 +21,7 @@ _MARGIN = 0.01  # of the working side: edges of the common area belong to neithe
 _REACH = 3.0  # working pixels: what refinement may move; more is another alignment
 _TEXTURE = 5.0  # grey levels: a block whose standard deviation is less in both pictures says nothing
 _AGREES = 0.55  # correlation from which a block shows the same
+_DIFFERS = 0.35  # correlation below which it shows something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,14 @@ class Agreement:
 
     `correlation` is the median over textured blocks of their normalised cross-correlation, 0 to 1;
     `agreeing` the share of these blocks above 0.55; `textured` the share of the common area that has
-    texture in either picture. Without texture all three are 0: nothing was seen that could agree.
+    texture in either picture. Without texture all three are 0: nothing was seen that could agree. `other` is
+    True, (h, w) of the frame, where a block plainly shows something else.
     """
 
     correlation: float
     agreeing: float
     textured: float
+    other: Mask
 
 
 def luma(pixels: Pixels) -> Pixels:
@@ -159,12 +162,15 @@ def agreement(aligned: Aligned) -> Agreement:
         np.maximum(best, covariance / spread, out=best)
     seen = np.maximum(query_variance, variance[4::8, 4::8]) > _TEXTURE**2
     counted = best[usable & seen]
-    if not counted.size or not usable.any():
-        return Agreement(0.0, 0.0, 0.0)
+    if not counted.size:
+        return Agreement(0.0, 0.0, 0.0, np.zeros_like(aligned.mask))
+    other = (usable & seen & (best < _DIFFERS)).astype(np.uint8)
+    frame = cv2.resize(other, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)
     return Agreement(
         float(np.clip(np.median(counted), 0, 1)),
         float((counted > _AGREES).mean()),
         float(counted.size / usable.sum()),
+        frame > 0,
     )
 
 
@@ -221,9 +227,8 @@ def _refined(query: Pixels, match: Pixels, transform: Matrix, mask: Pixels) -> M
     factor = min(1.0, 0.5 * WORKING_SIDE / max(width, height))
     size = (round(width * factor), round(height * factor))
     reduce = np.diag([size[0] / width, size[1] / height, 1.0])
-    warped = warp(
-        cv2.GaussianBlur(match, (3, 3), 0) if factor < 1 else match, reduce @ transform, size, fast=True
-    )
+    soft = np.asarray(cv2.GaussianBlur(match, (3, 3), 0), np.uint8) if factor < 1 else match
+    warped = warp(soft, reduce @ transform, size, fast=True)
     target, inside = (cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (query, mask))
     step = np.eye(2, 3, dtype=np.float32)
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 6, 1e-4)

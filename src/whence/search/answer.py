@@ -34,6 +34,8 @@ class Edit:
     Names and amounts: `mirror`; `rotate`, degrees clockwise; `negative`; `border`, the share of the
     query that is border (0 to 1); `crop`, the share of the match that is missing (0 to 1); `scale`,
     the query's size over the match's, linear; `aspect`, the query's width to height over the match's;
+    `perspective`, how far a corner lies off, as a share of the query's longer side; `embedded`, the share of
+    the query that shows the match, the rest showing something else;
     `grey`, the match has colour and the query none; `tone`, the mean absolute change of brightness,
     contrast and colour as a share of the range (0 to 1); `blur`, the sigma in query pixels of the Gaussian
     that it amounts to; `noise`, the standard deviation of luma in grey levels; `compression`, how strongly
@@ -54,9 +56,11 @@ class Edit:
 class Evidence:
     """How we know.
 
-    `method` is `sha256` (the bytes are equal) or `fingerprint`; `distance` counts the differing bits of
-    256; `inliers` is the number of agreeing keypoints, None where none were compared. The areas are the
-    parts of both pictures that show the same, and `coverage` their shares.
+    `method` is `sha256` (the bytes are equal), `keypoints` or `fingerprint`; `distance` counts the differing
+    bits of 256 of the fingerprints, None where they are not near; `inliers` is the number of agreeing
+    keypoints, None where none were compared, and `points` are those: x, y in the query, x, y in the match.
+    The areas are the parts of both pictures that show the same, and `coverage` their shares. `agreement` is
+    that of the aligned pixels, 0 to 1, None where the match's file could not be looked at.
     """
 
     method: str
@@ -68,6 +72,8 @@ class Evidence:
     query_coverage: float | None = None
     match_coverage: float | None = None
     edits: tuple[Edit, ...] = ()
+    points: tuple[tuple[float, float, float, float], ...] = ()
+    agreement: float | None = None
 
     def as_json(self) -> dict[str, object]:
         """The evidence in the shape that all faces share."""
@@ -79,7 +85,9 @@ class Evidence:
             "query_area": _points(self.query_area),
             "match_area": _points(self.match_area),
             "coverage": {"query": self.query_coverage, "match": self.match_coverage},
+            "agreement": self.agreement,
             "edits": [edit.as_json() for edit in self.edits],
+            "points": [list(point) for point in self.points],
         }
 
 

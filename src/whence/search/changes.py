@@ -9,19 +9,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whence.search import tone
-from whence.search.alignment import Aligned, Matrix, Pixels, agreement, align, luma
+from whence.search.alignment import Aligned, Mask, Matrix, Pixels, agreement, align, luma
 from whence.search.answer import Edit
 from whence.search.blocking import blocking
 from whence.search.overlays import overlays
 
 # Where `benchmarks/changes.py` sets them: on half of its photographs, the other half being reported.
-_AGREEMENT = 0.35  # below it and with few blocks agreeing, the rest would measure another picture
+_AGREEMENT, _AGREEING = 0.35, 0.4  # below both, edits would be those of another picture
 _TONE = 0.02  # share of the range
 _BLUR = 1.0  # working pixels
 _NOISE = 6.5  # grey levels
 _COMPRESSION = 0.32  # of blocking
 _COLOURED, _COLOURLESS = 5.0, 1.0  # grey levels between channels: mean in the match, mean in the query
 
+_ENOUGH = 0.1  # share of the common area: less beside what differs cannot be measured alone
 _CELL = 12  # working pixels: blocks in which noise is looked for
 
 
@@ -56,7 +57,7 @@ def changes(
     the given match to pixels of the given query; `area` (n, 2) is the convex polygon in query pixels where
     both show the same, None all that both cover. `negative` says that the query's tones are inverted.
     `query_full` and `match_full` are the pictures before any reduction: compression shows only in these.
-    No edits are named where the pictures do not agree.
+    (0, 0) is the outer corner of the first pixel. No edits are named where the pictures do not agree.
     """
     if negative:
         match = 255 - match
@@ -65,8 +66,8 @@ def changes(
         return Changes((), 0.0, 0.0, 0.0)
     same = agreement(aligned)
     edits: list[Edit] = []
-    if same.correlation >= _AGREEMENT or same.agreeing >= 0.3:
-        edits = _edits(aligned)
+    if same.correlation >= _AGREEMENT or same.agreeing >= _AGREEING:
+        edits = _edits(aligned, same.other)
         amount = _compression(
             query if query_full is None else query_full, match if match_full is None else match_full
         )
@@ -75,29 +76,30 @@ def changes(
     return Changes(tuple(edits), round(same.correlation, 4), round(same.agreeing, 4), round(same.textured, 4))
 
 
-def _edits(aligned: Aligned) -> list[Edit]:
+def _edits(aligned: Aligned, other: Mask) -> list[Edit]:
+    """All edits but compression; tone, blur and noise are measured beside what shows something else."""
     edits: list[Edit] = []
     if aligned.query.ndim == 3 and _is_grey(aligned):
         edits.append(Edit("grey"))
         aligned = replace(aligned, query=luma(aligned.query), match=luma(aligned.match))
-    curve = tone.fit(aligned)
-    toned = curve.apply(aligned.match)
-    amount = tone.change(aligned, toned)
+    beside = aligned.mask & ~other
+    alike = replace(aligned, mask=beside) if beside.sum() > _ENOUGH * aligned.mask.sum() else aligned
+    toned = tone.fit(alike).apply(aligned.match)
+    amount = tone.change(alike, toned)
     if amount >= _TONE:
         edits.append(Edit("tone", round(amount, 4)))
-    sigma = _blur(aligned, toned)
+    sigma = _blur(alike, toned)
     if sigma >= _BLUR:
         edits.append(Edit("blur", round(sigma / aligned.scale, 2)))
-    noise = _noise(aligned, toned)
+    noise = _noise(alike, toned)
     if noise >= _NOISE:
         edits.append(Edit("noise", round(noise, 1)))
-    edits.extend(overlays(aligned, toned, sigma, noisy=noise >= _NOISE))
+    edits.extend(overlays(aligned, toned, sigma, noisy=noise >= _NOISE, beside=alike.mask))
     return edits
 
 
 def _is_grey(aligned: Aligned) -> bool:
     """Whether colour in the match is none in the query."""
-
     import cv2
 
     def colour(pixels: Pixels) -> float:

@@ -28,6 +28,12 @@ class Frame:
     region: Shares
     working: tuple[int, int]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the region in pixels."""
+        left, top, right, bottom = self.region
+        return max(1, round((right - left) * self.width)), max(1, round((bottom - top) * self.height))
+
     def shares(self, box: Box | None) -> Shares:
         """A box of working pixels as shares of the region; None is all of it."""
         if box is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from whence.search.alignment import Aligned, Matrix, Pixels, luma
+from whence.search.alignment import Aligned, Mask, Matrix, Pixels, luma
 from whence.search.answer import Edit, Polygon
 
 # `benchmarks/changes.py` sets these: on half of its photographs, the other half being reported.
@@ -13,6 +13,7 @@ _LEAST = 0.005  # share of the common area that an overlay's quadrilateral has
 _CORE = 0.0008  # share of the common area that plainly differs
 _FAINT, _PLAIN = 14, 32  # grey levels: how far an overlay reaches, and what differs plainly
 _REACH = 0.035  # of the longer side: parts nearer than this are one overlay
+_USUAL = 8  # grey levels: what compression and noise leave at most; more is something laid over
 _LIKE = 0.92  # correlation of gradients: the same edges
 _MOST = 8  # overlays named in a picture
 
@@ -41,18 +42,22 @@ def differing(aligned: Aligned, toned: Pixels, sigma: float = 0.0, *, noisy: boo
     return differs
 
 
-def overlays(aligned: Aligned, toned: Pixels, sigma: float = 0.0, *, noisy: bool = False) -> list[Edit]:
+def overlays(
+    aligned: Aligned, toned: Pixels, sigma: float = 0.0, *, noisy: bool = False, beside: Mask | None = None
+) -> list[Edit]:
     """Parts of the query that show something else than the match, at most 8, largest first.
 
     `toned` is the match in the query's tones, `sigma` the blur in working pixels that the query has beyond
-    it. Each has as amount its share of the common area, and as area a quadrilateral in query pixels.
+    it, `beside` where nothing plainly differs, from which the usual difference is taken; None is all of the
+    common area. Each overlay has as amount its share of the common area, and as area a quadrilateral in
+    query pixels.
     """
     import cv2
 
     differs = differing(aligned, toned, sigma, noisy=noisy)
     if sigma > 0.5:
         toned = np.asarray(cv2.GaussianBlur(toned, (0, 0), sigma), np.uint8)
-    usual = _percentile(differs, aligned.mask, 0.75)
+    usual = min(_percentile(differs, aligned.mask if beside is None else beside, 0.75), _USUAL)
     faint = differs > _FAINT + 3 * usual
     reach = max(3, round(_REACH * max(differs.shape))) | 1
     solid = cv2.morphologyEx(faint.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
@@ -62,34 +67,33 @@ def overlays(aligned: Aligned, toned: Pixels, sigma: float = 0.0, *, noisy: bool
     found: list[Edit] = []
     for label in range(1, count):
         x, y, w, h = (int(value) for value in boxes[label, :4])
-        inside = (labels[y : y + h, x : x + w] == label) & (solid[y : y + h, x : x + w] > 0)
+        around = labels[y : y + h, x : x + w] == label
+        inside = around & (solid[y : y + h, x : x + w] > 0)
         rows, columns = np.nonzero(inside)
         strong = np.count_nonzero(inside & (differs[y : y + h, x : x + w] > _PLAIN + 3 * usual))
         if not rows.size or strong < _CORE * whole:
             continue
         corners, size = _quadrilateral(columns + x, rows + y)
-        if size < _LEAST * whole or _likeness(aligned.query, toned, corners, aligned.mask) > _LIKE:
+        if size < _LEAST * whole:
+            continue
+        chosen = around & aligned.mask[y : y + h, x : x + w]
+        one, other = (np.ascontiguousarray(p[y : y + h, x : x + w]) for p in (aligned.query, toned))
+        if _likeness(one, other, chosen) > _LIKE:
             continue
         found.append(Edit("overlay", round(min(size / whole, 1.0), 4), _outward(corners, aligned)))
     return sorted(found, key=lambda edit: -(edit.amount or 0))[:_MOST]
 
 
-def _likeness(query: Pixels, match: Pixels, corners: Matrix, mask: NDArray[np.bool_]) -> float:
-    """The correlation of the gradients of both pictures in and just around a quadrilateral, -1 to 1.
+def _likeness(query: Pixels, match: Pixels, chosen: Mask) -> float:
+    """The correlation of the gradients of both pictures where `chosen`, -1 to 1.
 
     Where it is high the same edges are there, and what differs is tone that the curve did not catch.
     """
     import cv2
 
-    left, top = np.maximum(corners.min(0).astype(int) - 6, 0)
-    right, bottom = np.ceil(corners.max(0)).astype(int) + 6
-    inside = np.zeros(mask.shape, np.uint8)
-    cv2.fillConvexPoly(inside, np.round(corners).astype(np.int32), 1)
-    inside = np.asarray(cv2.dilate(inside, np.ones((9, 9), np.uint8)), np.uint8)
-    chosen = (inside[top:bottom, left:right] > 0) & mask[top:bottom, left:right]
     slopes = []
     for pixels in (query, match):
-        part = cv2.GaussianBlur(luma(np.ascontiguousarray(pixels[top:bottom, left:right])), (0, 0), 1.5)
+        part = cv2.GaussianBlur(luma(pixels), (0, 0), 1.5)
         found = [cv2.Sobel(part, cv2.CV_32F, x, 1 - x, ksize=3, scale=1 / 8)[chosen] for x in (0, 1)]
         slopes.append(np.concatenate(found))
     one, other = slopes
@@ -97,7 +101,7 @@ def _likeness(query: Pixels, match: Pixels, corners: Matrix, mask: NDArray[np.bo
     return float((one @ other) / np.sqrt((one @ one + flat) * (other @ other + flat) + 1e-9))
 
 
-def _percentile(levels: Pixels, mask: NDArray[np.bool_], share: float) -> int:
+def _percentile(levels: Pixels, mask: Mask, share: float) -> int:
     import cv2
 
     counts = cv2.calcHist([levels], [0], mask.astype(np.uint8), [256], [0, 256]).ravel().cumsum()

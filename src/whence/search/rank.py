@@ -6,11 +6,16 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from whence.search.answer import Kind, Match
+from whence.search.verify import Geometry
 
 _ORDER = {kind: place for place, kind in enumerate(Kind)}
 
 # Score by distance in bits, from `benchmarks/scores.py`; straight between the points.
 _POINTS: tuple[tuple[int, float], ...] = ((0, 99.9), (31, 99.0), (46, 95.0))
+
+
+# Score by number of agreeing keypoints, likewise.
+_INLIERS: tuple[tuple[int, float], ...] = ((5, 90.0), (8, 97.0), (12, 99.0), (30, 99.9))
 
 
 def score_of(distance: int) -> float:
@@ -23,6 +28,14 @@ def score_of(distance: int) -> float:
         if distance <= far:
             return round(high - (high - low) * (distance - near) / (far - near), 1)
     return 0.0
+
+
+def score_of_proof(geometry: Geometry) -> float:
+    """The score of a match by keypoints: 0 to 100, by how many agree."""
+    for (few, low), (many, high) in pairwise(_INLIERS):
+        if geometry.inliers <= many:
+            return round(low + (high - low) * (max(few, geometry.inliers) - few) / (many - few), 1)
+    return _INLIERS[-1][1]
 
 
 def ranked(matches: Iterable[Match]) -> list[Match]:

@@ -42,13 +42,13 @@ class Tone:
         if match.ndim == 2:
             match = match[..., None]
         parts = match.shape[2]
-        toned = cv2.LUT(match, curve.reshape(1, 256, parts)).reshape(match.shape)
+        toned = np.asarray(cv2.LUT(match, curve.reshape(1, 256, parts)), np.float32).reshape(match.shape)
         if np.abs(self.shade).max() > _SHADE:
             x, y = _places(match.shape[1], match.shape[0])
             for part in range(parts):
                 across, down, radial = (float(value) for value in self.shade[:, part])
                 field = (across * x + radial * x**2) + (down * y + radial * y**2)[:, None]
-                toned[..., part] += cv2.multiply(field.astype(np.float32), match[..., part], dtype=cv2.CV_32F)
+                toned[..., part] += field.astype(np.float32) * match[..., part]
         mixed = cv2.transform(match.astype(np.float32), self.mix.astype(np.float32)).reshape(match.shape)
         whole = cv2.add(toned, mixed, dtype=cv2.CV_8U)  # rounds, and cuts off at both ends
         return np.asarray(whole, np.uint8).reshape(match.shape[:2] if parts == 1 else match.shape)

@@ -122,6 +122,14 @@ def verify(query: Keypoints, query_size: Size, candidate: Keypoints, candidate_s
     )
 
 
+def proves(geometry: Geometry) -> bool:
+    """Whether so much agrees that it is no chance.
+
+    Wrong pairs reach 5 inliers, and theirs differ in 14 bits or more on average; see `benchmarks/proof.py`.
+    """
+    return geometry.inliers >= 7 or (geometry.inliers >= 5 and geometry.distance < 9)
+
+
 def plausible(transform: Matrix, there: tuple[float, float]) -> bool:
     """Whether a homography bends a frame as cameras and people do.
 

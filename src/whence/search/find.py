@@ -1,0 +1,232 @@
+"""A search from end to end: recall, verify, explain, rank, and say why nothing was found."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+from typing import Any
+
+import numpy as np
+
+from whence.engine.base import Engine
+from whence.engine.records import Image, image_id
+from whence.engine.word_votes import WordQuery
+from whence.errors import UsageError
+from whence.features.extract import FINGERPRINT, KEYPOINTS
+from whence.features.fingerprint import Fingerprint, Shares, fingerprint
+from whence.features.keypoints import ASKED, LEAST, Keypoints, keypoints
+from whence.picture.picture import Picture
+from whence.search.answer import Answer, Evidence, Kind, Match
+from whence.search.explain import explain, identical
+from whence.search.pixels import Original, looked_at, original
+from whence.search.placing import Proof, agrees, placed, with_points
+from whence.search.query import Query, picture_of
+from whence.search.rank import ranked, score_of, score_of_proof
+from whence.search.recall import CLAIM_RADIUS, Candidate, cost, recall
+from whence.search.verify import proves, verify
+from whence.settings import Settings
+
+_LOOKED_UP = 1_000
+_VERIFIED = 40  # images by visual words, and as many by fingerprint, whose keypoints are compared
+_LOOKED_AT = 10  # best matches whose pixels are compared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Suspect:
+    """An image that may be the query: by fingerprint, and the variants under which to compare keypoints."""
+
+    candidate: Candidate | None
+    variants: frozenset[int]
+
+
+def find(
+    engine: Engine,
+    query: Query,
+    *,
+    limit: int = 20,
+    kinds: Iterable[str] | None = None,
+    min_score: float = 0.0,
+) -> Answer:
+    """Search for a query that has been read; raises UsageError for a limit, kind or score of no use."""
+    if limit < 1:
+        raise UsageError(f"The limit is the number of matches wanted, at least 1, not {limit}.")
+    if not 0 <= min_score <= 100:
+        raise UsageError(f"A score is from 0 to 100, not {min_score:g}.")
+    wanted = _kinds(kinds)
+    start = time.perf_counter()
+    suspects = _suspects(engine, query, limit)
+    same_bytes = engine.keys_of([query.digest]) if query.digest is not None else {}
+    recalled = time.perf_counter()
+    matches = _matches(engine, query, suspects, set(same_bytes.values()))
+    matches = _looked_at(matches, query, original(query.limits))
+    kept = [match for match in matches if match.kind in wanted and match.score >= min_score]
+    done = time.perf_counter()
+    timings = {
+        "decode": query.decode_ms,
+        "features": query.features_ms,
+        "recall": (recalled - start) * 1e3,
+        "verify": (done - recalled) * 1e3,
+        "total": query.decode_ms + query.features_ms + (done - start) * 1e3,
+    }
+    return Answer(query.facts(_why_nothing(engine, query, matches, kept)), tuple(kept[:limit]), timings)
+
+
+def compare(first: Any, second: Any, settings: Settings) -> Match | None:
+    """Describe `second` as a match for the query `first`; None when they are not one picture."""
+    query = Query.read(first, settings)
+    picture, data = picture_of(second, settings)
+    digest = hashlib.sha256(data if data is not None else picture.pixels.tobytes()).digest()
+    known, points, facts = fingerprint(picture), keypoints(picture, ASKED), picture.facts
+    image = Image(
+        image_id(digest),
+        facts.width,
+        facts.height,
+        facts.format,
+        facts.bytes,
+        facts.frames,
+        known.quality,
+        "",
+        facts.credit,
+    )
+    if query.digest == digest:
+        return Match(Kind.IDENTICAL, 100.0, image, identical(image))
+    found = [
+        Candidate(0, int(np.bitwise_count(code.code ^ target).sum()), code, trimmed)
+        for code in query.codes
+        for target, trimmed in ((known.code, False), (known.trimmed, True))
+        if target is not None and known.usable
+    ]
+    best = min((one for one in found if one.distance <= CLAIM_RADIUS), key=cost, default=None)
+    proof = _proof(query, image, points, range(len(query.variants)))
+    match = _judged(query, image, best, proof, known.inside)
+    if match is None:
+        return None
+    colour = picture if data is None else picture_of(data, settings, colour=True)[0]
+    looked = _looked_at([match], query, lambda _: colour)
+    return looked[0] if looked else None
+
+
+def _suspects(engine: Engine, query: Query, limit: int) -> dict[int, Suspect]:
+    # Of a picture with thousands of copies only the nearest are looked up: enough to fill any answer.
+    near = nsmallest(max(_LOOKED_UP, 4 * limit), recall(engine, query.codes), key=cost)
+    suspects: dict[int, Suspect] = {}
+    for place, candidate in enumerate(near):
+        code = candidate.code
+        # There is no variant that is both mirrored and negative.
+        variant = 1 if code.mirrored else 2 if code.negative else 0
+        tried = place < _VERIFIED and not (code.mirrored and code.negative)
+        suspects[candidate.key] = Suspect(candidate, frozenset([variant] if tried else []))
+    if len(query.variants[0].keypoints) >= LEAST:
+        asked = [
+            WordQuery(p.words, p.signatures, p.angles, p.scales)
+            for p in (variant.keypoints for variant in query.variants)
+        ]
+        votes = engine.near_words(asked, _VERIFIED)
+        for key, variant in zip(votes.keys.tolist(), votes.variants.tolist(), strict=True):
+            known = suspects.get(key, Suspect(None, frozenset()))
+            suspects[key] = Suspect(known.candidate, known.variants | {variant})
+    return suspects
+
+
+def _matches(engine: Engine, query: Query, suspects: dict[int, Suspect], same_bytes: set[int]) -> list[Match]:
+    images = engine.images([*suspects, *same_bytes])
+    compared = [key for key, suspect in suspects.items() if suspect.variants and key not in same_bytes]
+    points = engine.features(KEYPOINTS, compared)
+    boxed = [key for key, one in suspects.items() if one.candidate is not None and one.candidate.trimmed]
+    boxes = {
+        key: Fingerprint.from_bytes(data).inside for key, data in engine.features(FINGERPRINT, boxed).items()
+    }
+    matches = [
+        Match(Kind.IDENTICAL, 100.0, images[key], identical(images[key]))
+        for key in same_bytes
+        if key in images
+    ]
+    for key, suspect in suspects.items():
+        image = images.get(key)
+        if image is None or key in same_bytes:
+            continue
+        data = points.get(key)
+        proof = _proof(query, image, Keypoints.from_bytes(data), suspect.variants) if data else None
+        match = _judged(query, image, suspect.candidate, proof, boxes.get(key))
+        if match is not None:
+            matches.append(match)
+    return ranked(matches)
+
+
+def _proof(query: Query, image: Image, points: Keypoints, variants: Iterable[int]) -> Proof | None:
+    """The geometry that most keypoints agree on, under any of these variants of the query."""
+    best: Proof | None = None
+    for number in variants:
+        variant = query.variants[number]
+        found = verify(variant.keypoints, query.frame.size, points, (image.width, image.height))
+        if found is None or not proves(found):
+            continue
+        if best is None or found.inliers > best.geometry.inliers:
+            best = Proof(found, variant, points)
+    return best
+
+
+def _judged(
+    query: Query, image: Image, candidate: Candidate | None, proof: Proof | None, inside: Shares | None
+) -> Match | None:
+    """The match that a fingerprint, a geometry or both make of an image."""
+    exact: tuple[Kind, Evidence] | None = None
+    if candidate is not None:
+        exact = explain(candidate, image, query.frame, inside)
+    if proof is None:
+        if exact is None or candidate is None:
+            return None
+        return Match(exact[0], score_of(candidate.distance), image, exact[1])
+    distance = candidate.distance if candidate is not None else None
+    kind, evidence = placed(proof, image, query.frame, query.picture.luma8, distance)
+    score = score_of_proof(proof.geometry)
+    if exact is not None and distance is not None:
+        score = max(score, score_of(distance))
+        if agrees(exact[1], evidence, (query.frame.width, query.frame.height), image):
+            kind, evidence = exact[0], with_points(exact[1], evidence)
+    return Match(kind, score, image, evidence)
+
+
+def _looked_at(matches: Sequence[Match], query: Query, read: Original) -> list[Match]:
+    """Matches after the best have been looked at; those that the pixels refute are left out."""
+    kept: list[Match] = []
+    colour: Picture | None = None
+    for place, match in enumerate(matches):
+        picture = read(match.image) if place < _LOOKED_AT and match.kind is not Kind.IDENTICAL else None
+        if picture is None:
+            kept.append(match)
+            continue
+        colour = colour or query.in_colour()
+        looked = looked_at(match, colour, picture)
+        if looked is not None:
+            kept.append(looked)
+    return ranked(kept)
+
+
+def _why_nothing(engine: Engine, query: Query, matches: Sequence[Match], kept: Sequence[Match]) -> list[str]:
+    if kept:
+        return []
+    if matches:
+        kinds = ", ".join(sorted({match.kind.value for match in matches}))
+        return [f"Nothing of the kinds and scores asked for; there are {len(matches)} of kind {kinds}."]
+    count = engine.count()
+    if count == 0:
+        return ["The collection is empty."]
+    if not query.codes and len(query.variants[0].keypoints) < LEAST:
+        return []
+    return [f"None of the {count:,} images is this picture, a copy of it, or shares a part with it."]
+
+
+def _kinds(kinds: Iterable[str] | None) -> set[Kind]:
+    if kinds is None:
+        return set(Kind)
+    names = [kinds] if isinstance(kinds, str) else list(kinds)
+    unknown = [name for name in names if name not in set(Kind)]
+    if unknown or not names:
+        raise UsageError(
+            f"Kinds of match are {', '.join(Kind)}; {', '.join(unknown) or 'an empty list'} is none."
+        )
+    return {Kind(name) for name in names}
