@@ -75,7 +75,7 @@ def search(
 @as_json
 def compare(first: str, second: str, json_output: bool) -> None:
     """Tell whether two pictures are one, and what was done to B to make A. Needs no collection."""
-    from whence.search.query import compare as compare_pictures
+    from whence.search.find import compare as compare_pictures
     from whence.settings import load
 
     match = compare_pictures(first, second, load())

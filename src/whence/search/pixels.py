@@ -1,4 +1,4 @@
-"""Pixels: the best matches looked at again with both pictures side by side, where the match's file is at hand."""
+"""Pixels: the best matches looked at again both pictures side by side, where the match's file is at hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whence.engine.records import Image, digest_of
 from whence.errors import WhenceError
@@ -19,8 +20,9 @@ from whence.sources.folder import path_of
 Original = Callable[[Image], Picture | None]
 """The colour picture of an image, None where it cannot be had."""
 
-_REFUTED, _REFUTING_SHARE = 0.3, 0.25  # agreement, and share of agreeing blocks, below which pictures differ
+_REFUTED, _REFUTING_SHARE = 0.36, 0.38  # agreement, and share of agreeing blocks, below which pictures differ
 _TEXTURED = 0.03  # share of the common area that must have texture for that to be said
+_ALIKE = 0.8  # agreement below which something was done, whether or not it can be named
 _MILD_TONE = 0.08  # a change that leaves a picture the same
 _MILD_BLUR = 2.0
 _STRONG = {"grey", "overlay", "noise", "negative"}
@@ -55,32 +57,34 @@ def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
     evidence = match.evidence
     if evidence.transform is None or evidence.query_area is None:
         return match
-    to_query = np.diag(
-        [query.pixels.shape[1] / query.facts.width, query.pixels.shape[0] / query.facts.height, 1]
-    )
-    to_match = np.diag(
-        [picture.facts.width / picture.pixels.shape[1], picture.facts.height / picture.pixels.shape[0], 1]
-    )
-    area = np.array(evidence.query_area) * np.diag(to_query)[:2]
+    shrunk, match_shrunk = _reduction(query), _reduction(picture)
+    area = np.array(evidence.query_area) * shrunk
     negative = any(edit.name == "negative" for edit in evidence.edits)
     found = changes(
         query.pixels,
         picture.pixels,
-        to_query @ np.array(evidence.transform) @ to_match,
+        np.diag([*shrunk, 1.0]) @ np.array(evidence.transform) @ np.diag([*(1 / match_shrunk), 1.0]),
         negative=negative,
         area=area,
     )
     if found.textured > _TEXTURED and found.agreement < _REFUTED and found.agreeing < _REFUTING_SHARE:
         return None
-    back = 1 / np.diag(to_query)[:2]
     added = tuple(
-        replace(edit, area=tuple((x * back[0], y * back[1]) for x, y in edit.area)) if edit.area else edit
+        replace(edit, area=tuple((x / shrunk[0], y / shrunk[1]) for x, y in edit.area)) if edit.area else edit
         for edit in found.edits
         if not (negative and edit.name == "tone" and (edit.amount or 0) < _MILD_TONE)
     )
     evidence = replace(evidence, edits=(*evidence.edits, *added), agreement=found.agreement)
-    kind = Kind.COPY if match.kind is Kind.SAME and any(_is_strong(edit) for edit in added) else match.kind
+    kind = match.kind
+    if kind is Kind.SAME and (found.agreement < _ALIKE or any(_is_strong(edit) for edit in added)):
+        kind = Kind.COPY
     return replace(match, kind=kind, evidence=evidence)
+
+
+def _reduction(picture: Picture) -> NDArray[np.float64]:
+    """What a picture's width and height were multiplied by when it was decoded."""
+    height, width = picture.pixels.shape[:2]
+    return np.array([width / picture.facts.width, height / picture.facts.height])
 
 
 def _is_strong(edit: Edit) -> bool:

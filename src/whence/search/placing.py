@@ -1,7 +1,8 @@
 """Placing: from a verified geometry to evidence, with areas, transform and the edits of shape named.
 
 A transform is taken apart into what people do: mirrored, turned, squeezed, put into perspective, cropped,
-framed or set into something larger. Keypoints place a picture to about a hundredth of its side; less is not claimed.
+framed or set into something larger. Keypoints place a picture to about a hundredth of its side; less is not
+claimed.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ _ASPECT = 0.04  # relative
 _SCALE = 0.02  # relative
 _CROP = 0.03  # share of the match that is missing
 _OUTSIDE = 0.03  # share of the query that shows something else
-_BENT = 0.03  # of the longer side: how far a corner lies from where an affine map has it
-_PLAIN_SHARE, _PLAIN_TONE = 0.6, 25  # of what surrounds a framed picture, in grey levels
-_COPY_QUERY, _COPY_MATCH = 0.5, 0.25  # shares that a copy shows: of the query, of the match; else a part
+_BENT = 0.008  # of the longer side: how far a corner lies from where an affine map has it
+_PLAIN_TONE = 25  # grey levels
+_PLAIN = 0.92  # share of one tone in what surrounds a framed picture ...
+_WRITTEN, _WRITTEN_SHARE = 0.5, 0.6  # ... and in bars that are written on, beside so much of the query
+_REACHED = 0.85  # of the query's sides: the corners that turning leaves are no border
+_COPY_QUERY, _COPY_MATCH = 0.7, 0.25  # shares that a copy shows: of a larger query, of the match
 _POINTS = 200
 
 
@@ -51,7 +55,7 @@ def placed(
     transform = _whole(proof, (width, height), (image.width, image.height))
     outline = _rectangle(image.width, image.height)
     shown = _clipped(mapped(transform, outline), width, height)
-    source = mapped(np.linalg.inv(transform), shown)
+    source = mapped(np.asarray(np.linalg.inv(transform), np.float64), shown)
     query_share = area(shown) / (width * height)
     match_share = min(1.0, area(source) / (image.width * image.height))
     edits = [
@@ -60,7 +64,8 @@ def placed(
     ]
     changed = [edit for edit in edits if edit.name != "scale"]
     kind = Kind.SAME
-    if query_share < _COPY_QUERY or match_share < _COPY_MATCH:
+    embedded = any(edit.name == "embedded" for edit in edits)
+    if match_share < _COPY_MATCH or (embedded and query_share < _COPY_QUERY):
         kind = Kind.PARTIAL
     elif changed:
         kind = Kind.COPY
@@ -109,7 +114,7 @@ def _whole(proof: Proof, query: tuple[float, float], match: tuple[float, float])
     found: Matrix = outward @ proof.geometry.transform @ inward
     if proof.variant.mirrored:
         found = np.array([[-1.0, 0, query[0]], [0, 1, 0], [0, 0, 1]]) @ found
-    return found / found[2, 2]
+    return np.asarray(found / found[2, 2], np.float64)
 
 
 def _shape(
@@ -120,6 +125,7 @@ def _shape(
 ) -> list[Edit]:
     """What was done to the shape: mirrored, negative, turned, squeezed, bent, scaled."""
     edits = []
+    bent = _bend(transform, source) / max(query)
     local = jacobian(transform, source.mean(axis=0))
     if variant.mirrored:
         edits.append(Edit("mirror"))
@@ -129,16 +135,15 @@ def _shape(
     left, sizes, right = np.linalg.svd(local)
     turn = left @ right
     degrees = float(np.degrees(np.arctan2(turn[1, 0], turn[0, 0])))
-    if abs(degrees) > _TURN:
+    if abs(degrees) > (_TURN if bent < _BENT else 5 * _TURN):
         quarter = 90 * round(degrees / 90)
         near = quarter if abs(degrees - quarter) < _TURN else degrees
         edits.append(Edit("rotate", round(near % 360, 1)))
     across, down = np.hypot(*local)  # how much longer a step to the right and one down have become
     stretch = float(across / down) if abs(np.sin(np.radians(degrees))) < 0.7 else float(down / across)
-    bent = _bend(transform, source) / max(query)
     skewed = abs(float(local[:, 0] @ local[:, 1])) / (across * down)
     if bent > _BENT or skewed > 0.1:
-        edits.append(Edit("perspective", round(max(bent, skewed / 4), 3)))
+        edits.append(Edit("perspective", round(float(max(bent, skewed / 4)), 3)))
     elif abs(stretch - 1) > _ASPECT:
         edits.append(Edit("aspect", round(stretch, 3)))
     ratio = float(np.sqrt(np.prod(sizes)))
@@ -168,12 +173,16 @@ def _extent(
     if 1 - match_share > _CROP:
         edits.append(Edit("crop", round(1 - match_share, 4)))
     if 1 - query_share > _OUTSIDE:
-        framed = _is_plain(shown, luma, query)
+        plain = _plainness(shown, luma, query)
         reached = np.ptp(shown, axis=0) / query
-        if not framed:
-            edits.append(Edit("embedded", round(query_share, 4)))
-        elif not (_is_askew(transform) and reached.min() > 0.9):  # else the corners that turning leaves
+        askew = _is_askew(transform)
+        if askew and plain > _PLAIN and reached.min() > _REACHED:
+            return edits
+        bars = plain > _WRITTEN and query_share > _WRITTEN_SHARE and reached.max() > 0.97
+        if not askew and (plain > _PLAIN or bars):
             edits.append(Edit("border", round(1 - query_share, 4)))
+        else:
+            edits.append(Edit("embedded", round(query_share, 4)))
     return edits
 
 
@@ -185,20 +194,20 @@ def _is_askew(transform: Matrix) -> bool:
     )
 
 
-def _is_plain(shown: Matrix, luma: NDArray[np.uint8], query: tuple[float, float]) -> bool:
-    """Whether most of what surrounds the match is of one tone."""
+def _plainness(shown: Matrix, luma: NDArray[np.uint8], query: tuple[float, float]) -> float:
+    """The share of what surrounds the match that is of one tone."""
     import cv2
 
     height, width = luma.shape
     corners = shown * [width / query[0], height / query[1]]
     outside = np.ones((height, width), np.uint8)
     cv2.fillConvexPoly(outside, np.rint(corners).astype(np.int32), 0)
-    outside = cv2.erode(outside, np.ones((5, 5), np.uint8), borderValue=1)
-    tones = luma[outside > 0]
+    away = cv2.erode(outside, np.ones((5, 5), np.uint8), borderValue=1)
+    tones = luma[away > 0]
     if len(tones) < 64:
-        return True
+        return 1.0
     middle = int(np.median(tones))
-    return bool((np.abs(tones.astype(np.int16) - middle) < _PLAIN_TONE).mean() > _PLAIN_SHARE)
+    return float((np.abs(tones.astype(np.int16) - middle) < _PLAIN_TONE).mean())
 
 
 def _clipped(polygon: Matrix, width: float, height: float) -> Matrix:

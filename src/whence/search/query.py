@@ -24,7 +24,11 @@ Region = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """A picture to search for: the part of it that is searched, what was given, and what it may be known by."""
+    """A picture to search for.
+
+    `picture` is the part of it that is searched and `given` the whole; `codes` and `variants` are what it may
+    be known by.
+    """
 
     picture: Picture
     given: Picture

@@ -127,7 +127,7 @@ def proves(geometry: Geometry) -> bool:
 
     Wrong pairs reach 5 inliers, and theirs differ in 14 bits or more on average; see `benchmarks/proof.py`.
     """
-    return geometry.inliers >= 7 or (geometry.inliers >= 5 and geometry.distance < 9)
+    return geometry.inliers >= 8 or (geometry.inliers >= 6 and geometry.distance < 10)
 
 
 def plausible(transform: Matrix, there: tuple[float, float]) -> bool:
