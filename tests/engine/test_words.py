@@ -478,6 +478,16 @@ def test_images_without_words_move_the_watermark_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
+def test_a_tail_of_which_nothing_is_left_is_sealed_too(tmp_path: Path) -> None:
+    index, source = filled(tmp_path / "w", 3)
+    for key in (1, 2, 3):
+        source.remove(key)
+    check(index, source, queries(1), 3)
+    index.close()
+    assert (manifest_of(tmp_path / "w").key, manifest_of(tmp_path / "w").segments) == (3, ())
+
+
+@pytest.mark.usefixtures("small")
 def test_a_reader_follows_a_writer_through_everything(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "w", 10)
     reader = opened(tmp_path / "w", source, write=False)
@@ -506,6 +516,19 @@ def test_deletes_show_at_once_and_everywhere(tmp_path: Path) -> None:
         source.remove(key)
         for one in (index, reader):
             assert key not in one.search(asked, 23).keys
+
+
+@pytest.mark.usefixtures("small")
+def test_what_a_reader_knows_to_be_gone_does_not_return_with_a_seal(tmp_path: Path) -> None:
+    """The writer learns of additions first, and seals what has been removed meanwhile."""
+    index, source = filled(tmp_path / "w", 3)
+    reader = opened(tmp_path / "w", source, write=False)
+    source.remove(2)
+    check(reader, source, queries(1), 9)
+    source.add(rows(3, 3))
+    index.refresh()
+    assert [one.images for one in manifest_of(tmp_path / "w").segments] == [4]
+    check(reader, source, queries(1), 9)
 
 
 @pytest.mark.usefixtures("small")

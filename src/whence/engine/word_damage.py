@@ -85,8 +85,13 @@ def _sums(segment: Segment) -> Sums:
         there = slice(int(offsets[0]), int(offsets[-1]))
         word = np.repeat(np.arange(first, last, dtype=np.uint16), np.diff(offsets))
         details = segment.details[there]
-        hashes = _hashes(word, segment.signatures[there], details >> 8 & 255, details & 255)
-        np.add.at(sums, details >> 16, hashes)
+        hashes = _hashes(
+            word,
+            segment.signatures[there],
+            details >> np.uint32(8) & np.uint32(255),
+            details & np.uint32(255),
+        )
+        np.add.at(sums, details >> np.uint32(16), hashes)
     return sums
 
 

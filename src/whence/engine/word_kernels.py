@@ -68,10 +68,10 @@ def hits(
     Bounds are held to what there is: a damaged file gives wrong answers, not a crash.
     """
     length, pairs = np.int64(signatures.shape[0]), words.shape[0]
-    room = np.int64(1 << 14)
+    room: Any = np.int64(1 << 14)
     place = np.empty(room, dtype=np.int64)
     which = np.empty(room, dtype=np.int64)
-    near = np.int64(0)
+    near: Any = np.int64(0)
     for pair in range(pairs):
         following = words[min(pair + 1, pairs - 1)]
         start = np.int64(offsets[following])

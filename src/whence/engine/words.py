@@ -358,9 +358,9 @@ def _run(sizes: Sequence[int], levels: Sequence[int]) -> tuple[int, int] | None:
 def _packed(tail: Sequence[Segment]) -> list[list[Segment]]:
     """The segments of a tail in groups that fit a segment each."""
     groups: list[list[Segment]] = []
-    total = SEGMENT_IMAGES
+    total = 0
     for one in tail:
-        if total + one.live > SEGMENT_IMAGES:
+        if not groups or total + one.live > SEGMENT_IMAGES:
             groups.append([])
             total = 0
         groups[-1].append(one)

@@ -98,7 +98,7 @@ def columns(
 
     `data` is what `to_bytes` gave for them, one after another.
     """
-    rows = np.frombuffer(data, np.uint8).reshape(-1, BYTES * count)
+    rows = np.frombuffer(data, np.uint8).reshape(len(data) // max(1, BYTES * count), BYTES * count)
 
     def part(start: int, stop: int) -> NDArray[np.uint8]:
         return np.ascontiguousarray(rows[:, start * count : stop * count])

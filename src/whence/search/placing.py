@@ -54,6 +54,10 @@ def placed(
     height = (frame.region[3] - frame.region[1]) * frame.height
     transform = _whole(proof, (width, height), (image.width, image.height))
     outline = _rectangle(image.width, image.height)
+    part = proof.geometry.part
+    if part is not None:
+        grown = max(image.width, image.height) / FRAME
+        outline = np.array([[part[i], part[j]] for i, j in ((0, 1), (2, 1), (2, 3), (0, 3))]) * grown
     shown = _clipped(mapped(transform, outline), width, height)
     source = mapped(np.asarray(np.linalg.inv(transform), np.float64), shown)
     query_share = area(shown) / (width * height)
@@ -65,7 +69,7 @@ def placed(
     changed = [edit for edit in edits if edit.name != "scale"]
     kind = Kind.SAME
     embedded = any(edit.name == "embedded" for edit in edits)
-    if match_share < _COPY_MATCH or (embedded and query_share < _COPY_QUERY):
+    if part is not None or match_share < _COPY_MATCH or (embedded and query_share < _COPY_QUERY):
         kind = Kind.PARTIAL
     elif changed:
         kind = Kind.COPY

@@ -28,10 +28,14 @@ _ANGLE = 24  # 256ths of a turn
 _SCALE = 14  # sixteenths of an octave
 _REFINED = 5.0  # frame pixels by which an inlier may miss the homography
 _LEAST = 4  # matches that agree on a similarity before more is tried
-_GRID = 8  # cells a side over the common area
+_DENSE, _EVEN, _QUERY_EVEN = 0.13, 0.72, 0.5  # see `Geometry`: below them one part is shared, not the picture
+_PART_INLIERS, _PART_DENSE, _PART_SIDE = 20, 0.45, 0.35  # of a part that is a picture of its own
+_GRID = 6  # cells a side over the common area
 
 Matrix = NDArray[np.float64]
 Size = tuple[int, int]
+Box = tuple[float, float, float, float]
+Sides = tuple[float, float, float]
 
 
 class Pairs(NamedTuple):
@@ -51,19 +55,22 @@ class Geometry:
     """How a candidate lies in the query.
 
     `transform` takes frame pixels of the candidate to frame pixels of the query; `query` and `match` are the
-    inliers' rows. `support` is the share of the common area, of the parts where the candidate has keypoints,
-    in which some agree; `spread` the share of the common area in the query that the inliers span; `density`
-    the share of the candidate's keypoints there that agree. `surprise` is -log10 of how often so many would
-    agree by chance (an a-contrario bound; Moisan & Stival 2004).
+    inliers' rows and `distance` the mean of the bits between them. `density` is the share of the candidate's
+    keypoints that should be seen in the query and agree; `evenness` tells how evenly these are spread among
+    all that should be, and `query_evenness` the same of the query's: near 1 where misses are chance, and low
+    where one part of the pictures agrees and another does not. `part` is the box (left, top, right, bottom in
+    frame pixels of the candidate) outside which nothing agrees, None where the whole does. `surprise` is
+    -log10 of how often so many would agree by chance (an a-contrario bound; Moisan & Stival 2004).
     """
 
     transform: Matrix
     query: NDArray[np.intp]
     match: NDArray[np.intp]
     distance: float
-    support: float
-    spread: float
     density: float
+    evenness: float
+    query_evenness: float
+    part: Box | None
     surprise: float
 
     @property
@@ -107,7 +114,18 @@ def verify(query: Keypoints, query_size: Size, candidate: Keypoints, candidate_s
     if not plausible(transform, there):
         return None
     kept = pairs.take(inliers)
-    support, spread, density = _support(transform, theirs, kept, here)
+    sides = _sides(transform, query, candidate, ours, theirs, kept)
+    part = None
+    if not _even(sides):
+        part = _box(theirs, kept)
+        wide, high = part[2] - part[0], part[3] - part[1]
+        sized = wide > _PART_SIDE * there[0] and high > _PART_SIDE * there[1]
+        if len(kept.match) >= _PART_INLIERS and sized and 0.4 < wide / max(high, 1) < 2.5:
+            # A caption, a logo or the frame of an app that both show is no picture that both show.
+            inside = _sides(transform, query, candidate, ours, theirs, kept, part)
+            part, sides = (part, inside) if _even(inside) and inside[0] > _PART_DENSE else (None, sides)
+        else:
+            part = None
     chance = _chance(transform, here, there)
     surprise = _surprise(len(pairs.query), len(kept.query), chance)
     return Geometry(
@@ -115,19 +133,20 @@ def verify(query: Keypoints, query_size: Size, candidate: Keypoints, candidate_s
         kept.query,
         kept.match,
         float(kept.distance.mean()),
-        support,
-        spread,
-        density,
+        *sides,
+        part,
         surprise,
     )
 
 
 def proves(geometry: Geometry) -> bool:
-    """Whether so much agrees that it is no chance.
+    """Whether so much agrees, and so evenly, that both show one picture.
 
-    Wrong pairs reach 5 inliers, and theirs differ in 14 bits or more on average; see `benchmarks/proof.py`.
+    Wrong pairs reach 5 inliers by chance, and theirs differ in 14 bits on average. What shares a caption, a
+    watermark or the frame of an app with the query has many more, but in one place or few among many.
     """
-    return geometry.inliers >= 8 or (geometry.inliers >= 6 and geometry.distance < 10)
+    enough = geometry.inliers >= 8 or (geometry.inliers >= 6 and geometry.distance < 10)
+    return enough and _even((geometry.density, geometry.evenness, geometry.query_evenness))
 
 
 def plausible(transform: Matrix, there: tuple[float, float]) -> bool:
@@ -233,22 +252,66 @@ def _inliers(transform: Matrix, q: Matrix, m: Matrix, pairs: Pairs, reach: float
     return rows
 
 
-def _support(
-    transform: Matrix, theirs: Matrix, kept: Pairs, here: tuple[float, float]
-) -> tuple[float, float, float]:
-    """How much of what both show agrees: support, spread and density (see `Geometry`)."""
-    places = mapped(transform, theirs)
-    inside = (places >= 0).all(axis=1) & (places[:, 0] <= here[0]) & (places[:, 1] <= here[1])
-    inside[kept.match] = True
-    low, high = theirs[inside].min(axis=0), theirs[inside].max(axis=0)
-    cell = np.minimum((_GRID * (theirs - low) / np.maximum(high - low, 1)).astype(np.intp), _GRID - 1)
-    number = cell[:, 0] * _GRID + cell[:, 1]
-    due = np.bincount(number[inside], minlength=_GRID**2)
-    met = np.bincount(number[kept.match], minlength=_GRID**2)
-    support = float((met[due > 0] > 0).mean())
-    reached = np.ptp(places[kept.match], axis=0)
-    whole = np.maximum(np.ptp(places[inside], axis=0), 1)
-    return support, float(np.prod(np.minimum(reached / whole, 1))), len(kept.match) / int(inside.sum())
+def _sides(
+    transform: Matrix,
+    query: Keypoints,
+    candidate: Keypoints,
+    ours: Matrix,
+    theirs: Matrix,
+    kept: Pairs,
+    part: Box | None = None,
+) -> Sides:
+    """Density and evenness of what agrees, within a part of the candidate or all of it."""
+    grown = np.sqrt(abs(float(np.linalg.det(jacobian(transform, theirs[kept.match].mean(axis=0))))))
+    ahead = mapped(transform, theirs)
+    back = mapped(np.asarray(np.linalg.inv(transform), np.float64), ours)
+    # What the other picture shows smaller than the smallest found in it was not to be found.
+    here, there = np.exp2(query.scales / 16), np.exp2(candidate.scales / 16)
+    shown = _within(ahead, ours) & (there * grown > np.percentile(here, 10))
+    seen = _within(back, theirs) & (here / grown > np.percentile(there, 10))
+    rows = np.ones(len(kept.match), np.bool_)
+    if part is not None:
+        box = np.array(part).reshape(2, 2)
+        shown &= _within(theirs, box)
+        seen &= _within(back, box)
+        rows = _within(theirs[kept.match], box)
+    shown[kept.match[rows]] = True
+    seen[kept.query[rows]] = True
+    density = int(rows.sum()) / int(shown.sum())
+    return (
+        density,
+        _evenness(theirs, shown, kept.match[rows]),
+        _evenness(ours, seen, kept.query[rows]),
+    )
+
+
+def _even(sides: Sides) -> bool:
+    density, evenness, query_evenness = sides
+    return density > _DENSE and evenness > _EVEN and query_evenness > _QUERY_EVEN
+
+
+def _box(theirs: Matrix, kept: Pairs) -> Box:
+    """Where the inliers lie, but for the outermost twentieth on each side."""
+    low, high = np.percentile(theirs[kept.match], (5, 95), axis=0)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _within(points: Matrix, others: Matrix) -> NDArray[np.bool_]:
+    """Which points lie where the others do."""
+    low, high = others.min(axis=0), others.max(axis=0)
+    return np.asarray(((points >= low) & (points <= high)).all(axis=1))
+
+
+def _evenness(points: Matrix, due: NDArray[np.bool_], met: NDArray[np.intp]) -> float:
+    """In how many cells over the due points some are met, to how many it would be were they met at random."""
+    low, high = points[due].min(axis=0), points[due].max(axis=0)
+    cell = (_GRID * (points - low) / np.maximum(high - low, 1)).astype(np.intp)
+    number = np.clip(cell, 0, _GRID - 1) @ [_GRID, 1]
+    expected = np.bincount(number[due], minlength=_GRID**2)
+    found = np.bincount(number[met], minlength=_GRID**2)
+    share = min(len(met) / int(due.sum()), 1.0)
+    random = float((1 - (1 - share) ** expected).sum())
+    return float((found > 0).sum()) / random
 
 
 def _chance(transform: Matrix, here: tuple[float, float], there: tuple[float, float]) -> float:
