@@ -182,11 +182,58 @@ def test_search_by_region_and_by_id(indexed: tuple[Collection, list[Path]]) -> N
     photos, files = indexed
     wide = np.concatenate([np.asarray(picture(7)), np.asarray(picture(500))], axis=1)
     query = whence.Picture.from_array(wide)
-    assert len(photos.search(query)) == 0
-    (match,) = photos.search(query, region=(0, 0, 400, 300))
+    left, right = (0, 0, 400, 300), (400, 0, 800, 300)
+    for match in photos.search(query):  # of the whole the known picture can only be a part
+        assert (match.kind, match.id) == ("partial", photos.find(files[7])[0].id)
+        assert match.evidence.query_coverage == pytest.approx(0.5, abs=0.05)
+    (match,) = photos.search(query, region=left)
     assert match.id == photos.find(files[7])[0].id
+    assert match.kind == "same"
     assert match.evidence.query_coverage == 0.5
+    assert len(photos.search(query, region=right)) == 0
     assert photos.search(match.id)[0].kind == "identical"
+
+
+def test_several_regions_are_searched_as_one_by_one(indexed: tuple[Collection, list[Path]]) -> None:
+    photos, _ = indexed
+    wide = np.concatenate([np.asarray(picture(7)), np.asarray(picture(500)), np.asarray(picture(9))], axis=1)
+    query = encoded(Image.fromarray(wide))
+    regions = [(400 * number, 0, 400 * number + 400, 300) for number in range(3)]
+    answers = photos.search_regions(query, regions, kinds=iter(["same", "copy"]), min_score=50)
+    assert [len(answer) for answer in answers] == [1, 0, 1]
+    for region, answer in zip(regions, answers, strict=True):
+        alone = photos.search(query, region=region, kinds=["same", "copy"], min_score=50)
+        assert answer.matches == alone.matches
+        assert answer.query == alone.query
+    assert answers[0].timings_ms["decode"] > answers[2].timings_ms["decode"]
+    with pytest.raises(whence.UsageError, match="no regions"):
+        photos.search_regions(query, [])
+    with pytest.raises(whence.UsageError, match="inside the picture"):
+        photos.search_regions(query, [regions[0], (0, 0, 4000, 10)])
+
+
+def test_a_region_that_is_all_of_it_is_the_file(indexed: tuple[Collection, list[Path]]) -> None:
+    photos, files = indexed
+    assert photos.search(files[3], region=(0, 0, 400, 300))[0].kind == "identical"
+
+
+def test_evidence_draws_itself_from_whatever_holds_the_pictures(
+    indexed: tuple[Collection, list[Path]],
+) -> None:
+    photos, files = indexed
+    image = ImageOps.mirror(picture(3)).crop((0, 0, 300, 300))
+    data = encoded(image, "PNG")
+    match = photos.search(data)[0]
+    assert match.evidence.points
+    drawn = match.evidence.draw(data, files[3])
+    assert (drawn.mode, drawn.height > 480) == ("RGB", True)
+    held = match.evidence.draw(image, whence.decode(files[3].read_bytes()))
+    assert held.tobytes() == drawn.tobytes()
+    assert match.evidence.draw(image, str(files[3]), height=200).height < drawn.height
+    with pytest.raises(whence.Unreadable):
+        match.evidence.draw(image, "nothing.jpg")
+    with pytest.raises(whence.UsageError, match="A query is"):
+        match.evidence.draw(image, 3)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +242,7 @@ def test_search_by_region_and_by_id(indexed: tuple[Collection, list[Path]]) -> N
         ({"limit": 0}, "limit"),
         ({"kinds": ["sme"]}, "sme"),
         ({"kinds": []}, "empty list"),
+        ({"min_score": 101}, "0 to 100"),
         ({"region": (0, 0, 0, 10)}, "region"),
         ({"region": (0, 0, 4000, 10)}, "region"),
     ],
@@ -238,8 +286,23 @@ def test_the_shape_of_an_answer(indexed: tuple[Collection, list[Path]]) -> None:
         "credit",
         "evidence",
     } == set(match)
-    wanted = {"method", "inliers", "transform", "query_area", "match_area", "coverage", "edits", "distance"}
-    assert set(match["evidence"]) == wanted
+    assert list(match["evidence"]) == [
+        "method",
+        "distance",
+        "inliers",
+        "transform",
+        "query_area",
+        "match_area",
+        "coverage",
+        "agreement",
+        "edits",
+        "points",
+    ]
+    assert set(match["evidence"]["coverage"]) == {"query", "match"}
+    assert 0.8 < match["evidence"]["agreement"] <= 1
+    assert match["evidence"]["method"] == "keypoints"
+    assert match["evidence"]["inliers"] >= len(match["evidence"]["points"]) > 0
+    assert all(len(point) == 4 for point in match["evidence"]["points"])
     assert set(match["credit"]) == {"creator", "credit_line", "copyright", "rights_url", "licensor", "taken"}
     assert {"uri", "page", "title", "alt", "first_seen", "last_seen"} <= set(match["sightings"][0])
     assert match["evidence"]["edits"] == [{"name": "mirror", "amount": None, "area": None}]

@@ -5,23 +5,24 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from whence.adding import Adding, OnOutcome, offers
-from whence.duplicates import Group, groups
+from whence.duplicates import Group, groups, looks
 from whence.engine.base import Engine
 from whence.engine.batches import batched
 from whence.engine.embedded import EmbeddedEngine
 from whence.engine.records import ID_PREFIX, Image, digest_of
-from whence.errors import NotFound, Unreadable
+from whence.errors import NotFound, Unreadable, UsageError
 from whence.features.extract import nothing
 from whence.outcome import Outcome, Report, Status
 from whence.progress import ProgressLine
 from whence.search.answer import Answer, Match
 from whence.search.find import compare, find
+from whence.search.pixels import original
 from whence.search.query import Query, Region
 from whence.settings import Settings, load
 from whence.sources.folder import file_uri, path_of
@@ -132,11 +133,43 @@ class Collection:
         Raises a PictureError when the query cannot be read, UsageError for a limit, kind or region of
         no use, FeatureMismatch when the collection's features are of another version.
         """
+        return self._searched(query, [region], limit, kinds, min_score)[0]
+
+    def search_regions(
+        self,
+        query: Any,
+        regions: Iterable[Region],
+        *,
+        limit: int = 20,
+        kinds: Iterable[str] | None = None,
+        min_score: float = 0.0,
+    ) -> list[Answer]:
+        """Search for several parts of a picture, which is read once: an answer for each, in their order.
+
+        The rest is as for `search`. The first answer's timings have the reading; UsageError without regions.
+        """
+        wanted = list(regions)
+        if not wanted:
+            raise UsageError("There are no regions to search for.")
+        return self._searched(query, wanted, limit, kinds, min_score)
+
+    def _searched(
+        self,
+        query: Any,
+        regions: Sequence[Region | None],
+        limit: int,
+        kinds: Iterable[str] | None,
+        min_score: float,
+    ) -> list[Answer]:
         start = time.perf_counter()
         if isinstance(query, str) and query.startswith(ID_PREFIX):
             query = self._file_of(self.get(query))
-        read = Query.read(query, self._settings, region, start)
-        return find(self._engine, read, limit=limit, kinds=kinds, min_score=min_score)
+        if kinds is not None and not isinstance(kinds, str):
+            kinds = list(kinds)  # it is gone through once for each region
+        return [
+            find(self._engine, read, limit=limit, kinds=kinds, min_score=min_score)
+            for read in Query.read_regions(query, self._settings, regions, start)
+        ]
 
     def compare(self, first: Any, second: Any) -> Match | None:
         """Whether two pictures are one: a Match that describes `second` as seen from `first`, or None."""
@@ -165,12 +198,23 @@ class Collection:
         """The image of an id, or the images seen at a uri or path; empty when there are none."""
         return list(self._engine.images(self._keys(id_or_uri)).values())
 
-    def duplicates(self, *, turned: bool = True) -> Iterator[Group]:
-        """Groups of images that are one picture, largest group first, each with a suggestion what to keep.
+    def duplicates(
+        self,
+        *,
+        turned: bool = True,
+        parts: bool = True,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[Group]:
+        """Groups of images that are one picture, largest group first, each as a family with its likely
+        original, which is suggested to be kept.
 
-        With `turned` also mirrored, turned and negative copies.
+        With `turned` also mirrored, turned and negative copies. With `parts` also crops and pictures with
+        something laid over them, which takes some milliseconds an image, and the pixels of what is found are
+        compared where its files are still there; without, groups go by fingerprints alone. `progress` is told
+        (images looked for, images in all).
         """
-        return groups(self._engine, turned=turned)
+        look = looks(original(self._settings.limits)) if parts else None
+        return groups(self._engine, turned=turned, parts=parts, look=look, progress=progress)
 
     def check(self) -> list[str]:
         """Everything that is wrong with the collection, a sentence each; empty when it is sound."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,10 @@ from whence.engine.word_votes import WordQuery
 from whence.families import CLOSE, Branch, Look, composed, trees
 from whence.features.extract import FINGERPRINT, KEYPOINTS
 from whence.features.fingerprint import Fingerprint, turned_codes
-from whence.features.keypoints import Keypoints
+from whence.features.keypoints import LEAST, Keypoints
 from whence.relations import Known, Relation, merit, related
-from whence.search.answer import Edit, Kind
+from whence.search.answer import Edit, Kind, Match
+from whence.search.pixels import Original, looked_at
 
 RADIUS = mih.RADIUS
 """Bits within which two images are taken for one picture: half of a search, since groups chain."""
@@ -40,7 +42,9 @@ _BATCH = 1_024  # codes searched for at a time
 _JOINED = 4_096  # pairs joined at a time
 _NEAREST = 3  # pairs of an image that are kept besides those that hold a group together
 _MET, _VERIFIED = 40, 20  # images that visual words are asked for, and those of them that are compared
+_LIKELY = 0.012  # of an image's votes for itself: with less hardly anything is proven
 _OF_ONE, _ASKED_OF_ONE = 3, 64  # of one group of fingerprints: compared for an image, and asked for at all
+_AGREEMENT = 0.85  # of pixels, for images whose fingerprints are not near: two photographs agree less
 _LOADED = 256  # images whose features are read at a time
 
 
@@ -156,50 +160,307 @@ def groups(
     be told.
     """
     entries, codes = _all_codes(engine)
-    union = _Union(entries // 2)
-    near = _near(union, entries // 2, codes, turned)
+    keys = entries // 2
+    union = _Union()
+    near = _near(keys, codes, turned)
+    for one, other in near.holding:
+        union.join(one, other)
     for key in engine.seen_twice():
-        union.find(key)
+        union.add(key)
     met: list[Relation] = []
     if parts:
-        met = list(_by_words(engine, np.unique(entries // 2).tolist(), union, turned, progress))
-    taken_apart = composed(met, lambda one, other: union.find(one) == union.find(other))
-    met = [
-        replace(one, joins=one.joins and (one.source.key, one.made.key) not in taken_apart) for one in met
-    ]
+        met = _settled(list(_by_words(engine, np.unique(keys).tolist(), union, turned, progress)), union)
     for relation in met:
         if relation.joins:
             union.join(relation.source.key, relation.made.key)
-    found = sorted(union.groups(), key=lambda keys: (-len(keys), keys[0]))
-    plan = _Plan(found, met, near)
-    for batch in batched(enumerate(found), 100):
-        for number, keys in batch:
-            known = _known(engine, keys, points=parts and len(keys) <= CLOSE)
-            yield from _groups_of(list(known.values()), plan, number, turned, look)
+    found = sorted(union.groups(), key=lambda group: (-len(group), group[0]))
+    plan = _Plan(found, near, met)
+    for numbers in batched(range(len(found)), 100):
+        small = [number for number in numbers if len(found[number]) <= CLOSE]
+        textured = {key for number in small for key in found[number]} if parts else set()
+        known = _known(engine, [key for number in numbers for key in found[number]], textured)
+        for number in numbers:
+            members = [known[key] for key in found[number] if key in known]
+            yield from _groups_of(members, plan, number, turned=turned, look=look)
+
+
+def looks(read: Original) -> Look:
+    """What compares the pixels of two images whose files `read` still finds; others stay as they are."""
+    cached = lru_cache(maxsize=8)(read)
+
+    def look(made: Known, match: Match) -> Match | None:
+        query, picture = cached(made.image), cached(match.image)
+        if query is None or picture is None:
+            return match
+        seen = looked_at(match, query, picture)
+        near = match.evidence.distance is not None
+        return seen if seen is None or near or (seen.evidence.agreement or 0.0) >= _AGREEMENT else None
+
+    return look
 
 
 class _Union:
-    """Disjoint sets of keys; a key is in a set as soon as it has been looked for."""
+    """Disjoint sets of keys."""
 
-    def __init__(self, keys: NDArray[np.int64]) -> None:
+    def __init__(self) -> None:
         self._parent: dict[int, int] = {}
 
-    def find(self, key: int) -> int:
+    def add(self, key: int) -> None:
         self._parent.setdefault(key, key)
+
+    def find(self, key: int) -> int:
+        """The least key of its set: of one that was never added itself."""
         root = key
-        while self._parent[root] != root:
+        while self._parent.get(root, root) != root:
             root = self._parent[root]
-        while self._parent[key] != root:
+        while self._parent.get(key, root) != root:
             self._parent[key], key = root, self._parent[key]
         return root
 
-    def join(self, one: int, other: int) -> bool:
+    def join(self, one: int, other: int) -> None:
         first, second = sorted((self.find(one), self.find(other)))
+        self.add(first)
         self._parent[second] = first
-        return first != second
 
     def groups(self) -> list[list[int]]:
         found: dict[int, list[int]] = {}
         for key in sorted(self._parent):
             found.setdefault(self.find(key), []).append(key)
         return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """Pairs of keys near by fingerprint: those that hold groups together, and a few more of each image."""
+
+    holding: list[tuple[int, int]]
+    others: list[tuple[int, int]]
+
+
+class _Plan:
+    """What is known within and between groups, by the number of the group."""
+
+    def __init__(self, found: Sequence[Sequence[int]], near: _Near, met: Sequence[Relation]) -> None:
+        number_of = {key: number for number, keys in enumerate(found) for key in keys}
+        self.near: dict[int, dict[tuple[int, int], None]] = {}
+        self.joined: dict[int, list[Relation]] = {}
+        self.parts: dict[int, list[Relation]] = {}
+        for pair in (*near.holding, *near.others):
+            self.near.setdefault(number_of[pair[0]], {})[min(pair), max(pair)] = None
+        for relation in met:
+            ends = [number_of.get(known.key) for known in (relation.source, relation.made)]
+            if relation.joins and ends[0] is not None:
+                self.joined.setdefault(ends[0], []).append(relation)
+            elif ends[0] != ends[1] and relation.is_part:
+                for number in ends:
+                    if number is not None:
+                        self.parts.setdefault(number, []).append(relation)
+
+
+def _all_codes(engine: Engine) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    batches = list(engine.codes())
+    entries = [np.zeros(0, np.int64), *(batch[0] for batch in batches)]
+    codes = [np.zeros((0, 32), np.uint8), *(batch[1] for batch in batches)]
+    return np.concatenate(entries), np.concatenate(codes)
+
+
+def _near(keys: NDArray[np.int64], codes: NDArray[np.uint8], turned: bool) -> _Near:
+    """Near pairs, of thousands of equal images no more than a few each."""
+    near = _Near([], [])
+    if not len(keys):
+        return near
+    names, number = np.unique(keys, return_inverse=True)
+    parent = np.arange(len(names))
+
+    def find(one: int) -> int:
+        while parent[one] != one:
+            parent[one] = parent[parent[one]]
+            one = int(parent[one])
+        return one
+
+    def join(ones: NDArray[np.int64], others: NDArray[np.int64]) -> None:
+        for start in range(0, len(ones), _JOINED):
+            a, b = ones[start : start + _JOINED], others[start : start + _JOINED]
+            for row in np.flatnonzero(parent[parent[a]] != parent[parent[b]]).tolist():
+                first, second = sorted((find(int(a[row])), find(int(b[row]))))
+                if first != second:
+                    parent[second] = first
+                    near.holding.append((int(names[a[row]]), int(names[b[row]])))
+
+    # Equal codes first: what is equal to one image is near whatever that is near.
+    _, first, same = np.unique(codes.view("V32").ravel(), return_index=True, return_inverse=True)
+    join(number[first[same]], number)
+    for ones, others in _hits(np.ascontiguousarray(codes[first]), turned):
+        a, b = number[first[ones]], number[first[others]]
+        join(a, b)
+        rank = np.arange(len(ones)) - np.searchsorted(ones, ones)
+        few = (rank < _NEAREST) & (a != b)
+        near.others.extend(zip(names[a[few]].tolist(), names[b[few]].tolist(), strict=True))
+    return near
+
+
+def _pairs(codes: NDArray[np.uint8], turned: bool) -> Iterator[tuple[int, int]]:
+    """Pairs of rows within `RADIUS`; with `turned` in any orientation, or one the negative of the other."""
+    for ones, others in _hits(codes, turned):
+        yield from zip(ones.tolist(), others.tolist(), strict=True)
+
+
+def _hits(codes: NDArray[np.uint8], turned: bool) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """The pairs in batches: rows, ascending, and later rows, of each row the nearest first."""
+    planes = np.ascontiguousarray(codes.view("<u8").T)
+    with tempfile.TemporaryDirectory(prefix="whence-duplicates-") as folder:
+        index = mih.MultiIndex.build(planes, Path(folder)) if len(codes) > _SCANNED else None
+        for start in range(0, len(codes), _BATCH):
+            batch = codes[start : start + _BATCH]
+            for mirrored, degrees, negative, variants in turned_codes(batch):
+                if not turned and (mirrored or degrees or negative):
+                    continue
+                queries = np.ascontiguousarray(variants).view("<u8")
+                hits = index.within(queries, RADIUS) if index else scan.within(planes, queries, RADIUS)
+                rows = hits.query + start
+                later = hits.row > rows  # every pair is met from both sides
+                yield rows[later], hits.row[later]
+
+
+def _known(engine: Engine, keys: Sequence[int], textured: Container[int]) -> dict[int, Known]:
+    """The images with their fingerprints, and those of `textured` with their keypoints."""
+    images, marks = engine.images(keys), engine.features(FINGERPRINT, keys)
+    points = engine.features(KEYPOINTS, [key for key in keys if key in textured])
+    return {
+        key: Known(key, image, Fingerprint.from_bytes(marks[key]), Keypoints.from_bytes(points.get(key, b"")))
+        for key, image in images.items()
+        if key in marks
+    }
+
+
+def _by_words(
+    engine: Engine, keys: Sequence[int], union: _Union, turned: bool, progress: Progress | None
+) -> Iterator[Relation]:
+    """Relations between images that share visual words and that no fingerprint has joined, each once.
+
+    Of images whose fingerprints have joined them only some are asked for, and only some compared: what is
+    there thousands of times costs no more than what is there a few times.
+    """
+    told: set[tuple[int, int]] = set()
+    asked: Counter[int] = Counter()
+    done = 0
+    for batch in batched(keys, _LOADED):
+        points = engine.features(KEYPOINTS, batch)
+        met: list[tuple[int, int]] = []
+        for key in batch:
+            found = Keypoints.from_bytes(points.get(key, b""))
+            home = union.find(key)
+            if len(found) < LEAST or asked[home] >= _ASKED_OF_ONE:
+                continue
+            asked[home] += 1
+            query = WordQuery(found.words, found.signatures, found.angles, found.scales)
+            votes = engine.near_words([query], _MET)
+            likely = votes.scores >= _LIKELY * votes.scores.max(initial=0)
+            met.extend((key, other) for other in _spread(votes.keys[likely].tolist(), home, union))
+        fresh = sorted({(min(pair), max(pair)) for pair in met} - told)
+        wanted = sorted({key for pair in fresh for key in pair})
+        known = _known(engine, wanted, set(wanted))
+        for pair in fresh:
+            if pair[0] in known and pair[1] in known:
+                relation = related(known[pair[0]], known[pair[1]], turned=turned, by_keypoints=True)
+                if relation is not None:
+                    told.add(pair)
+                    yield relation
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(keys))
+
+
+def _spread(keys: Sequence[int], home: int, union: _Union) -> list[int]:
+    """The first keys of other groups than `home`, of each group a few."""
+    kept: list[int] = []
+    taken: Counter[int] = Counter()
+    for key in keys:
+        group = union.find(key)
+        if group != home and taken[group] < _OF_ONE:
+            taken[group] += 1
+            kept.append(key)
+    return kept[:_VERIFIED]
+
+
+def _settled(met: Sequence[Relation], union: _Union) -> list[Relation]:
+    """The relations, those to the parts of a composition no longer joining."""
+    apart = composed(met, lambda one, other: union.find(one) == union.find(other))
+    return [replace(one, joins=one.joins and (one.source.key, one.made.key) not in apart) for one in met]
+
+
+def _groups_of(
+    members: Sequence[Known], plan: _Plan, number: int, *, turned: bool, look: Look | None
+) -> Iterator[Group]:
+    known = {one.key: one for one in members}
+
+    def compared(one: Known, other: Known) -> Relation | None:
+        return related(*sorted((one, other), key=lambda known: known.key), turned=turned)
+
+    relations = list(plan.joined.get(number, ()))
+    for one, other in plan.near.get(number, ()):
+        if one in known and other in known:
+            relation = compared(known[one], known[other])
+            if relation is not None:
+                relations.append(relation)
+    shared = plan.parts.get(number, ())
+    for tree in trees(members, relations, compared, look):
+        group = _group(tree, shared)
+        if group is not None:
+            yield group
+
+
+def _group(tree: Sequence[Branch], shared: Sequence[Relation]) -> Group | None:
+    root = tree[0].known
+    below: dict[int, list[Branch]] = {}
+    for branch in tree[1:]:
+        if branch.parent is not None:
+            below.setdefault(branch.parent.key, []).append(branch)
+    others: list[Duplicate] = []
+    waiting = [tree[0]]
+    while waiting:
+        branch = waiting.pop()
+        image, match = branch.known.image, branch.match
+        places = _places(image)
+        if match is not None:
+            evidence = match.evidence
+            made = Duplicate(image, places[0], match.kind, evidence.distance, match.id, match.score)
+            others.append(replace(made, edits=evidence.edits))
+        others.extend(Duplicate(image, place, Kind.IDENTICAL, 0, image.id, 100.0) for place in places[1:])
+        waiting.extend(reversed(below.get(branch.known.key, ())))
+    if not others:
+        return None
+    inside = {branch.known.key for branch in tree}
+    parts = [part for relation in shared if (part := _part(relation, inside)) is not None]
+    parts.sort(key=lambda part: (part.member, -part.score, part.image.id))
+    images = [branch.known.image for branch in tree]
+    return Group(root.image, _places(root.image)[0], _why(images), tuple(others), tuple(parts))
+
+
+def _part(relation: Relation, inside: set[int]) -> Part | None:
+    source, made = relation.source, relation.made
+    contains = source.key in inside
+    if contains == (made.key in inside):
+        return None
+    member, other = (source, made) if contains else (made, source)
+    share = relation.match.evidence.match_coverage
+    return Part(member.image.id, contains, other.image, relation.match.score, share or 0.0)
+
+
+def _places(image: Image) -> list[Sighting | None]:
+    return [place for place in image.sightings if place.gone is None] or [None]
+
+
+def _why(images: Sequence[Image]) -> str:
+    """Why the first is kept."""
+    if len(images) == 1:
+        return "the files are the same, byte for byte"
+    first, second = images[0], min(images[1:], key=merit)
+    pixels = first.width * first.height
+    if pixels > second.width * second.height:
+        return f"largest: {first.width} × {first.height}"
+    if pixels < second.width * second.height:
+        return "shows it whole and without a border"
+    if first.bytes > second.bytes:
+        return "least compressed of the largest"
+    return "earliest of equals"

@@ -102,9 +102,9 @@ def _tree(
         met = {key for one in ways[root.key] for key in (one.source.key, one.made.key)}
         for known in members.values():
             if known.key not in met and known.key != root.key:
-                relation = related(root, known)
-                if relation is not None and relation.joins:
-                    ways[root.key].append(relation)
+                near = related(root, known)
+                if near is not None and near.joins:
+                    ways[root.key].append(near)
     tree = {root.key: Branch(root, None, None)}
     heap: list[tuple[float, int, int, Relation]] = []
     _reach(root, ways, tree, heap)

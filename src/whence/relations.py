@@ -7,7 +7,8 @@ that a whole collection can be gone through without opening a file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,10 @@ from whence.search.verify import FRAME, Geometry, frame_of, mapped, proves, veri
 CLAIMED = 31
 """Bits within which fingerprints say by themselves that two images are one picture."""
 
+_INLIERS = 20  # that join two images whose fingerprints are not near
 _LARGELY = 0.7  # share of a picture that the other shows: so much of it cannot be chance company
 _CROPPED = 0.3  # share below which a part is no copy of the whole
+_WITHIN = 0.9  # share of a part that the whole shows
 _FINER = 1.25  # how much larger than in the whole a part may be, to be cut from it
 _LARGER = 1.05  # linear, from which a size is another
 _UNIT = 65_535  # a fingerprint's inner box in a frame of this side
@@ -68,6 +71,13 @@ class Relation:
     joins: bool
 
     @property
+    def is_part(self) -> bool:
+        """Whether all of what was made lies in a part of the source."""
+        evidence = self.match.evidence
+        angled = any(edit.name == "perspective" for edit in evidence.edits)
+        return not angled and (evidence.query_coverage or 0.0) >= _WITHIN
+
+    @property
     def cut(self) -> bool:
         """Whether what was made shows less of the source, or has a border around it."""
         return any(edit.name in ("crop", "border") for edit in self.match.evidence.edits)
@@ -79,14 +89,16 @@ def merit(image: Image) -> tuple[float, float, str, str]:
     return -pixels, -image.bytes / pixels, _date(image), image.id
 
 
-def related(one: Known, other: Known, *, turned: bool = True) -> Relation | None:
+def related(one: Known, other: Known, *, turned: bool = True, by_keypoints: bool = False) -> Relation | None:
     """How two images are related, None when neither keypoints nor fingerprints prove that they are.
 
-    With `turned` a mirrored, turned or negative fingerprint counts too. Kept keypoints know no mirrored
-    pictures, and tell turned ones whatever `turned` says.
+    `by_keypoints` asks for those alone that keypoints prove. With `turned` a mirrored, turned or negative
+    fingerprint counts too. Kept keypoints know no mirrored pictures, and tell turned ones whatever `turned`
+    says.
     """
     geometry = geometry_of(one, other)
-    # Most pairs end here: the way back is looked at only where there is one.
+    if geometry is None and by_keypoints:
+        return None
     back = None if geometry is None else geometry_of(other, one)
     ways = (
         (one, other, explained(one, other, geometry, turned=turned)),
@@ -135,15 +147,16 @@ def explained(
         score = max(score, score_of(distance))
         if agrees(exact[1], evidence, made.size, source.image):
             kind, evidence = exact[0], with_points(exact[1], evidence)
-    return Match(kind, score, source.image, evidence)
+    # Thousands of relations are held at once, and nobody is shown their keypoints.
+    return Match(kind, score, source.image, replace(evidence, points=()))
 
 
 def change(edits: tuple[Edit, ...]) -> float:
     """How much was done, for choosing the least: 0 for nothing; a plain reduction is little, a crop more."""
-    return sum(_WEIGHTS.get(edit.name, lambda _: 0.3)(edit.amount or 0.0) for edit in edits)
+    return sum(_WEIGHTS[edit.name](edit.amount or 0.0) if edit.name in _WEIGHTS else 0.3 for edit in edits)
 
 
-_WEIGHTS = {
+_WEIGHTS: dict[str, Callable[[float], float]] = {
     "scale": lambda ratio: 0.2 * abs(float(np.log2(ratio or 1.0))),
     "aspect": lambda ratio: 0.3 + abs(float(np.log2(ratio or 1.0))),
     "crop": lambda missing: 0.5 + 2 * missing,
@@ -175,11 +188,24 @@ def _extent(match: Match) -> float:
 
 
 def _is_one(match: Match, source: Image, made: Image) -> bool:
-    """Whether the two are one picture, and not a picture and another that has it as a part."""
+    """Whether the two are one picture: not a picture and another with it as a part, nor two photographs of
+    one thing.
+
+    More is asked of pairs that keypoints alone speak for than to find them in a search, since families chain.
+    Of two photographs each shows what the other does not, or the one is seen at another angle.
+    """
     if match.kind not in (Kind.IDENTICAL, Kind.SAME, Kind.COPY):
         return False
-    shown = match.evidence.match_coverage
-    if shown is None or shown >= _LARGELY or match.evidence.method == "fingerprint":
+    evidence = match.evidence
+    if evidence.distance is not None and evidence.distance <= CLAIM_RADIUS:
+        return True
+    names = {edit.name for edit in evidence.edits}
+    if "perspective" in names or {"crop", "embedded"} <= names or {"crop", "border"} <= names:
+        return False
+    if (evidence.inliers or 0) < _INLIERS:
+        return False
+    shown = evidence.match_coverage
+    if shown is None or shown >= _LARGELY:
         return True
     return shown >= _CROPPED and _zoom(match, source, made, shown) <= _FINER
 
@@ -187,9 +213,7 @@ def _is_one(match: Match, source: Image, made: Image) -> bool:
 def _zoom(match: Match, source: Image, made: Image, shown: float) -> float:
     """How much larger the common part is in what was made than in the source, linear."""
     covered = match.evidence.query_coverage or 1.0
-    return float(
-        np.sqrt(made.width * made.height * covered / max(source.width * source.height * shown, 1.0))
-    )
+    return float(np.sqrt(made.width * made.height * covered / max(source.width * source.height * shown, 1.0)))
 
 
 def _by_fingerprint(made: Fingerprint, source: Fingerprint, turned: bool) -> Candidate | None:

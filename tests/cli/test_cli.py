@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from tests.scenes import encoded, folder_of, picture
 from whence.cli.main import commands, run
@@ -104,6 +104,19 @@ def test_search_prints_json_and_exits_like_grep(home: Path, capsys: pytest.Captu
         (["search", "pictures/picture 001.jpg", "--limit", "0"], Exit.USAGE, "limit"),
         (["search", "pictures/picture 001.jpg", "--kinds", "eaual"], Exit.USAGE, "eaual"),
         (["search", "pictures/picture 001.jpg", "--region", "1,2"], Exit.USAGE, "LEFT,TOP,RIGHT,BOTTOM"),
+        (["search", "pictures/picture 001.jpg", "--region", "0,0,9,9", "--region", "1"], Exit.USAGE, "'1'"),
+        (["search", "pictures/picture 001.jpg", "--region", "0,0,900,9"], Exit.USAGE, "400 × 300"),
+        (["search", "pictures/picture 001.jpg", "--min-score", "101"], Exit.USAGE, "0 to 100"),
+        (["search", "pictures/picture 001.jpg", "--min-score", "high"], Exit.USAGE, "high"),
+        (["search", "pictures/picture 001.jpg", "--precision", "99"], Exit.USAGE, "0.5 to 0.9999"),
+        (["search", "pictures/picture 001.jpg", "--precision", "1"], Exit.USAGE, "0.5 to 0.9999"),
+        (["search", "x.jpg", "--precision", "0.9", "--min-score", "9"], Exit.USAGE, "one of"),
+        (["search", "pictures/picture 001.jpg", "--draw", "pictures/notes.txt"], Exit.USAGE, "no folder"),
+        (["compare", "x.jpg", "y.jpg", "--draw", "proof.bmp"], Exit.USAGE, ".png, .jpg"),
+        (["compare", "x.jpg", "y.jpg", "--draw", "proof"], Exit.USAGE, ".png, .jpg"),
+        (["compare", "x.jpg", "y.jpg", "--draw", "nowhere/proof.png"], Exit.USAGE, "folder nowhere"),
+        (["compare", "x.jpg", "y.jpg", "--how", "warped"], Exit.USAGE, "--draw"),
+        (["compare", "x.jpg", "y.jpg", "--draw", "a.png", "--how", "upside"], Exit.USAGE, "upside"),
         (["search", "pictures/picture 001.jpg", "-c", "nowhere"], Exit.COLLECTION, "whence index"),
         (["search", "pictures/picture 001.jpg", "-c", "pictures/notes.txt"], Exit.COLLECTION, "directory"),
         (["index", "pictures", "-c", "pictures"], Exit.COLLECTION, "other files"),
@@ -139,6 +152,121 @@ def test_compare(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert match["evidence"]["edits"][0] == {"name": "rotate", "amount": 90.0, "area": None}
     nothing = document(capsys, "compare", "turned.png", "pictures/picture 002.jpg", expect=Exit.NOTHING_FOUND)
     assert nothing == {"match": None}
+
+
+def test_a_comparison_is_told_in_words_with_its_proof(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edited = ImageOps.mirror(picture(1)).crop((0, 0, 300, 200))
+    (home / "part.png").write_bytes(encoded(edited, "PNG"))
+    out, err = called(capsys, "compare", "part.png", "pictures/picture 001.jpg")
+    first, *edits, proof = out.splitlines()
+    assert first.startswith("copy, score ")
+    assert edits == ["  mirrored", "  cropped: 50 % is missing"]
+    assert "keypoints that agree" in proof
+    assert err == ""
+    out, _ = called(capsys, "compare", "part.png", "part.png")
+    assert out.splitlines() == [
+        "identical, score 100.0",
+        "  nothing changed",
+        "known by its bytes, which are equal",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("how", "name", "mode"),
+    [
+        ([], "proof.png", "RGB"),
+        (["--how", "side"], "proof.JPG", "RGB"),
+        (["--how", "warped"], "proof.png", "RGBA"),
+        (["--how", "warped"], "proof.jpeg", "RGB"),
+        (["--how", "difference"], "proof.webp", "RGB"),
+    ],
+)
+def test_compare_draws(
+    home: Path, capsys: pytest.CaptureFixture[str], how: list[str], name: str, mode: str
+) -> None:
+    (home / name).write_text("written over")
+    (home / "part.png").write_bytes(encoded(picture(1).crop((100, 0, 400, 300)), "PNG"))
+    _, err = called(capsys, "compare", "part.png", "pictures/picture 001.jpg", "--draw", name, *how)
+    assert name in err
+    with Image.open(home / name) as drawn:
+        assert drawn.mode == mode
+        assert (drawn.size == (300, 300)) == ("warped" in how or "difference" in how)
+
+
+def test_there_is_nothing_to_draw_of_different_pictures(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = ("pictures/picture 001.jpg", "pictures/picture 002.jpg")
+    _, err = called(capsys, "compare", *pair, "--draw", "proof.png", expect=Exit.NOTHING_FOUND)
+    assert "nothing to draw" in err
+    assert not (home / "proof.png").exists()
+
+
+def test_search_tells_the_edits_within_80_columns(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grey = ImageOps.expand(ImageOps.mirror(picture(1)).convert("L"), 40, 255).resize((300, 250))
+    (home / "query.png").write_bytes(encoded(grey, "PNG"))
+    out, _ = called(capsys, "search", "query.png")
+    heading, line, *below = out.splitlines()
+    place = heading.index("picture")
+    assert line[:place].split()[0] == "copy"
+    assert line[place:].startswith("400×300 jpeg")
+    assert line.endswith("pictures/picture 001.jpg")
+    assert all(one.startswith(" " * place) and len(one) <= 80 for one in below)
+    said = " ".join(one.strip() for one in below)
+    assert "mirrored; " in said
+    assert "a border added: " in said
+    assert "colours removed" in said
+
+
+def test_how_sure_matches_have_to_be(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "query.png").write_bytes(encoded(ImageOps.mirror(picture(1)), "PNG"))
+    score = document(capsys, "search", "query.png")["matches"][0]["score"]
+    assert 90 < score < 99.99
+    for wish in (["--min-score", score], ["--min-score", 0], ["--precision", "0.9"]):
+        assert len(document(capsys, "search", "query.png", *wish)["matches"]) == 1
+    for wish in (["--min-score", 100], ["--precision", "0.9999"]):
+        answer = document(capsys, "search", "query.png", *wish, expect=Exit.NOTHING_FOUND)
+        assert "of kind copy" in answer["query"]["notes"][-1]
+
+
+def test_several_regions_get_an_answer_each(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wide = Image.new("RGB", (1200, 300))
+    for place, seed in enumerate((1, 77, 2)):
+        wide.paste(picture(seed), (400 * place, 0))
+    (home / "wide.png").write_bytes(encoded(wide, "PNG"))
+    regions = [word for left in (0, 400, 800) for word in ("--region", f"{left},0,{left + 400},300")]
+    answers = document(capsys, "search", "wide.png", *regions)["answers"]
+    assert [answer["region"][0] for answer in answers] == [0, 400, 800]
+    assert [len(answer["matches"]) for answer in answers] == [1, 0, 1]
+    assert "answers" not in document(capsys, "search", "wide.png", *regions[:2])
+    out, err = called(capsys, "search", "wide.png", *regions)
+    titles = [line for line in out.splitlines() if line.startswith("region")]
+    assert titles == ["region 0,0,400,300", "region 800,0,1200,300"]
+    assert "region 400,0,800,300" in err
+    assert "Nothing found." in err
+    called(capsys, "search", "wide.png", *regions[2:4], expect=Exit.NOTHING_FOUND)
+
+
+def test_search_draws_every_match_that_is_at_hand(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "again.jpg").write_bytes(encoded(picture(1).resize((300, 225))))
+    called(capsys, "index", "again.jpg", "-q")
+    (home / "again.jpg").unlink()
+    (home / "query.png").write_bytes(encoded(ImageOps.mirror(picture(1)), "PNG"))
+    out, err = called(capsys, "search", "query.png", "--draw", "proofs/new")
+    assert "picture 001.jpg" in out
+    (drawn,) = (home / "proofs" / "new").iterdir()
+    assert drawn.name.endswith("copy picture 001.png")
+    assert "1 drawing in proofs/new." in err
+    assert "again.jpg" in err
+    with Image.open(drawn) as image:
+        assert image.format == "PNG"
+    image_id = document(capsys, "show", "pictures/picture 001.jpg")[0]["id"]
+    parts = ["--region", "0,0,400,300", "--region", "0,0,300,300"]
+    called(capsys, "search", image_id, "--draw", "of id", *parts)
+    assert {file.name[:9] for file in (home / "of id").iterdir()} == {"region 1,", "region 2,"}
+    (home / "other.png").write_bytes(encoded(picture(77), "PNG"))
+    called(capsys, "search", "other.png", "--draw", "none", expect=Exit.NOTHING_FOUND)
+    assert not (home / "none").exists()
 
 
 def test_show_remove_check_rebuild(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -178,7 +178,8 @@ def test_rich_texture_in_one_quarter_leaves_points_to_the_others() -> None:
     assert left[:3, :3].sum() > 90
     found = parts(of(grey, 90))
     # In turn: each part gives its share, or all that it has.
-    assert (found >= np.minimum(left.ravel(), 2)).all() or (found >= np.minimum(left.ravel() - 1, 2)).all()
+    # (A point right between two parts is counted in one and was taken for the other.)
+    assert (found >= np.minimum(left.ravel() - 1, 2)).all()
     assert found.reshape(6, 6)[:3, :3].sum() < 60
     assert found.reshape(6, 6)[3:].sum() > 20
 

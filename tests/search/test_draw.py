@@ -9,9 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from tests.scenes import picture
+from tests.scenes import encoded, picture
+from whence.picture.picture import Picture
 from whence.search.answer import Edit, Evidence, Polygon, Transform
-from whence.search.draw import difference, draw, warped
+from whence.search.draw import difference, draw, image_of, warped
+from whence.settings import Settings
 
 WHOLE: Polygon = ((0, 0), (400, 0), (400, 300), (0, 300))
 PART: Polygon = ((100, 75), (300, 75), (300, 225), (100, 225))
@@ -202,3 +204,23 @@ def test_sizes_without_pixels(size: tuple[int, int]) -> None:
 def test_a_height_too_small_to_show_anything() -> None:
     with pytest.raises(ValueError, match="64"):
         draw(PLAIN, GREY, GREY, height=63)
+
+
+def test_a_pil_image_is_read_upright_and_on_white() -> None:
+    clear = Image.new("RGBA", (40, 20), (255, 0, 0, 0))
+    clear.putpixel((39, 0), (0, 0, 255, 255))
+    image, size = image_of(clear, Settings())
+    assert (image.mode, size) == ("RGB", (40, 20))
+    assert [image.getpixel(place) for place in ((0, 0), (39, 0))] == [(255, 255, 255), (0, 0, 255)]
+    clear.getexif()[0x0112] = 6  # shown turned a quarter clockwise
+    image, size = image_of(clear, Settings())
+    assert (image.size, size) == ((20, 40), (20, 40))
+    assert image.getpixel((19, 39)) == (0, 0, 255)
+
+
+def test_a_picture_decoded_at_a_reduced_size_says_how_large_it_is() -> None:
+    large = picture(1).resize((4000, 3000))
+    image, size = image_of(encoded(large), Settings())
+    assert size == (4000, 3000)
+    assert image.width < 4000
+    assert image_of(Picture.from_array(np.asarray(GREY.convert("L"))), Settings())[0] == GREY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from whence.search.answer import Edit
-from whence.search.wording import in_words
+from whence.search.wording import in_words, listed
 
 NAMES = (
     "crop",
@@ -58,3 +58,10 @@ def test_every_name_has_words_with_an_amount_and_without(name: str, amount: floa
     assert words != name
     assert words[0].islower()
     assert not words.endswith(".")
+
+
+def test_several_overlays_are_one_phrase_and_the_last() -> None:
+    edits = (Edit("overlay", 0.1), Edit("mirror"), Edit("overlay", 0.2))
+    assert listed(edits) == ["mirrored", "something laid over it: 30 % of what both show, in 2 places"]
+    assert listed(edits[:2]) == ["mirrored", "something laid over it: 10 % of what both show"]
+    assert listed(()) == []

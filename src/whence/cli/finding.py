@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
 import click
 
 from whence.cli.common import (
@@ -15,21 +20,33 @@ from whence.cli.common import (
     say,
     table,
 )
+from whence.cli.drawing import HOWS, check_folder, check_target, draw_matches, draw_pair, held
 from whence.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from whence.search.answer import Answer, Evidence
+
+Region = tuple[float, float, float, float]
 
 
 def _kinds(text: str | None) -> list[str] | None:
     return None if text is None else [kind.strip() for kind in text.split(",") if kind.strip()]
 
 
-def _region(text: str | None) -> tuple[float, float, float, float] | None:
-    if text is None:
-        return None
+def _region(text: str) -> Region:
     try:
         left, top, right, bottom = (float(number) for number in text.split(","))
     except ValueError:
         raise UsageError(f"A region reads LEFT,TOP,RIGHT,BOTTOM in pixels, not {text!r}.") from None
     return left, top, right, bottom
+
+
+def _least(min_score: float | None, precision: float | None) -> float:
+    from whence.search.rank import precision_score
+
+    if min_score is not None and precision is not None:
+        raise UsageError("Choose one of --min-score and --precision.")
+    return precision_score(precision) if precision is not None else min_score or 0.0
 
 
 @click.command(short_help="Find where a picture comes from.")
@@ -39,73 +56,162 @@ def _region(text: str | None) -> tuple[float, float, float, float] | None:
 @click.option(
     "--limit", type=int, default=20, show_default=True, metavar="N", help="At most so many matches."
 )
-@click.option("--region", metavar="L,T,R,B", help="Search for a part of the picture, in pixels.")
+@click.option("--min-score", type=float, metavar="N", help="Only matches of this score (0 to 100) or more.")
+@click.option(
+    "--precision",
+    type=float,
+    metavar="SHARE",
+    help="Only matches so sure that this share of them is true: 0.99, say, or 0.999.",
+)
+@click.option(
+    "--region",
+    "regions",
+    multiple=True,
+    metavar="L,T,R,B",
+    help="Search for a part of the picture, in pixels. Given several times, each gets its own answer.",
+)
+@click.option("--draw", "folder", metavar="DIR", help="Draw the proof of each match into a PNG file there.")
 @as_json
 def search(
-    image: str, collection: str | None, kinds: str | None, limit: int, region: str | None, json_output: bool
+    image: str,
+    collection: str | None,
+    kinds: str | None,
+    limit: int,
+    min_score: float | None,
+    precision: float | None,
+    regions: tuple[str, ...],
+    folder: str | None,
+    json_output: bool,
 ) -> None:
     """Find where IMAGE (a file, a URL, or the id of an indexed image) comes from."""
+    from whence.settings import load
+
+    parts, least = [_region(text) for text in regions], _least(min_score, precision)
+    if folder:
+        check_folder(folder)
     with opened(collection) as photos:
-        answer = photos.search(image, limit=limit, kinds=_kinds(kinds), region=_region(region))
-    if json_output:
-        print_json(answer.as_json())
+        query = held(image, load()) if folder else image
+        wanted = _kinds(kinds)
+        if parts:
+            answers = photos.search_regions(query, parts, limit=limit, kinds=wanted, min_score=least)
+        else:
+            answers = [photos.search(query, limit=limit, kinds=wanted, min_score=least)]
+        if json_output:
+            _print_documents(answers, parts)
+        else:
+            _print_answers(answers, parts)
+        if folder:
+            draw_matches(photos, query, answers, folder)
+    if not any(answer.matches for answer in answers):
+        done(Exit.NOTHING_FOUND)
+
+
+def _print_documents(answers: list[Answer], parts: list[Region]) -> None:
+    if len(parts) < 2:
+        print_json(answers[0].as_json())
     else:
-        rows = [
-            (
-                match.kind.value,
-                f"{match.score:.1f}",
-                edits_in_words(match.evidence.as_json()),
-                described(match.image),
-                first_place(match.sightings),
-            )
-            for match in answer
+        documents = [
+            {"region": list(part), **answer.as_json()} for part, answer in zip(parts, answers, strict=True)
         ]
-        if rows:
-            click.echo(table(rows, ("kind", "score", "what was done", "picture", "where"), right=(1,)))
+        print_json({"answers": documents})
+    for answer in answers:
+        _notes(answer)
+
+
+def _print_answers(answers: list[Answer], parts: list[Region]) -> None:
+    for number, answer in enumerate(answers):
+        if len(parts) > 1:
+            title = f"region {','.join(f'{value:g}' for value in parts[number])}"
+            if answer.matches:
+                click.echo(("\n" if number else "") + title)
+            else:
+                say(("\n" if number else "") + title)
+        if answer.matches:
+            click.echo(_matches(answer))
+        _notes(answer)
+
+
+def _notes(answer: Answer) -> None:
     for note in answer.query.notes:
         say(note)
     if not answer.matches:
         say("Nothing found.")
-        done(Exit.NOTHING_FOUND)
+
+
+def _matches(answer: Answer) -> str:
+    """A line for each match, and below it what was done to it."""
+    rows = [
+        (match.kind.value, f"{match.score:.1f}", described(match.image), first_place(match.sightings))
+        for match in answer
+    ]
+    heading, *lines = table(rows, ("kind", "score", "picture", "where"), right=(1,)).split("\n")
+    indent = " " * heading.index("picture")
+    width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
+    told = [heading]
+    for line, match in zip(lines, answer, strict=True):
+        told.append(line)
+        if said := "; ".join(_said(match.evidence)).replace(" %", "\N{NO-BREAK SPACE}%"):
+            lines_of_it = textwrap.wrap(said, max(40, width) - len(indent), break_long_words=False)
+            told += [indent + part.replace("\N{NO-BREAK SPACE}", " ") for part in lines_of_it]
+    return "\n".join(told)
+
+
+def _said(evidence: Evidence) -> list[str]:
+    from whence.search.wording import listed
+
+    return listed(evidence.edits)
 
 
 @click.command(short_help="Tell whether two pictures are one.")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
+@click.option("--draw", "target", metavar="FILE", help="Draw the proof into a .png, .jpg or .webp file.")
+@click.option(
+    "--how",
+    type=click.Choice(HOWS),
+    help="What to draw: both side by side (the default), B laid into A's frame, or where they differ.",
+)
 @as_json
-def compare(first: str, second: str, json_output: bool) -> None:
+def compare(first: str, second: str, target: str | None, how: str | None, json_output: bool) -> None:
     """Tell whether two pictures are one, and what was done to B to make A. Needs no collection."""
     from whence.search.find import compare as compare_pictures
     from whence.settings import load
 
-    match = compare_pictures(first, second, load())
+    settings = load()
+    query, other = first, second
+    if how is not None and target is None:
+        raise UsageError("--how says what to draw: it needs --draw FILE.")
+    if target is not None:
+        check_target(target)
+        query, other = held(first, settings), held(second, settings)
+    match = compare_pictures(query, other, settings)
     if json_output:
         print_json({"match": None if match is None else match.as_json()})
     if match is None:
-        say("Not the same picture, as far as fingerprints tell; parts of pictures are not compared yet.")
+        say("Not one picture, nor a part of it, as far as fingerprints and keypoints tell.")
+        if target is not None:
+            say("There is nothing to draw.")
         done(Exit.NOTHING_FOUND)
         return
     if not json_output:
-        edits = edits_in_words(match.evidence.as_json())
-        click.echo(f"{match.kind.value}, score {match.score:.1f}, {edits or 'nothing changed'}")
+        click.echo(f"{match.kind.value}, score {match.score:.1f}")
+        for said in _said(match.evidence) or ["nothing changed"]:
+            click.echo(f"  {said}")
+        click.echo(f"known by {known_by(match.evidence)}")
+    if target is not None:
+        draw_pair(match.evidence, query, other, how or HOWS[0], target, settings)
+        say(f"Drawn in {target}.")
 
 
-def edits_in_words(evidence: dict[str, object]) -> str:
-    """What was done, as people say it: `mirrored, turned 90°, border 19 %`."""
-    edits = evidence["edits"]
-    assert isinstance(edits, list)
-    words = []
-    for edit in edits:
-        amount = edit["amount"]
-        words.append(
-            {
-                "mirror": "mirrored",
-                "negative": "negative",
-                "rotate": f"turned {amount or 0:g}°",
-                "border": f"border {100 * (amount or 0):.0f} %",
-                "crop": f"borders cut off ({100 * (amount or 0):.0f} %)",
-                "scale": f"{100 * (amount or 0):.0f} % size",
-                "aspect": f"{'widened' if (amount or 1) > 1 else 'narrowed'} ×{amount or 1:.2f}",
-            }.get(edit["name"], str(edit["name"]))
-        )
-    return ", ".join(words)
+def known_by(evidence: Evidence) -> str:
+    """The proof in a line: `87 keypoints that agree; fingerprints 12 of 256 bits apart`."""
+    if evidence.method == "sha256":
+        return "its bytes, which are equal"
+    proofs = []
+    if evidence.inliers is not None:
+        proofs.append(f"{evidence.inliers} keypoints that agree")
+    if evidence.distance is not None:
+        proofs.append(f"fingerprints {evidence.distance} of 256 bits apart")
+    if evidence.agreement is not None:
+        proofs.append(f"pixels that agree to {evidence.agreement:.2f}")
+    return "; ".join(proofs)

@@ -63,8 +63,15 @@ def descriptors(space: list[Octave], points: Points, angles: Floats) -> Floats:
     gx, gy = _gradients(space, points, angles, _WINDOW)
     size = np.hypot(gx, gy).reshape(count, -1, 1)
     turn = (np.arctan2(gy, gx) * np.float32(DIRECTIONS / (2 * np.pi))).reshape(count, -1, 1)
-    apart = np.abs(turn % DIRECTIONS - np.arange(DIRECTIONS, dtype=np.float32))
-    shares = np.maximum(0, 1 - np.minimum(apart, DIRECTIONS - apart)) * size
+    # 1 less the distance around the circle from each direction, where that is above 0.
+    turn %= DIRECTIONS
+    shares = turn - np.arange(DIRECTIONS, dtype=np.float32)
+    np.abs(shares, out=shares)
+    shares -= DIRECTIONS / 2
+    np.abs(shares, out=shares)
+    shares -= DIRECTIONS / 2 - 1
+    np.maximum(shares, 0, out=shares)
+    shares *= size
     found = np.matmul(_cells(), shares)
     flat = found.reshape(count, LENGTH)
     flat = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)

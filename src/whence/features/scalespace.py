@@ -7,6 +7,7 @@ a size that has the fine detail), and a point's place is refined by one step of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -65,7 +66,7 @@ def octaves(luma: NDArray[np.uint8]) -> list[Octave]:
         for i in range(1, INTERVALS + 3):
             before, after = (SIGMA * 2 ** (n / INTERVALS) for n in (i - 1, i))
             more = (after**2 - before**2) ** 0.5
-            size = 2 * int(3 * more + 0.5) + 1
+            size = 2 * math.ceil(3.5 * more) + 1
             cv2.GaussianBlur(levels[i - 1], (size, size), more, dst=levels[i])
         made.append(Octave(levels, step))
         base = np.ascontiguousarray(levels[INTERVALS, ::2, ::2])
@@ -90,19 +91,19 @@ def _of_octave(octave: Octave, number: int, contrast: float) -> Iterator[Points]
     if min(difference.shape[1:]) <= 2 * _MARGIN:
         return
     kernel = np.ones((3, 3), np.uint8)
-    highest = [cv2.dilate(layer, kernel) for layer in difference]
-    lowest = [cv2.erode(layer, kernel) for layer in difference]
-    inner = slice(_MARGIN, -_MARGIN)
     for layer in range(1, INTERVALS + 1):
-        here = difference[layer, inner, inner]
-        around = slice(layer - 1, layer + 2)
-        top = cv2.max(cv2.max(*highest[around][:2]), highest[layer + 1])[inner, inner]
-        bottom = cv2.min(cv2.min(*lowest[around][:2]), lowest[layer + 1])[inner, inner]
-        peak = (here >= top) & (here > 0.5 * contrast)
-        pit = (here <= bottom) & (here < -0.5 * contrast)
-        rows, columns = np.nonzero(peak | pit)
-        if len(rows):
-            yield _refined(octave, number, difference, layer, rows + _MARGIN, columns + _MARGIN, contrast)
+        below, here, above = difference[layer - 1 : layer + 2]
+        top = cv2.dilate(cv2.max(cv2.max(below, here), above), kernel)
+        bottom = cv2.erode(cv2.min(cv2.min(below, here), above), kernel)
+        # A pixel that is the highest or lowest of its 27 neighbours, and not just by noise.
+        top, bottom = np.maximum(top, 0.5 * contrast), np.minimum(bottom, -0.5 * contrast)
+        found = cv2.bitwise_or(cv2.compare(here, top, cv2.CMP_GE), cv2.compare(here, bottom, cv2.CMP_LE))
+        found[:_MARGIN] = found[-_MARGIN:] = 0
+        found[:, :_MARGIN] = found[:, -_MARGIN:] = 0
+        places = cv2.findNonZero(found)
+        if places is not None:
+            columns, rows = np.asarray(places, np.intp)[:, 0].T
+            yield _refined(octave, number, difference, layer, rows, columns, contrast)
 
 
 def _refined(

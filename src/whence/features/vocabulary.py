@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ DIMENSIONS = 64
 _FILE = Path(__file__).with_name("vocabulary.npz")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Vocabulary:
     """`mean` float32 (128,), `projection` float32 (128, 64), and the centres of the tree.
 
@@ -56,25 +57,36 @@ class Vocabulary:
         rows = len(projected)
         if not rows:
             return np.zeros((0, count), np.uint16)
-        norms = (self.branches**2).sum(axis=1)
-        apart = norms - 2 * (projected @ self.branches.T)
-        if branches == 1:
-            taken = apart.argmin(axis=1)[:, None]
-        else:
-            taken = np.argpartition(apart, branches - 1, axis=1)[:, :branches]
+        taken = _nearest(self.branches, projected, branches)
         pairs = taken.ravel()
         order = np.argsort(pairs, kind="stable")
-        starts = np.flatnonzero(np.diff(pairs[order], prepend=-1))
-        flat = np.empty((rows * branches, LEAVES), np.float32)
-        for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(order)], strict=True):
-            which = order[start:stop]
-            branch = int(pairs[which[0]])
-            centres = self.leaves[branch * LEAVES : (branch + 1) * LEAVES].astype(np.float32) * self.unit
-            flat[which] = (centres**2).sum(axis=1) - 2 * (projected[which // branches] @ centres.T)
+        starts = np.flatnonzero(np.diff(pairs[order], prepend=-1)).tolist()
+        centres, norms = self._centres()
+        asked = projected[order // branches]
+        # The keypoints of a branch stand together: one product for each branch that is met.
+        apart = np.empty((len(order), LEAVES), np.float32)
+        met = pairs[order[starts]].tolist()
+        for start, stop, branch in zip(starts, [*starts[1:], len(order)], met, strict=True):
+            np.matmul(asked[start:stop], centres[branch], out=apart[start:stop])
+        apart *= -2
+        apart += norms[pairs[order]]
+        flat = np.empty_like(apart)
+        flat[order] = apart
         near = flat.reshape(rows, -1)
         best = np.argsort(near, axis=1)[:, :count] if count > 1 else near.argmin(axis=1)[:, None]
         found = np.take_along_axis(taken, best // LEAVES, axis=1) * LEAVES + best % LEAVES
         return found.astype(np.uint16)
+
+    def _centres(self) -> tuple[Floats, Floats]:
+        """The leaves as float32 (1024, 64, 64), a column each, and their squared lengths (1024, 64)."""
+        known = _CENTRES.get(self)
+        if known is None:
+            leaves = self.leaves.reshape(BRANCHES, LEAVES, DIMENSIONS).astype(np.float32) * np.float32(
+                self.unit
+            )
+            known = np.ascontiguousarray(leaves.transpose(0, 2, 1)), (leaves**2).sum(axis=2)
+            _CENTRES[self] = known
+        return known
 
     def save(self, path: Path) -> None:
         """Write it as one NumPy archive."""
@@ -90,9 +102,23 @@ class Vocabulary:
         )
 
 
+def _nearest(centres: Floats, points: Floats, count: int) -> NDArray[np.intp]:
+    """The numbers of the `count` nearest centres to each point, nearest first."""
+    apart = (centres**2).sum(axis=1) - 2 * (points @ centres.T)
+    rows = np.arange(len(points))
+    found = np.empty((len(points), count), np.intp)
+    for place in range(count):
+        found[:, place] = apart.argmin(axis=1)
+        apart[rows, found[:, place]] = np.inf
+    return found
+
+
 def signatures(projected: Floats) -> NDArray[np.uint64]:
     """uint64 (n,): the signs of the 64 dimensions, one bit each."""
     return np.packbits(projected > 0, axis=1, bitorder="little").view("<u8").ravel()
+
+
+_CENTRES: WeakKeyDictionary[Vocabulary, tuple[Floats, Floats]] = WeakKeyDictionary()
 
 
 @cache

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import overload
+from typing import TYPE_CHECKING, Any, overload
 
 from whence.engine.records import Image, Sighting
 from whence.picture.metadata import Credit
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 Polygon = tuple[tuple[float, float], ...]
 """Corners (x, y) in pixels of the whole upright picture, origin top left."""
@@ -74,6 +77,20 @@ class Evidence:
     edits: tuple[Edit, ...] = ()
     points: tuple[tuple[float, float, float, float], ...] = ()
     agreement: float | None = None
+
+    def draw(self, query: Any, match: Any, *, height: int = 480) -> PIL.Image.Image:
+        """Both pictures side by side, `height` pixels high or less, with what both show and what was done.
+
+        They are the ones compared, each a path, URL, bytes, Picture or PIL image. Raises a PictureError or
+        FetchError when one cannot be read, UsageError for one of no use, ValueError for a height below 64.
+        """
+        from whence.search.draw import draw, image_of
+        from whence.settings import load
+
+        settings = load()
+        first, first_size = image_of(query, settings)
+        second, second_size = image_of(match, settings)
+        return draw(self, first, second, height=height, query_size=first_size, match_size=second_size)
 
     def as_json(self) -> dict[str, object]:
         """The evidence in the shape that all faces share."""

@@ -1,22 +1,25 @@
 """Evidence as pictures: side by side, one warped onto the other, and what differs as a heat map.
 
-All functions take the pictures as PIL RGB images, whole and upright, at any size: `query_size` and
+The drawings take the pictures as PIL RGB images, whole and upright, at any size: `query_size` and
 `match_size`, (width, height) in pixels, are those in which the evidence speaks, where they are not these.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from whence.search import tone
 from whence.search.alignment import align
-from whence.search.answer import Edit, Evidence, Polygon
+from whence.search.answer import Evidence, Polygon
 from whence.search.overlays import differing
-from whence.search.wording import in_words
+from whence.search.query import picture_of
+from whence.search.wording import listed
+from whence.settings import Settings
 
 Size = tuple[int, int]
 Point = tuple[float, float]
@@ -58,6 +61,22 @@ class _Panel:
     @property
     def box(self) -> tuple[int, int, int, int]:
         return self.left, self.top, self.left + self.width, self.top + self.height
+
+
+def image_of(source: Any, settings: Settings) -> tuple[Image.Image, Size]:
+    """The RGB image of a path, URL, bytes, Picture or PIL image, and the size of the whole upright picture.
+
+    Files may be decoded at a reduced size; transparent parts become white. Raises a PictureError or
+    FetchError when the source cannot be read, UsageError when it is of no use.
+    """
+    if isinstance(source, Image.Image):
+        image = ImageOps.exif_transpose(source)
+        if image.has_transparency_data:
+            layer = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+        return image.convert("RGB"), image.size
+    picture, _ = picture_of(source, settings, colour=True)
+    return Image.fromarray(picture.pixels).convert("RGB"), (picture.facts.width, picture.facts.height)
 
 
 def draw(
@@ -303,7 +322,7 @@ def _legend(evidence: Evidence, lines: int, hatched: bool, font: Font, width: in
         keys.append(("line", counted if total != 1 else "1 matching point"))
     if hatched:
         keys.append(("hatch", "laid over"))
-    said = _listed(evidence.edits)
+    said = listed(evidence.edits)
     words = "Done to the match: " + "; ".join(said) + "." if said else "No change is seen."
     rows = _wrapped(words, font, width)
     placed, below = _rowed(keys, font, width, high)
@@ -315,18 +334,6 @@ def _legend(evidence: Evidence, lines: int, hatched: bool, font: Font, width: in
     for number, row in enumerate(rows):
         pen.text((0, below + number * high), row, _INK, font)
     return strip
-
-
-def _listed(edits: tuple[Edit, ...]) -> list[str]:
-    """The edits in words; several overlays are one."""
-    overlays = [edit for edit in edits if edit.name == "overlay"]
-    said = [in_words(edit) for edit in edits if edit.name != "overlay"]
-    if len(overlays) > 1:
-        total = min(sum(edit.amount or 0 for edit in overlays), 1.0)
-        said.append(f"{in_words(Edit('overlay', total))}, in {len(overlays)} places")
-    elif overlays:
-        said.append(in_words(overlays[0]))
-    return said
 
 
 def _rowed(

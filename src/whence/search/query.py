@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from whence.errors import UsageError
@@ -21,18 +22,19 @@ from whence.settings import Settings
 Region = tuple[float, float, float, float]
 """left, top, right, bottom in pixels of the whole upright picture."""
 
+_WHOLE: Shares = (0.0, 0.0, 1.0, 1.0)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
     """A picture to search for.
 
-    `picture` is the part of it that is searched and `given` the whole; `codes` and `variants` are what it may
-    be known by.
+    `picture` is the part of it that is searched and `in_colour` gives the whole, in colour where it has any;
+    `codes` and `variants` are what it may be known by.
     """
 
     picture: Picture
-    given: Picture
-    data: bytes | None
+    in_colour: Callable[[], Picture]
     digest: bytes | None
     codes: Sequence[QueryCode]
     quality: int
@@ -51,39 +53,54 @@ class Query:
         Raises a PictureError or FetchError when it cannot be read, UsageError for a source or region
         of no use.
         """
+        return cls.read_regions(source, settings, [region], start)[0]
+
+    @classmethod
+    def read_regions(
+        cls,
+        source: Any,
+        settings: Settings,
+        regions: Iterable[Region | None],
+        start: float | None = None,
+    ) -> list[Query]:
+        """A query for each region, None being all of it; the picture is read once, in the first one's time.
+
+        Raises what `read` raises.
+        """
         start = time.perf_counter() if start is None else start
         picture, data = picture_of(source, settings)
+        facts = picture.facts
+        wanted = [_WHOLE if one is None else _shares_of(one, facts.width, facts.height) for one in regions]
         digest = hashlib.sha256(data).digest() if data is not None else None
-        decoded = time.perf_counter()
-        facts, given = picture.facts, picture
-        shares: Shares = (0.0, 0.0, 1.0, 1.0)
-        if region is not None:
-            shares = _shares_of(region, facts.width, facts.height)
-            picture, digest = _cut(picture, shares), None
-        codes, quality = query_codes(picture)
-        variants = query_keypoints(picture)
-        height, width = picture.pixels.shape[:2]
-        frame = Frame(facts.width, facts.height, shares, (width, height))
-        done = time.perf_counter()
-        return cls(
-            picture,
-            given,
-            data,
-            digest,
-            codes,
-            quality,
-            variants,
-            frame,
-            settings.limits,
-            (decoded - start) * 1e3,
-            (done - decoded) * 1e3,
-        )
 
-    def in_colour(self) -> Picture:
-        """The whole picture in colour, where it has any."""
-        if self.data is None:
-            return self.given
-        return decode(self.data, colour=True, limits=self.limits)
+        @cache
+        def in_colour() -> Picture:
+            return picture if data is None else decode(data, colour=True, limits=settings.limits)
+
+        queries = []
+        for shares in wanted:
+            decoded = time.perf_counter()
+            part = picture if shares == _WHOLE else _cut(picture, shares)
+            codes, quality = query_codes(part)
+            variants = query_keypoints(part)
+            height, width = part.pixels.shape[:2]
+            done = time.perf_counter()
+            queries.append(
+                cls(
+                    part,
+                    in_colour,
+                    digest if shares == _WHOLE else None,
+                    codes,
+                    quality,
+                    variants,
+                    Frame(facts.width, facts.height, shares, (width, height)),
+                    settings.limits,
+                    (decoded - start) * 1e3,
+                    (done - decoded) * 1e3,
+                )
+            )
+            start = time.perf_counter()
+        return queries
 
     @property
     def notes(self) -> list[str]:

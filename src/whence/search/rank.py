@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
+from whence.errors import UsageError
 from whence.search.answer import Kind, Match
 from whence.search.verify import Geometry
 
@@ -36,6 +37,17 @@ def score_of_proof(geometry: Geometry) -> float:
         if geometry.inliers <= many:
             return round(low + (high - low) * (max(few, geometry.inliers) - few) / (many - few), 1)
     return _INLIERS[-1][1]
+
+
+def precision_score(share: float) -> float:
+    """The least score to ask for, so that at least this share (0.5 to 0.9999) of the answers is true.
+
+    A score is the percentage of the answers at this score or above that were true where it was measured.
+    Raises UsageError for a share of no use.
+    """
+    if not 0.5 <= share <= 0.9999:
+        raise UsageError(f"The share of answers that must be true is from 0.5 to 0.9999, not {share:g}.")
+    return round(100 * share, 6)
 
 
 def ranked(matches: Iterable[Match]) -> list[Match]:

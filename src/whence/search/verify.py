@@ -26,6 +26,7 @@ NEAR = 18
 _PLACE = 14.0  # frame pixels by which a match may miss a similarity
 _ANGLE = 24  # 256ths of a turn
 _SCALE = 14  # sixteenths of an octave
+_TRIED = 64  # matches whose similarity is tried, nearest signatures first
 _REFINED = 5.0  # frame pixels by which an inlier may miss the homography
 _LEAST = 4  # matches that agree on a similarity before more is tried
 _DENSE, _EVEN, _QUERY_EVEN = 0.13, 0.72, 0.5  # see `Geometry`: below them one part is shared, not the picture
@@ -189,22 +190,21 @@ def _similar(
     query: Keypoints, candidate: Keypoints, ours: Matrix, theirs: Matrix, pairs: Pairs
 ) -> NDArray[np.intp] | None:
     """The pairs that agree on one similarity, of which there are most."""
-    turn = query.angles[pairs.query].astype(np.int64) - candidate.angles[pairs.match]
-    zoom = query.scales[pairs.query].astype(np.int64) - candidate.scales[pairs.match]
-    angle, scale = turn * (np.pi / 128), np.exp2(zoom / 16)
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-    q, m = ours[pairs.query], theirs[pairs.match]
-    # Row i: where the similarity of pair i takes every pair's keypoint of the candidate.
-    across, down = m[None, :, 0] - m[:, None, 0], m[None, :, 1] - m[:, None, 1]
-    x = q[:, None, 0] + cos[:, None] * across - sin[:, None] * down
-    y = q[:, None, 1] + sin[:, None] * across + cos[:, None] * down
+    turn = query.angles[pairs.query].astype(np.int16) - candidate.angles[pairs.match]
+    zoom = query.scales[pairs.query].astype(np.int16) - candidate.scales[pairs.match]
+    # The nearest signatures alone say where the candidate may lie; all then say how many agree.
+    tried = np.argsort(pairs.distance, kind="stable")[:_TRIED]
+    angle, scale = turn[tried] * np.float32(np.pi / 128), np.exp2(zoom[tried] / np.float32(16))
+    turned = scale * np.exp(np.complex64(1j) * angle)
+    # As complex numbers. Row i: where the similarity of pair i takes every pair's keypoint of the candidate.
+    q = (ours[pairs.query] @ [1, 1j]).astype(np.complex64)
+    m = (theirs[pairs.match] @ [1, 1j]).astype(np.complex64)
+    apart = (m[None, :] - m[tried, None]) * turned[:, None]
     # A keypoint's own scale and angle are rough: what lies further away may miss by more.
-    reach = np.hypot(across, down) * scale[:, None]
-    miss = np.hypot(x - q[None, :, 0], y - q[None, :, 1])
-    agree = miss < _PLACE + 0.12 * reach
-    agree &= np.abs((turn[None, :] - turn[:, None] + 128) % 256 - 128) <= _ANGLE
-    agree &= np.abs(zoom[None, :] - zoom[:, None]) <= _SCALE
-    weights = 1.0 - pairs.distance / 40
+    agree = np.abs(apart + (q[tried, None] - q[None, :])) < _PLACE + np.float32(0.12) * np.abs(apart)
+    agree &= np.abs(((turn[None, :] - turn[tried, None]) & 255).astype(np.uint8).view(np.int8)) <= _ANGLE
+    agree &= np.abs(zoom[None, :] - zoom[tried, None]) <= _SCALE
+    weights = (1.0 - pairs.distance / 40).astype(np.float32)
     # A keypoint of the candidate counts once, however many of the query's take it for theirs.
     crowd = np.bincount(pairs.match, minlength=len(candidate))[pairs.match]
     best = int((agree @ (weights / crowd)).argmax())

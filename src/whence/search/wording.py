@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from whence.search.answer import Edit
 
@@ -16,6 +16,19 @@ def in_words(edit: Edit) -> str:
     if edit.name in _MEASURED and edit.amount is not None:
         return _MEASURED[edit.name](edit.amount)
     return edit.name
+
+
+def listed(edits: Iterable[Edit]) -> list[str]:
+    """The edits as phrases, in their order; several overlays are one phrase, the last."""
+    known = tuple(edits)
+    overlays = [edit for edit in known if edit.name == "overlay"]
+    said = [in_words(edit) for edit in known if edit.name != "overlay"]
+    if len(overlays) > 1:
+        total = min(sum(edit.amount or 0 for edit in overlays), 1.0)
+        said.append(f"{in_words(Edit('overlay', total))}, in {len(overlays)} places")
+    elif overlays:
+        said.append(in_words(overlays[0]))
+    return said
 
 
 def _percent(share: float) -> str:
