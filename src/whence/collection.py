@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whence.adding import Adding, OnOutcome, offers
 from whence.duplicates import Group, groups, looks
@@ -27,6 +27,10 @@ from whence.search.query import Query, Region
 from whence.settings import Settings, load
 from whence.sources.folder import file_uri, path_of
 from whence.workers import Task, Workers
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def open_collection(
@@ -213,8 +217,15 @@ class Collection:
         compared where its files are still there; without, groups go by fingerprints alone. `progress` is told
         (images looked for, images in all).
         """
-        look = looks(original(self._settings.limits)) if parts else None
-        return groups(self._engine, turned=turned, parts=parts, look=look, progress=progress)
+        if not parts:
+            return groups(self._engine, turned=turned, parts=False, progress=progress)
+        read = original(self._settings.limits)
+
+        def tones(image: Image) -> NDArray[np.uint8] | None:
+            picture = read(image)
+            return None if picture is None else picture.luma8
+
+        return groups(self._engine, turned=turned, look=looks(read), tones=tones, progress=progress)
 
     def check(self) -> list[str]:
         """Everything that is wrong with the collection, a sentence each; empty when it is sound."""

@@ -9,8 +9,7 @@ make families (`families`); an image that only contains another is said to do so
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,30 +21,22 @@ from whence.engine import mih, scan
 from whence.engine.base import Engine
 from whence.engine.batches import batched
 from whence.engine.records import Image, Sighting
-from whence.engine.word_votes import WordQuery
-from whence.families import CLOSE, Branch, Look, composed, trees
-from whence.features.extract import FINGERPRINT, KEYPOINTS
-from whence.features.fingerprint import Fingerprint, turned_codes
-from whence.features.keypoints import LEAST, Keypoints
-from whence.relations import Known, Relation, merit, related
+from whence.families import CLOSE, Branch, Look, trees
+from whence.features.fingerprint import turned_codes
+from whence.meetings import Progress, Union, by_words, known_of, settled
+from whence.relations import Known, Relation, Tones, bars_seen, merit, related
 from whence.search.answer import Edit, Kind, Match
 from whence.search.pixels import Original, looked_at
 
 RADIUS = mih.RADIUS
 """Bits within which two images are taken for one picture: half of a search, since groups chain."""
 
-Progress = Callable[[int, int], None]
-"""Told (images looked for by their keypoints, images in all)."""
-
 _SCANNED = 2_000  # images below which every pair is simply compared
 _BATCH = 1_024  # codes searched for at a time
 _JOINED = 4_096  # pairs joined at a time
 _NEAREST = 3  # pairs of an image that are kept besides those that hold a group together
-_MET, _VERIFIED = 40, 20  # images that visual words are asked for, and those of them that are compared
-_LIKELY = 0.012  # of an image's votes for itself: with less hardly anything is proven
-_OF_ONE, _ASKED_OF_ONE = 3, 64  # of one group of fingerprints: compared for an image, and asked for at all
+_COVERED = 0.35  # by overlays, likewise: screens of one application are alike around what they show
 _AGREEMENT = 0.85  # of pixels, for images whose fingerprints are not near: two photographs agree less
-_LOADED = 256  # images whose features are read at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +142,18 @@ def groups(
     turned: bool = True,
     parts: bool = True,
     look: Look | None = None,
+    tones: Tones | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Group]:
     """Every group, the one with most files first.
 
     With `turned` also mirrored, turned and negative copies; with `parts` also crops and whatever else is met
     by its keypoints, which takes some milliseconds an image. `look` compares the pixels of what is about to
-    be told.
+    be told, and by `tones` bars that are written on are known.
     """
     entries, codes = _all_codes(engine)
     keys = entries // 2
-    union = _Union()
+    union = Union()
     near = _near(keys, codes, turned)
     for one, other in near.holding:
         union.join(one, other)
@@ -169,7 +161,7 @@ def groups(
         union.add(key)
     met: list[Relation] = []
     if parts:
-        met = _settled(list(_by_words(engine, np.unique(keys).tolist(), union, turned, progress)), union)
+        met = settled(list(by_words(engine, np.unique(keys).tolist(), union, turned, progress)), union)
     for relation in met:
         if relation.joins:
             union.join(relation.source.key, relation.made.key)
@@ -178,10 +170,10 @@ def groups(
     for numbers in batched(range(len(found)), 100):
         small = [number for number in numbers if len(found[number]) <= CLOSE]
         textured = {key for number in small for key in found[number]} if parts else set()
-        known = _known(engine, [key for number in numbers for key in found[number]], textured)
+        known = known_of(engine, [key for number in numbers for key in found[number]], textured)
         for number in numbers:
             members = [known[key] for key in found[number] if key in known]
-            yield from _groups_of(members, plan, number, turned=turned, look=look)
+            yield from _groups_of(members, plan, number, turned=turned, look=look, tones=tones)
 
 
 def looks(read: Original) -> Look:
@@ -193,40 +185,12 @@ def looks(read: Original) -> Look:
         if query is None or picture is None:
             return match
         seen = looked_at(match, query, picture)
-        near = match.evidence.distance is not None
-        return seen if seen is None or near or (seen.evidence.agreement or 0.0) >= _AGREEMENT else None
+        if seen is None or match.evidence.distance is not None:
+            return seen
+        covered = sum(edit.amount or 0.0 for edit in seen.evidence.edits if edit.name == "overlay")
+        return seen if (seen.evidence.agreement or 0.0) >= _AGREEMENT and covered < _COVERED else None
 
     return look
-
-
-class _Union:
-    """Disjoint sets of keys."""
-
-    def __init__(self) -> None:
-        self._parent: dict[int, int] = {}
-
-    def add(self, key: int) -> None:
-        self._parent.setdefault(key, key)
-
-    def find(self, key: int) -> int:
-        """The least key of its set: of one that was never added itself."""
-        root = key
-        while self._parent.get(root, root) != root:
-            root = self._parent[root]
-        while self._parent.get(key, root) != root:
-            self._parent[key], key = root, self._parent[key]
-        return root
-
-    def join(self, one: int, other: int) -> None:
-        first, second = sorted((self.find(one), self.find(other)))
-        self.add(first)
-        self._parent[second] = first
-
-    def groups(self) -> list[list[int]]:
-        found: dict[int, list[int]] = {}
-        for key in sorted(self._parent):
-            found.setdefault(self.find(key), []).append(key)
-        return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,75 +286,14 @@ def _hits(codes: NDArray[np.uint8], turned: bool) -> Iterator[tuple[NDArray[np.i
                 yield rows[later], hits.row[later]
 
 
-def _known(engine: Engine, keys: Sequence[int], textured: Container[int]) -> dict[int, Known]:
-    """The images with their fingerprints, and those of `textured` with their keypoints."""
-    images, marks = engine.images(keys), engine.features(FINGERPRINT, keys)
-    points = engine.features(KEYPOINTS, [key for key in keys if key in textured])
-    return {
-        key: Known(key, image, Fingerprint.from_bytes(marks[key]), Keypoints.from_bytes(points.get(key, b"")))
-        for key, image in images.items()
-        if key in marks
-    }
-
-
-def _by_words(
-    engine: Engine, keys: Sequence[int], union: _Union, turned: bool, progress: Progress | None
-) -> Iterator[Relation]:
-    """Relations between images that share visual words and that no fingerprint has joined, each once.
-
-    Of images whose fingerprints have joined them only some are asked for, and only some compared: what is
-    there thousands of times costs no more than what is there a few times.
-    """
-    told: set[tuple[int, int]] = set()
-    asked: Counter[int] = Counter()
-    done = 0
-    for batch in batched(keys, _LOADED):
-        points = engine.features(KEYPOINTS, batch)
-        met: list[tuple[int, int]] = []
-        for key in batch:
-            found = Keypoints.from_bytes(points.get(key, b""))
-            home = union.find(key)
-            if len(found) < LEAST or asked[home] >= _ASKED_OF_ONE:
-                continue
-            asked[home] += 1
-            query = WordQuery(found.words, found.signatures, found.angles, found.scales)
-            votes = engine.near_words([query], _MET)
-            likely = votes.scores >= _LIKELY * votes.scores.max(initial=0)
-            met.extend((key, other) for other in _spread(votes.keys[likely].tolist(), home, union))
-        fresh = sorted({(min(pair), max(pair)) for pair in met} - told)
-        wanted = sorted({key for pair in fresh for key in pair})
-        known = _known(engine, wanted, set(wanted))
-        for pair in fresh:
-            if pair[0] in known and pair[1] in known:
-                relation = related(known[pair[0]], known[pair[1]], turned=turned, by_keypoints=True)
-                if relation is not None:
-                    told.add(pair)
-                    yield relation
-        done += len(batch)
-        if progress is not None:
-            progress(done, len(keys))
-
-
-def _spread(keys: Sequence[int], home: int, union: _Union) -> list[int]:
-    """The first keys of other groups than `home`, of each group a few."""
-    kept: list[int] = []
-    taken: Counter[int] = Counter()
-    for key in keys:
-        group = union.find(key)
-        if group != home and taken[group] < _OF_ONE:
-            taken[group] += 1
-            kept.append(key)
-    return kept[:_VERIFIED]
-
-
-def _settled(met: Sequence[Relation], union: _Union) -> list[Relation]:
-    """The relations, those to the parts of a composition no longer joining."""
-    apart = composed(met, lambda one, other: union.find(one) == union.find(other))
-    return [replace(one, joins=one.joins and (one.source.key, one.made.key) not in apart) for one in met]
-
-
 def _groups_of(
-    members: Sequence[Known], plan: _Plan, number: int, *, turned: bool, look: Look | None
+    members: Sequence[Known],
+    plan: _Plan,
+    number: int,
+    *,
+    turned: bool,
+    look: Look | None,
+    tones: Tones | None,
 ) -> Iterator[Group]:
     known = {one.key: one for one in members}
 
@@ -403,6 +306,8 @@ def _groups_of(
             relation = compared(known[one], known[other])
             if relation is not None:
                 relations.append(relation)
+    if tones is not None and len(members) <= CLOSE:
+        relations = [bars_seen(relation, tones) for relation in relations]
     shared = plan.parts.get(number, ())
     for tree in trees(members, relations, compared, look):
         group = _group(tree, shared)

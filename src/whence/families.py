@@ -25,6 +25,7 @@ CLOSE = 64
 
 _LOOKED_AT = 32  # relations of a family whose pixels are compared
 _AGAINST = 4.0  # added to the change of a relation that is taken against its direction
+_DEEPER = 0.15  # added for each level: of copies that are alike, none is made from another
 _BITS = 64.0  # of distance between fingerprints that weigh as much as a change of 1
 _PART = 0.7  # share of a picture below which what shows it may be one part of several
 _APART = 0.2  # share of the smaller of two parts that the other may cover for them to lie apart
@@ -39,6 +40,7 @@ class Branch:
     known: Known
     parent: Known | None
     match: Match | None
+    depth: int = 0
 
 
 def composed(relations: Iterable[Relation], akin: Callable[[int, int], bool]) -> set[tuple[int, int]]:
@@ -120,7 +122,7 @@ def _tree(
             looked += 1
             match = look(made, match)
         if match is not None:
-            tree[made.key] = Branch(made, parent, match)
+            tree[made.key] = Branch(made, parent, match, tree[parent.key].depth + 1)
             _reach(made, ways, tree, heap)
     return list(tree.values())
 
@@ -138,7 +140,8 @@ def _reach(
         if other.key in tree:
             continue
         evidence = relation.match.evidence
-        cost = change(evidence.edits) + (evidence.distance or 0) / _BITS + (0 if forward else _AGAINST)
+        cost = change(evidence.edits) + (evidence.distance or 0) / _BITS + _DEEPER * tree[known.key].depth
+        cost += 0 if forward else _AGAINST
         heappush(heap, (cost, other.key, len(heap), relation))
 
 

@@ -23,17 +23,21 @@ from whence.search.rank import score_of, score_of_proof
 from whence.search.recall import CLAIM_RADIUS, Candidate, cost
 from whence.search.verify import FRAME, Geometry, frame_of, mapped, proves, verify
 
+Tones = Callable[[Image], NDArray[np.uint8] | None]
+"""The luma of an image whose file is there, (h, w), None of others."""
+
 CLAIMED = 31
 """Bits within which fingerprints say by themselves that two images are one picture."""
 
 _INLIERS = 20  # that join two images whose fingerprints are not near
 _LARGELY = 0.7  # share of a picture that the other shows: so much of it cannot be chance company
-_CROPPED = 0.3  # share below which a part is no copy of the whole
+_CROPPED = 0.45  # share below which a part is no copy of the whole
 _WITHIN = 0.9  # share of a part that the whole shows
 _FINER = 1.25  # how much larger than in the whole a part may be, to be cut from it
 _LARGER = 1.05  # linear, from which a size is another
 _UNIT = 65_535  # a fingerprint's inner box in a frame of this side
-_CELLS = 48  # a side, of the stand-in for a picture's tones
+_CELLS = 256  # a side, of the stand-in for a picture's tones
+_NARROW = 0.1  # of the longer side
 _TONES = np.array([0, 60, 190, 250], np.uint8)
 
 
@@ -125,10 +129,11 @@ def explained(
     geometry: Geometry | None,
     *,
     turned: bool = True,
+    luma: NDArray[np.uint8] | None = None,
 ) -> Match | None:
     """The source as a match for what was made from it, as in a search; None when nothing says that it is one.
 
-    Where it is plain is told by its keypoints.
+    Where `made` is plain is told by its `luma`, (h, w) of the whole picture, else by its keypoints.
     """
     candidate = _by_fingerprint(made.mark, source.mark, turned)
     frame = Frame(*made.size, (0.0, 0.0, 1.0, 1.0), (_UNIT, _UNIT))
@@ -139,9 +144,10 @@ def explained(
         if exact is None or candidate is None:
             return None
         return Match(exact[0], score_of(candidate.distance), source.image, exact[1])
+    tones = _tones(made, source, geometry) if luma is None else luma
     proof = Proof(geometry, Variant(made.points), source.points)
     distance = None if candidate is None else candidate.distance
-    kind, evidence = placed(proof, source.image, frame, _tones(made, source, geometry), distance)
+    kind, evidence = placed(proof, source.image, frame, tones, distance)
     score = score_of_proof(geometry)
     if exact is not None and distance is not None:
         score = max(score, score_of(distance))
@@ -149,6 +155,22 @@ def explained(
             kind, evidence = exact[0], with_points(exact[1], evidence)
     # Thousands of relations are held at once, and nobody is shown their keypoints.
     return Match(kind, score, source.image, replace(evidence, points=()))
+
+
+def bars_seen(relation: Relation, tones: Tones) -> Relation:
+    """A crop turned round where the pixels of the larger picture show that bars were added to the smaller.
+
+    Bars that are written on have keypoints, and look like any other part without the pixels.
+    """
+    names = {edit.name for edit in relation.match.evidence.edits}
+    geometry = geometry_of(relation.source, relation.made) if "crop" in names else None
+    luma = tones(relation.source.image) if geometry is not None else None
+    if luma is None:
+        return relation
+    match = explained(relation.source, relation.made, geometry, luma=luma)
+    if match is None or all(edit.name != "border" for edit in match.evidence.edits):
+        return relation
+    return replace(relation, source=relation.made, made=relation.source, match=match)
 
 
 def change(edits: tuple[Edit, ...]) -> float:
@@ -180,7 +202,7 @@ def _extent(match: Match) -> float:
     """
     names = {edit.name: edit.amount or 0.0 for edit in match.evidence.edits}
     if "border" in names:
-        return 0.0
+        return -1.0  # seen the other way round, it would have been cropped
     shown, covered = match.evidence.match_coverage or 1.0, match.evidence.query_coverage or 1.0
     if "embedded" in names or covered < shown:
         return 2.0
@@ -244,23 +266,32 @@ def _by_fingerprint(made: Fingerprint, source: Fingerprint, turned: bool) -> Can
 def _tones(made: Known, source: Known, geometry: Geometry) -> NDArray[np.uint8]:
     """A stand-in for the luma of `made`, which tells only where it is plain: where it has no keypoints.
 
-    Cells around keypoints outside the common area have four tones, everything else is of one.
+    Squares around the keypoints outside the common area have four tones, and everything else is of one. They
+    are a little wider than the keypoints inside lie apart: what is as rich as that is mostly covered. Near
+    the edges there are no keypoints: narrow strips are plain where the fingerprint has met bars.
     """
     width, height = frame_of(*made.size)
     there = frame_of(*source.size)
-    tones = np.full(
-        (max(8, round(_CELLS * height / FRAME)), max(8, round(_CELLS * width / FRAME))), 128, np.uint8
-    )
-    rows, columns = tones.shape
+    shape = max(8, round(_CELLS * height / FRAME)), max(8, round(_CELLS * width / FRAME))
+    tones = np.full(shape, 128, np.uint8)
     places = np.stack([made.points.x * width, made.points.y * height], axis=1).astype(np.float64)
     try:
         inside = mapped(np.asarray(np.linalg.inv(geometry.transform), np.float64), places)
     except np.linalg.LinAlgError:
         return tones
-    slack = 0.02 * FRAME
+    corners = mapped(geometry.transform, np.array([[0, 0], [there[0], 0], [0, there[1]], list(there)], float))
+    strips = [*corners.min(axis=0), *(np.array([width, height]) - corners.max(axis=0))]
+    if made.mark.inside is None and max(strips) < _NARROW * FRAME:
+        tones.ravel()[:] = _TONES[np.arange(tones.size) % len(_TONES)]
+        return tones
+    slack = 0.01 * FRAME
     outside = ((inside < -slack) | (inside > np.array(there) + slack)).any(axis=1)
+    shrunk = float(np.sqrt(abs(np.linalg.det(geometry.transform[:2, :2]))))
+    common = min(width * height, there[0] * there[1] * shrunk**2)
+    apart = np.sqrt(common / max(1, len(places) - int(outside.sum()))) * _CELLS / FRAME
+    reach = int(np.clip(round(0.6 * apart), 1, _CELLS // 8))
     for x, y in places[outside].tolist():
-        column, row = min(int(x / width * columns), columns - 1), min(int(y / height * rows), rows - 1)
-        near = tones[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3]
+        column, row = int(x / width * shape[1]), int(y / height * shape[0])
+        near = tones[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
         near[...] = _TONES[(np.arange(near.size) % len(_TONES)).reshape(near.shape)]
     return tones

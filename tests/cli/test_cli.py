@@ -203,7 +203,8 @@ def test_there_is_nothing_to_draw_of_different_pictures(
 
 
 def test_search_tells_the_edits_within_80_columns(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    grey = ImageOps.expand(ImageOps.mirror(picture(1)).convert("L"), 40, 255).resize((300, 250))
+    grey = ImageOps.mirror(picture(1)).convert("L").convert("RGB")
+    grey = ImageOps.expand(grey, 40, "white").resize((240, 190))
     (home / "query.png").write_bytes(encoded(grey, "PNG"))
     out, _ = called(capsys, "search", "query.png")
     heading, line, *below = out.splitlines()
@@ -378,5 +379,7 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("skimage")
     result = document(capsys, "demo", "--keep", tmp_path / "demo", expect=Exit.OK)
     assert result["wrong"] == 0
-    assert result["found"] >= 0.98 * result["searched"]
+    assert result["found"] >= 0.97 * result["searched"]
+    for row in result["edits"]:  # one of the photographs is a smooth wheel of colours, without keypoints
+        assert row["found"] >= row["searched"] - 1, row
     assert (tmp_path / "demo" / "edited" / "coffee mirror.jpg").is_file()

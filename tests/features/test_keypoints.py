@@ -155,11 +155,11 @@ def test_no_more_than_asked_for_and_the_best_first(count: int) -> None:
     assert equal(found, first(everything, count))
 
 
-def test_two_hundred_are_kept_and_five_hundred_asked() -> None:
+def test_more_are_asked_than_kept() -> None:
     rich = Picture.from_array(scene(600, 800))
-    assert len(keypoints(rich)) == KEPT == 200
+    assert len(keypoints(rich)) == KEPT
     asked = query_keypoints(rich)[0].keypoints
-    assert len(asked) >= ASKED == 500
+    assert len(asked) >= ASKED > KEPT
     assert len(asked) < 2 * ASKED
     assert len(query_keypoints(rich, 50)[0].keypoints) < 100
 

@@ -209,11 +209,19 @@ def coarse_noise(height: int, width: int, seed: int) -> Grey:
     noisy=st.booleans(),
 )
 def test_extrema_are_those_of_loops_over_every_pixel(height: int, width: int, seed: int, noisy: bool) -> None:
-    luma = coarse_noise(height, width, seed) if noisy else scene(height, width, seed % 1000)
+    assert_as_by_loops(coarse_noise(height, width, seed) if noisy else scene(height, width, seed % 1000), 0.8)
+
+
+@pytest.mark.parametrize(("seed", "contrast"), [(0, 0.8), (1, 3.0)])
+def test_extrema_of_a_larger_picture_are_those_of_loops(seed: int, contrast: float) -> None:
+    assert_as_by_loops(scene(170, 210, seed), contrast)
+
+
+def assert_as_by_loops(luma: Grey, contrast: float) -> None:
     space = octaves(luma)
-    points = extrema(space, 0.8)
+    points = extrema(space, contrast)
     found = np.stack([points.x, points.y, points.sigma, points.strength], axis=1).astype(np.float64)
-    sure, perhaps = by_loops(space, 0.8)
+    sure, perhaps = by_loops(space, contrast)
     for point in sure:
         assert len(found)
         assert np.abs(found - point).max(axis=1).min() < 1e-2, point

@@ -56,6 +56,12 @@ _EDITS = (
     "border 10 % white",
     "letterbox 16:9",
     "border 10 %, mirror, jpeg q30",
+    "crop 50 %",
+    "rotate 15",
+    "caption above",
+    "stickers",
+    "screenshot 40 %",
+    "collage 25 %",
 )
 
 

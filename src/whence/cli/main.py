@@ -23,7 +23,7 @@ not be read, 4 the collection could not be used, 5 some files failed (the rest a
 def commands() -> None:
     """Find where a picture comes from, in a collection of your own.
 
-    Index a folder once; then ask with any picture which of your files it is a copy of.
+    Index a folder once; then ask with any picture which of your files it was made from.
     """
 
 

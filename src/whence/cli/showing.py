@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,9 +22,17 @@ from whence.cli.common import (
     say,
     shown_place,
     size,
-    table,
 )
 from whence.errors import Exit, NotFound, UsageError
+from whence.search.wording import in_words
+
+if TYPE_CHECKING:
+    from whence.duplicates import Group
+    from whence.engine.records import Image, Sighting
+
+_WIDTH = 80  # columns that lines are folded to; places are never folded
+_DEEPEST = 8  # levels of a tree that are set in further
+_SECONDS = 10.0  # between lines that tell of progress
 
 
 @click.command(short_help="Show what is known of an image.")
@@ -55,60 +67,104 @@ def show(name: str, collection: str | None, json_output: bool) -> None:
 @in_collection
 @click.option("--csv", "csv_output", is_flag=True, help="Print CSV on stdout, a line for each file.")
 @click.option("--upright", is_flag=True, help="Leave out mirrored, turned and negative copies: quicker.")
+@click.option("--quick", is_flag=True, help="Compare whole pictures alone: no crops, and no file is opened.")
 @as_json
-def duplicates(collection: str | None, csv_output: bool, upright: bool, json_output: bool) -> None:
-    """Group the files that are one picture, and suggest which to keep and why. Nothing is removed."""
+def duplicates(
+    collection: str | None, csv_output: bool, upright: bool, quick: bool, json_output: bool
+) -> None:
+    """Group the files that are one picture: the likely original, which is suggested to be kept, and what was
+    made from it, and how. Nothing is removed.
+    """
     if csv_output and json_output:
         raise UsageError("Choose one of --csv and --json.")
     with opened(collection) as photos:
-        groups = list(photos.duplicates(turned=not upright))
+        groups = list(photos.duplicates(turned=not upright, parts=not quick, progress=_looked_for()))
     if json_output:
         print_json({"groups": [group.as_json() for group in groups]})
+    elif csv_output:
+        click.echo(_as_csv(groups), nl=False)
     else:
-        rows = []
         for number, group in enumerate(groups, 1):
-            keep, uri = group.keep, group.place.uri if group.place else ""
-            rows.append(
-                (
-                    number,
-                    "keep",
-                    group.why,
-                    "",
-                    keep.width,
-                    keep.height,
-                    keep.format,
-                    keep.bytes,
-                    uri,
-                    keep.id,
-                )
-            )
-            for one in group.others:
-                image, uri = one.image, one.place.uri if one.place else ""
-                facts = (image.width, image.height, image.format, image.bytes)
-                rows.append((number, "spare", "", one.kind.value, *facts, uri, image.id))
-        if csv_output:
-            names = ("group", "suggestion", "why", "kind", "width", "height", "format", "bytes", "uri", "id")
-            buffer = io.StringIO()
-            csv.writer(buffer).writerows([names, *rows])
-            click.echo(buffer.getvalue(), nl=False)
-        elif rows:
-            cells = [
-                (
-                    str(r[0]),
-                    r[1],
-                    r[2] or r[3],
-                    f"{r[4]}×{r[5]} {r[6]}",
-                    size(r[7]),
-                    shown_place(r[8] or r[9]),
-                )
-                for r in rows
-            ]
-            click.echo(table(cells, ("group", "", "why or kind", "picture", "size", "where"), right=(0, 4)))
+            click.echo("\n".join(_family(number, group)) + "\n")
     spare = sum(len(group.others) for group in groups)
     freed = size(sum(group.spare_bytes for group in groups))
     say(f"{counted(len(groups), 'group')}; {counted(spare, 'file')} could go, {freed}.")
     if not groups:
         done(Exit.NOTHING_FOUND)
+
+
+def _looked_for() -> Callable[[int, int], None]:
+    """What tells of progress, every ten seconds."""
+    told = time.monotonic()
+
+    def tell(number: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _SECONDS:
+            told = time.monotonic()
+            say(f"{number:,} of {total:,} images looked for")
+
+    return tell
+
+
+def _family(number: int, group: Group) -> list[str]:
+    """A group as lines: a tree of files, each with how it comes from the one that it is below."""
+    spare = f"{counted(len(group.others), 'file')} could go, {size(group.spare_bytes)}"
+    lines = [f"{number}. {counted(len(group.others) + 1, 'file')}, one picture; {spare}"]
+    lines += _entry(1, _shown(group.place, group.keep), f"keep; {group.why}", group.keep)
+    lines += _parts(group, group.keep, 1)
+    depths = {group.keep.id: 1}
+    for other in group.others:
+        depth = depths[other.parent] + 1
+        again = other.parent == other.image.id
+        if not again:
+            depths[other.image.id] = depth
+        edits = ", ".join(in_words(edit) for edit in other.edits)
+        what = "identical, byte for byte" if again else f"{other.kind.value} {other.score:.1f}"
+        what += f": {edits}" if edits else ""
+        lines += _entry(depth, _shown(other.place, other.image), what, other.image)
+        if not again:
+            lines += _parts(group, other.image, depth)
+    return lines
+
+
+def _entry(depth: int, place: str, what: str, image: Image) -> list[str]:
+    indent = "  " * min(depth, _DEEPEST)
+    facts = f"{described(image)}; {what}"
+    wrapped = textwrap.wrap(facts, _WIDTH, initial_indent=f"{indent}    ", subsequent_indent=f"{indent}    ")
+    return [f"{indent}{place}", *wrapped]
+
+
+def _parts(group: Group, image: Image, depth: int) -> list[str]:
+    indent = "  " * min(depth, _DEEPEST)
+    lines = []
+    for part in group.parts:
+        if part.member == image.id:
+            relation = "contains" if part.contains else "is contained in"
+            lines.append(f"{indent}    {relation} {_shown(part.place, part.image)}")
+    return lines
+
+
+def _shown(place: Sighting | None, image: Image) -> str:
+    return shown_place(place.uri) if place else image.id
+
+
+def _as_csv(groups: Sequence[Group]) -> str:
+    names = ("group", "suggestion", "why", "kind", "width", "height", "format", "bytes", "uri", "id")
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow((*names, "parent", "score", "edits"))
+    for number, group in enumerate(groups, 1):
+        keep = group.keep
+        facts = (keep.width, keep.height, keep.format, keep.bytes)
+        uri = group.place.uri if group.place else ""
+        writer.writerow((number, "keep", group.why, "", *facts, uri, keep.id, "", "", ""))
+        for one in group.others:
+            image, uri = one.image, one.place.uri if one.place else ""
+            facts = (image.width, image.height, image.format, image.bytes)
+            edits = "; ".join(in_words(edit) for edit in one.edits)
+            row = (number, "spare", "", one.kind.value, *facts, uri, image.id)
+            writer.writerow((*row, one.parent, one.score, edits))
+    return buffer.getvalue()
 
 
 @click.command(short_help="See it at work on real photographs.")

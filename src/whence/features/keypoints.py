@@ -21,8 +21,8 @@ from whence.picture.picture import Picture
 
 VERSION = f"sift-1 {VOCABULARY}"
 
-KEPT = 200
-"""Keypoints kept of an image in a collection."""
+KEPT = 176
+"""Keypoints kept of an image in a collection: six images to a page of the catalog."""
 
 ASKED = 500
 """Keypoints of a query, which cost no room."""

@@ -14,15 +14,16 @@ from whence.errors import WhenceError
 from whence.picture.decode import Limits, decode
 from whence.picture.picture import Picture
 from whence.search.answer import Edit, Kind, Match
-from whence.search.changes import changes
+from whence.search.changes import Changes, changes
 from whence.sources.folder import path_of
 
 Original = Callable[[Image], Picture | None]
 """The colour picture of an image, None where it cannot be had."""
 
-_REFUTED, _REFUTING_SHARE = 0.36, 0.38  # agreement, and share of agreeing blocks, below which pictures differ
+_ALIKE, _ALIKE_SHARE = 0.9, 0.66  # agreement, or share of agreeing blocks, that edited pictures reach
+_CUT_OUT, _CUT_OUT_SHARE = 45, 0.38  # inliers, and share, that a subject cut out reaches
 _TEXTURED = 0.03  # share of the common area that must have texture for that to be said
-_ALIKE = 0.8  # agreement below which something was done, whether or not it can be named
+_UNTOUCHED = 0.8  # agreement below which something was done, whether or not it can be named
 _MILD_TONE = 0.08  # a change that leaves a picture the same
 _MILD_BLUR = 2.0
 _STRONG = {"grey", "overlay", "noise", "negative"}
@@ -67,7 +68,7 @@ def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
         negative=negative,
         area=area,
     )
-    if found.textured > _TEXTURED and found.agreement < _REFUTED and found.agreeing < _REFUTING_SHARE:
+    if _refutes(found, evidence.inliers or 0):
         return None
     added = tuple(
         replace(edit, area=tuple((x / shrunk[0], y / shrunk[1]) for x, y in edit.area)) if edit.area else edit
@@ -76,9 +77,17 @@ def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
     )
     evidence = replace(evidence, edits=(*evidence.edits, *added), agreement=found.agreement)
     kind = match.kind
-    if kind is Kind.SAME and (found.agreement < _ALIKE or any(_is_strong(edit) for edit in added)):
+    if kind is Kind.SAME and (found.agreement < _UNTOUCHED or any(_is_strong(edit) for edit in added)):
         kind = Kind.COPY
     return replace(match, kind=kind, evidence=evidence)
+
+
+def _refutes(found: Changes, inliers: int) -> bool:
+    """Whether the pixels say that two pictures only share a part or a thing that was photographed twice."""
+    if found.textured < _TEXTURED or found.agreement > _ALIKE or found.agreeing > _ALIKE_SHARE:
+        return False
+    # What was cut out and set on another ground differs in all else, and agrees in very many places.
+    return inliers < _CUT_OUT or found.agreeing < _CUT_OUT_SHARE
 
 
 def _reduction(picture: Picture) -> NDArray[np.float64]:

@@ -180,11 +180,10 @@ def _extent(
         plain = _plainness(shown, luma, query)
         reached = np.ptp(shown, axis=0) / query
         askew = _is_askew(transform)
-        if askew and plain > _PLAIN and reached.min() > _REACHED:
-            return edits
         bars = plain > _WRITTEN and query_share > _WRITTEN_SHARE and reached.max() > 0.97
-        if not askew and (plain > _PLAIN or bars):
-            edits.append(Edit("border", round(1 - query_share, 4)))
+        if plain > _PLAIN or (bars and not askew):
+            if not (askew and reached.min() > _REACHED):
+                edits.append(Edit("border", round(1 - query_share, 4)))
         else:
             edits.append(Edit("embedded", round(query_share, 4)))
     return edits

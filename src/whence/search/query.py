@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from whence.errors import UsageError
 from whence.features.fingerprint import QueryCode, Shares, query_codes
 from whence.features.keypoints import LEAST, Variant, query_keypoints
@@ -29,7 +31,7 @@ _WHOLE: Shares = (0.0, 0.0, 1.0, 1.0)
 class Query:
     """A picture to search for.
 
-    `picture` is the part of it that is searched and `in_colour` gives the whole, in colour where it has any;
+    `picture` is the part of it that is searched and `in_colour` gives the whole, as RGB if it has a file;
     `codes` and `variants` are what it may be known by.
     """
 
@@ -75,7 +77,12 @@ class Query:
 
         @cache
         def in_colour() -> Picture:
-            return picture if data is None else decode(data, colour=True, limits=settings.limits)
+            if data is None:
+                return picture
+            found = decode(data, colour=True, limits=settings.limits)
+            if found.pixels.ndim == 3:
+                return found
+            return Picture(np.repeat(found.pixels[..., None], 3, axis=2), found.facts)  # a grey file is known
 
         queries = []
         for shares in wanted:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
 
 from whence.errors import UsageError
 from whence.search.answer import Kind, Match
@@ -15,8 +19,9 @@ _ORDER = {kind: place for place, kind in enumerate(Kind)}
 _POINTS: tuple[tuple[int, float], ...] = ((0, 99.9), (31, 99.0), (46, 95.0))
 
 
-# Score by number of agreeing keypoints, likewise.
-_INLIERS: tuple[tuple[int, float], ...] = ((5, 90.0), (8, 97.0), (12, 99.0), (30, 99.9))
+# Of a logistic regression on `features_of_proof`, the constant last: `training/scores.py` fits them.
+_PROOF = (2.0, -3.0, 1.0, 2.0, 1.0, 0.5)
+_SUREST = 99.9  # 100 is kept for identical bytes
 
 
 def score_of(distance: int) -> float:
@@ -32,11 +37,23 @@ def score_of(distance: int) -> float:
 
 
 def score_of_proof(geometry: Geometry) -> float:
-    """The score of a match by keypoints: 0 to 100, by how many agree."""
-    for (few, low), (many, high) in pairwise(_INLIERS):
-        if geometry.inliers <= many:
-            return round(low + (high - low) * (max(few, geometry.inliers) - few) / (many - few), 1)
-    return _INLIERS[-1][1]
+    """The score of a match by keypoints, 0 to 100: how likely what agrees like this is true."""
+    *weights, constant = _PROOF
+    logit = float(features_of_proof(geometry) @ np.array(weights)) + constant
+    return round(min(_SUREST, 100 / (1 + math.exp(-min(30.0, max(-30.0, logit))))), 1)
+
+
+def features_of_proof(geometry: Geometry) -> NDArray[np.float64]:
+    """float64 (5,): what the score of a geometry follows from, each the more the surer but the second."""
+    return np.array(
+        [
+            math.log(geometry.inliers),
+            geometry.distance / 10,
+            math.log(max(geometry.density, 1e-3)),
+            min(geometry.evenness, 1.0),
+            min(geometry.query_evenness, 1.0),
+        ]
+    )
 
 
 def precision_score(share: float) -> float:

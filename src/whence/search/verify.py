@@ -29,6 +29,7 @@ _SCALE = 14  # sixteenths of an octave
 _TRIED = 64  # matches whose similarity is tried, nearest signatures first
 _REFINED = 5.0  # frame pixels by which an inlier may miss the homography
 _LEAST = 4  # matches that agree on a similarity before more is tried
+_ENOUGH, _WEIGHT, _APART = 8, 3.2, 9.8  # inliers, those times their density, mean bits between them
 _DENSE, _EVEN, _QUERY_EVEN = 0.13, 0.72, 0.5  # see `Geometry`: below them one part is shared, not the picture
 _PART_INLIERS, _PART_DENSE, _PART_SIDE = 20, 0.45, 0.35  # of a part that is a picture of its own
 _GRID = 6  # cells a side over the common area
@@ -143,11 +144,16 @@ def verify(query: Keypoints, query_size: Size, candidate: Keypoints, candidate_s
 def proves(geometry: Geometry) -> bool:
     """Whether so much agrees, and so evenly, that both show one picture.
 
-    Wrong pairs reach 5 inliers by chance, and theirs differ in 14 bits on average. What shares a caption, a
-    watermark or the frame of an app with the query has many more, but in one place or few among many.
+    Wrong pairs reach 5 inliers by chance, and theirs differ in 14 bits on average; another photograph of the
+    same thing has more, of 10 bits and above. What shares a caption, a watermark or the frame of an app with
+    the query has many more, but in one place, or few among many.
     """
-    enough = geometry.inliers >= 8 or (geometry.inliers >= 6 and geometry.distance < 10)
-    return enough and _even((geometry.density, geometry.evenness, geometry.query_evenness))
+    enough = geometry.inliers >= _ENOUGH and geometry.inliers * geometry.density >= _WEIGHT
+    return (
+        enough
+        and geometry.distance < _APART
+        and _even((geometry.density, geometry.evenness, geometry.query_evenness))
+    )
 
 
 def plausible(transform: Matrix, there: tuple[float, float]) -> bool:
