@@ -31,13 +31,14 @@ _REFINED = 5.0  # frame pixels by which an inlier may miss the homography
 _LEAST = 4  # matches that agree on a similarity before more is tried
 _ENOUGH, _WEIGHT, _APART = 8, 3.2, 9.8  # inliers, those times their density, mean bits between them
 _DENSE, _EVEN, _QUERY_EVEN = 0.13, 0.72, 0.5  # see `Geometry`: below them one part is shared, not the picture
+_SPARSE, _CLUMPED, _COARSE = 0.4, 3.5, 4  # where few agree, how unevenly they may; cells a side
 _PART_INLIERS, _PART_DENSE, _PART_SIDE = 20, 0.45, 0.35  # of a part that is a picture of its own
 _GRID = 6  # cells a side over the common area
 
 Matrix = NDArray[np.float64]
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
-Sides = tuple[float, float, float]
+Sides = tuple[float, float, float, float]
 
 
 class Pairs(NamedTuple):
@@ -60,7 +61,8 @@ class Geometry:
     inliers' rows and `distance` the mean of the bits between them. `density` is the share of the candidate's
     keypoints that should be seen in the query and agree; `evenness` tells how evenly these are spread among
     all that should be, and `query_evenness` the same of the query's: near 1 where misses are chance, and low
-    where one part of the pictures agrees and another does not. `part` is the box (left, top, right, bottom in
+    where one part of the pictures agrees and another does not. `clumping` is near 1
+    by chance, and high where agreement comes in clumps. `part` is the box (left, top, right, bottom in
     frame pixels of the candidate) outside which nothing agrees, None where the whole does. `surprise` is
     -log10 of how often so many would agree by chance (an a-contrario bound; Moisan & Stival 2004).
     """
@@ -72,6 +74,7 @@ class Geometry:
     density: float
     evenness: float
     query_evenness: float
+    clumping: float
     part: Box | None
     surprise: float
 
@@ -152,7 +155,7 @@ def proves(geometry: Geometry) -> bool:
     return (
         enough
         and geometry.distance < _APART
-        and _even((geometry.density, geometry.evenness, geometry.query_evenness))
+        and _even((geometry.density, geometry.evenness, geometry.query_evenness, geometry.clumping))
     )
 
 
@@ -288,11 +291,14 @@ def _sides(
         density,
         _evenness(theirs, shown, kept.match[rows]),
         _evenness(ours, seen, kept.query[rows]),
+        _clumping(theirs, shown, kept.match[rows]),
     )
 
 
 def _even(sides: Sides) -> bool:
-    density, evenness, query_evenness = sides
+    density, evenness, query_evenness, clumping = sides
+    if density < _SPARSE and clumping > _CLUMPED:
+        return False
     return density > _DENSE and evenness > _EVEN and query_evenness > _QUERY_EVEN
 
 
@@ -310,14 +316,28 @@ def _within(points: Matrix, others: Matrix) -> NDArray[np.bool_]:
 
 def _evenness(points: Matrix, due: NDArray[np.bool_], met: NDArray[np.intp]) -> float:
     """In how many cells over the due points some are met, to how many it would be were they met at random."""
-    low, high = points[due].min(axis=0), points[due].max(axis=0)
-    cell = (_GRID * (points - low) / np.maximum(high - low, 1)).astype(np.intp)
-    number = np.clip(cell, 0, _GRID - 1) @ [_GRID, 1]
-    expected = np.bincount(number[due], minlength=_GRID**2)
-    found = np.bincount(number[met], minlength=_GRID**2)
+    expected, found = _cells(points, due, met, _GRID)
     share = min(len(met) / int(due.sum()), 1.0)
     random = float((1 - (1 - share) ** expected).sum())
     return float((found > 0).sum()) / random
+
+
+def _clumping(points: Matrix, due: NDArray[np.bool_], met: NDArray[np.intp]) -> float:
+    """How much more the share of points met differs from cell to cell than by chance, which gives 1."""
+    expected, found = _cells(points, due, met, _COARSE)
+    share = min(len(met) / int(due.sum()), 1.0)
+    chance = share * (1 - share) * float(expected.sum())
+    return float(((found - share * expected) ** 2).sum()) / chance if chance > 0 else 0.0
+
+
+def _cells(
+    points: Matrix, due: NDArray[np.bool_], met: NDArray[np.intp], side: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """How many points are due and how many are met in each cell of a grid over the due ones."""
+    low, high = points[due].min(axis=0), points[due].max(axis=0)
+    cell = (side * (points - low) / np.maximum(high - low, 1)).astype(np.intp)
+    number = np.clip(cell, 0, side - 1) @ [side, 1]
+    return np.bincount(number[due], minlength=side**2), np.bincount(number[met], minlength=side**2)
 
 
 def _chance(transform: Matrix, here: tuple[float, float], there: tuple[float, float]) -> float:
