@@ -37,6 +37,7 @@ from whence.search.verify import verify
 STYLES = ("caption above", "caption below", "text over", "watermark", "logo", "screenshot 40 %")
 EDITS_EACH = 5
 CANDIDATES = 20
+_SHRINK = 0.5  # towards coefficients of 0: what is told apart without a fault would else be certain
 
 Row = tuple[bool, int, NDArray[np.float64]]
 """Whether true, number of the original, features."""
@@ -117,7 +118,7 @@ def fitted(columns: NDArray[np.float64], truth: NDArray[np.bool_]) -> NDArray[np
     """Coefficients of a logistic regression with a little shrinkage, the constant last."""
     x = np.c_[columns, np.ones(len(columns))]
     weights = np.zeros(x.shape[1])
-    shrink = np.diag([1e-2] * columns.shape[1] + [0.0])
+    shrink = np.diag([_SHRINK] * columns.shape[1] + [0.0])
     for _ in range(50):
         chance = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
         slope = x.T @ (truth - chance) - shrink @ weights

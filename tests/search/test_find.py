@@ -132,13 +132,13 @@ def test_limits_kinds_and_scores(collection: whence.Collection) -> None:
         nothing = search(collection, canvas, min_score=100)
         assert len(nothing) == 0
         assert nothing.query.notes == (
-            "Nothing of the kinds and scores asked for; there are 2 of kind partial.",
+            "Nothing of the kinds and scores asked for; left out: 2 of kind partial.",
         )
     assert search(collection, canvas, kinds="partial").matches == both.matches
     assert search(collection, canvas, kinds=["copy", "partial"]).matches == both.matches
     nothing = search(collection, canvas, kinds=["same", "copy"])
     assert len(nothing) == 0
-    assert nothing.query.notes == ("Nothing of the kinds and scores asked for; there are 2 of kind partial.",)
+    assert nothing.query.notes == ("Nothing of the kinds and scores asked for; left out: 2 of kind partial.",)
 
 
 @pytest.mark.parametrize("limit", [0, -1])

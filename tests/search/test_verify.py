@@ -401,9 +401,11 @@ def geometry(
     density: float = 0.5,
     evenness: float = 0.95,
     query_evenness: float = 0.9,
+    clumping: float = 1.0,
 ) -> Geometry:
     rows = np.arange(inliers)
-    return Geometry(np.eye(3), rows, rows, distance, density, evenness, query_evenness, None, 20.0)
+    shape = (density, evenness, query_evenness, clumping)
+    return Geometry(np.eye(3), rows, rows, distance, *shape, None, 20.0)
 
 
 @pytest.mark.parametrize(
@@ -414,7 +416,7 @@ def geometry(
         (5, 14.0, False),
         (7, 15.0, False),
         (30, 8.0, True),
-        (100, 10.0, True),
+        (100, 10.0, False),
     ],
 )
 def test_so_many_must_agree(inliers: int, distance: float, wanted: bool) -> None:
@@ -440,6 +442,13 @@ def test_what_agrees_must_be_dense_and_even(
 ) -> None:
     one = geometry(60, 4.0, density=density, evenness=evenness, query_evenness=query_evenness)
     assert proves(one) is wanted
+
+
+@pytest.mark.parametrize(
+    ("density", "clumping", "wanted"), [(0.3, 1.5, True), (0.3, 5.0, False), (0.6, 5.0, True)]
+)
+def test_few_that_agree_must_not_come_in_clumps(density: float, clumping: float, wanted: bool) -> None:
+    assert proves(geometry(60, 4.0, density=density, clumping=clumping)) is wanted
 
 
 def shared_part(share: float, seed: int) -> tuple[Keypoints, Keypoints]:

@@ -25,12 +25,14 @@ from whence.search.pixels import Original, looked_at, original
 from whence.search.placing import Proof, agrees, placed, with_points
 from whence.search.query import Query, picture_of
 from whence.search.rank import ranked, score_of, score_of_proof
-from whence.search.recall import CLAIM_RADIUS, Candidate, cost, recall
+from whence.search.recall import CLAIM_RADIUS, NEAR_RADIUS, Candidate, cost, recall
 from whence.search.verify import proves, verify
 from whence.settings import Settings
 
 _LOOKED_UP = 1_000
 _VERIFIED = 40  # images by visual words, and as many by fingerprint, whose keypoints are compared
+_TELLING = 40  # keypoints on both sides from which some of a copy's agree
+_FINE = 256  # longer side in pixels of a query that shows such detail
 _LOOKED_AT = 10  # best matches whose pixels are compared
 
 
@@ -101,6 +103,8 @@ def compare(first: Any, second: Any, settings: Settings) -> Match | None:
     ]
     best = min((one for one in found if one.distance <= CLAIM_RADIUS), key=cost, default=None)
     proof = _proof(query, image, points, range(len(query.variants)))
+    if proof is None and best is not None and _should_agree(query, points, best):
+        return None
     match = _judged(query, image, best, proof, known.inside)
     if match is None:
         return None
@@ -148,12 +152,25 @@ def _matches(engine: Engine, query: Query, suspects: dict[int, Suspect], same_by
         image = images.get(key)
         if image is None or key in same_bytes:
             continue
-        data = points.get(key)
-        proof = _proof(query, image, Keypoints.from_bytes(data), suspect.variants) if data else None
-        match = _judged(query, image, suspect.candidate, proof, boxes.get(key))
+        known = Keypoints.from_bytes(points.get(key, b""))
+        proof = _proof(query, image, known, suspect.variants)
+        candidate = suspect.candidate
+        if proof is None and candidate is not None and _should_agree(query, known, candidate):
+            continue
+        match = _judged(query, image, candidate, proof, boxes.get(key))
         if match is not None:
             matches.append(match)
     return ranked(matches)
+
+
+def _should_agree(query: Query, points: Keypoints, candidate: Candidate) -> bool:
+    """Whether keypoints that do not agree speak against a fingerprint that is not very near.
+
+    Two screens of one app, or two pages, are near by fingerprint: what they share is most of their area.
+    """
+    textured = min(len(points), len(query.variants[0].keypoints)) >= _TELLING
+    fine = max(query.frame.working) >= _FINE
+    return textured and fine and candidate.distance > NEAR_RADIUS
 
 
 def _proof(query: Query, image: Image, points: Keypoints, variants: Iterable[int]) -> Proof | None:
@@ -211,7 +228,7 @@ def _why_nothing(engine: Engine, query: Query, matches: Sequence[Match], kept: S
         return []
     if matches:
         kinds = ", ".join(sorted({match.kind.value for match in matches}))
-        return [f"Nothing of the kinds and scores asked for; there are {len(matches)} of kind {kinds}."]
+        return [f"Nothing of the kinds and scores asked for; left out: {len(matches)} of kind {kinds}."]
     count = engine.count()
     if count == 0:
         return ["The collection is empty."]
