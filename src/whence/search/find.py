@@ -179,7 +179,7 @@ def _proof(query: Query, image: Image, points: Keypoints, variants: Iterable[int
     for number in variants:
         variant = query.variants[number]
         found = verify(variant.keypoints, query.frame.size, points, (image.width, image.height))
-        if found is None or not proves(found):
+        if found is None or not proves(found, rare=variant.mirrored or variant.negative):
             continue
         if best is None or found.inliers > best.geometry.inliers:
             best = Proof(found, variant, points)

@@ -144,14 +144,15 @@ def verify(query: Keypoints, query_size: Size, candidate: Keypoints, candidate_s
     )
 
 
-def proves(geometry: Geometry) -> bool:
+def proves(geometry: Geometry, *, rare: bool = False) -> bool:
     """Whether so much agrees, and so evenly, that both show one picture.
 
     Wrong pairs reach 5 inliers by chance, and theirs differ in 14 bits on average; another photograph of the
     same thing has more, of 10 bits and above. What shares a caption, a watermark or the frame of an app with
-    the query has many more, but in one place, or few among many.
+    the query has many more, but in one place, or few among many. Of what is `rare`, a mirror image or a
+    negative, twice as much must agree: letters and buttons are like their own mirror images.
     """
-    enough = geometry.inliers >= _ENOUGH and geometry.inliers * geometry.density >= _WEIGHT
+    enough = geometry.inliers >= _ENOUGH and geometry.inliers * geometry.density >= _WEIGHT * (1 + rare)
     return (
         enough
         and geometry.distance < _APART
