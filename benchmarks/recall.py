@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import whence
-from whence.evaluate.edits import EDITS, GEOMETRY, TONE, edit, encoded
+from whence.evaluate.edits import GEOMETRY, TONE, edit, encoded
 from whence.picture.decode import decode
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "images"
@@ -100,7 +100,7 @@ def recall(
     distances: Counter[int] = Counter()
     images = {path: ImageOps.exif_transpose(Image.open(path)).convert("RGB") for path in originals}
     ids = {path: photos.find(path)[0].id for path in originals}
-    for name in EDITS:
+    for name in (*TONE, *GEOMETRY):
         found, scores, missed = 0, [], []
         for path in originals:
             answer = photos.search(encoded(edit(name, images[path]), "JPEG", 90), limit=5)

@@ -39,6 +39,7 @@ from whence.features.extract import FINGERPRINT, KEYPOINTS
 from whence.features.fingerprint import Fingerprint
 from whence.features.keypoints import KEPT, Keypoints
 from whence.picture.metadata import Credit
+from whence.sources.folder import file_uri
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "images"
 EDITS = ("crop 50 %", "text over", "rotate 15", "jpeg q30", "screenshot 40 %")
@@ -114,9 +115,13 @@ def searched(directory: Path, queries: list[tuple[bytes, str]]) -> dict:
             check=True,
             capture_output=True,
             text=True,
+            env=SINGLE,
         )
     return json.loads(done.stdout)
 
+
+# As the command line sets it: on small matrices more threads of BLAS are slower.
+SINGLE = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 
 SEARCH = """
 import json, sys, time
@@ -232,7 +237,7 @@ def _queries(files: list[Path], count: int, rng: np.random.Generator) -> Iterato
             image = opened.convert("RGB")
         image.thumbnail((800, 800))
         done = edit(EDITS[number % len(EDITS)], image, number)
-        yield encoded(done, "JPEG", 90), files[index].resolve().as_uri()
+        yield encoded(done, "JPEG", 90), file_uri(files[index])
 
 
 def show(rows: list[dict]) -> None:

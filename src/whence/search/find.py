@@ -31,6 +31,7 @@ from whence.settings import Settings
 
 _LOOKED_UP = 1_000
 _VERIFIED = 40  # images by visual words, and as many by fingerprint, whose keypoints are compared
+_IN_A_ROW = 10  # candidates that fail after some were proven, before the rest are passed over
 _TELLING = 40  # keypoints on both sides from which some of a copy's agree
 _FINE = 256  # longer side in pixels of a query that shows such detail
 _LOOKED_AT = 10  # best matches whose pixels are compared
@@ -148,14 +149,19 @@ def _matches(engine: Engine, query: Query, suspects: dict[int, Suspect], same_by
         for key in same_bytes
         if key in images
     ]
+    proven, failed = 0, 0
     for key, suspect in suspects.items():
         image = images.get(key)
         if image is None or key in same_bytes:
             continue
         known = Keypoints.from_bytes(points.get(key, b""))
-        proof = _proof(query, image, known, suspect.variants)
+        # The further down, the fewer words spoke for it: after one that is true, many in a row are none.
+        compared = bool(suspect.variants) and not (proven and failed >= _IN_A_ROW)
+        proof = _proof(query, image, known, suspect.variants) if compared else None
+        if compared:
+            proven, failed = (proven + 1, 0) if proof is not None else (proven, failed + 1)
         candidate = suspect.candidate
-        if proof is None and candidate is not None and _should_agree(query, known, candidate):
+        if compared and proof is None and candidate is not None and _should_agree(query, known, candidate):
             continue
         match = _judged(query, image, candidate, proof, boxes.get(key))
         if match is not None:
