@@ -156,12 +156,12 @@ def _matches(engine: Engine, query: Query, suspects: dict[int, Suspect], same_by
             continue
         known = Keypoints.from_bytes(points.get(key, b""))
         # The further down, the fewer words spoke for it: after one that is true, many in a row are none.
-        compared = bool(suspect.variants) and not (proven and failed >= _IN_A_ROW)
-        proof = _proof(query, image, known, suspect.variants) if compared else None
-        if compared:
+        tried = bool(suspect.variants) and not (proven and failed >= _IN_A_ROW)
+        proof = _proof(query, image, known, suspect.variants) if tried else None
+        if tried:
             proven, failed = (proven + 1, 0) if proof is not None else (proven, failed + 1)
         candidate = suspect.candidate
-        if compared and proof is None and candidate is not None and _should_agree(query, known, candidate):
+        if tried and proof is None and candidate is not None and _should_agree(query, known, candidate):
             continue
         match = _judged(query, image, candidate, proof, boxes.get(key))
         if match is not None:
