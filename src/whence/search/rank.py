@@ -21,7 +21,7 @@ _POINTS: tuple[tuple[int, float], ...] = ((0, 99.9), (31, 99.0), (46, 95.0))
 
 # Of a logistic regression on `features_of_proof`, the constant last: `training/scores.py` fits them.
 _PROOF = (2.5055, 5.0387, 2.9228, 2.3926, -9.4177)
-_SUREST = 99.9  # 100 is kept for identical bytes
+_PROVEN, _SUREST = 95.0, 99.9  # 100 is kept for identical bytes
 
 
 def score_of(distance: int) -> float:
@@ -37,10 +37,14 @@ def score_of(distance: int) -> float:
 
 
 def score_of_proof(geometry: Geometry) -> float:
-    """The score of a match by keypoints, 0 to 100: how likely what agrees like this is true."""
+    """The score of a proven match by keypoints: 95 to 99.9, the more of them agree the higher.
+
+    The regression says how likely a pair of which nothing else is known is true; one that `proves` accepts
+    is surer than that, so that it only sets the place within what proven matches reach.
+    """
     *weights, constant = _PROOF
     logit = float(features_of_proof(geometry) @ np.array(weights)) + constant
-    return round(min(_SUREST, 100 / (1 + math.exp(-min(30.0, max(-30.0, logit))))), 1)
+    return round(_PROVEN + (_SUREST - _PROVEN) / (1 + math.exp(-min(30.0, max(-30.0, logit)))), 1)
 
 
 def features_of_proof(geometry: Geometry) -> NDArray[np.float64]:
