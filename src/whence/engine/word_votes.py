@@ -13,7 +13,8 @@ in h <= MAX_DISTANCE bits. The meeting has
     angle bin   ((query - posting + 4) mod 256) // 8, one of 32
     scale bin   (query - posting + 260) // 8, one of 65
 
-Of the meetings of one keypoint with one image only the heaviest counts; of equally heavy ones that with
+The words of a query are asked in order of n, the rarest first, while what they hold stays within MOST_READ
+postings in all. Of the meetings of one keypoint with one image only the heaviest counts; of equally heavy ones that with
 the highest angle bin, then the highest scale bin. The weights of an image's meetings add up in a histogram
 over angle bins and one over scale bins. Of three neighbouring bins (the last angle bin has the first as
 neighbour) the largest sum in either is taken, and the lesser of the two is the image's score for this
@@ -40,11 +41,14 @@ from whence.engine.scan import readonly
 from whence.engine.word_files import Segment
 from whence.errors import UsageError
 
-MAX_DISTANCE = 22
+MAX_DISTANCE = 12
 """Bits, of 64, in which the signatures of two keypoints that meet may differ."""
 
-SIGMA = 16.0
+SIGMA = 8.0
 """Bits at which a meeting's weight has fallen to 1/e."""
+
+MOST_READ = 6_000_000
+"""Postings that a search looks at; beyond that the most frequent of its words are passed over."""
 
 UNIT = 65_536
 """Weights are whole numbers of 1/UNIT."""
@@ -286,6 +290,10 @@ def _asked(queries: Sequence[WordQuery], counts: Numbers, images: int) -> Asked:
         seen += len(each)
     none = np.zeros(0, np.int64)
     word, keypoint = np.concatenate([none, *words]), np.concatenate([none, *keypoints])
+    # A picture full of frequent words (a page, a lawn) would have most of the index read: rare ones say more.
+    rarest = np.argsort(counts[word], kind="stable")
+    rarest = rarest[np.cumsum(counts[word[rarest]]) <= MOST_READ]
+    word, keypoint = word[rarest], keypoint[rarest]
     order = np.argsort(word, kind="stable")  # lists that lie near one another are read one after the other
     word = word[order]
     return Asked(

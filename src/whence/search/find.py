@@ -31,7 +31,7 @@ from whence.settings import Settings
 
 _LOOKED_UP = 1_000
 _VERIFIED = 40  # images by visual words, and as many by fingerprint, whose keypoints are compared
-_IN_A_ROW = 10  # candidates that fail after some were proven, before the rest are passed over
+_IN_A_ROW = 6  # candidates that fail after some were proven, before the rest are passed over
 _TELLING = 40  # keypoints on both sides from which some of a copy's agree
 _FINE = 256  # longer side in pixels of a query that shows such detail
 _LOOKED_AT = 10  # best matches whose pixels are compared
