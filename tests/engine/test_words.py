@@ -35,11 +35,11 @@ FEW_WORDS = np.array([0, 1, 7, 300, 65_535], np.uint16)
 
 
 def rows(seed: int, count: int) -> np.ndarray:
-    """Keypoints that share words, and signatures that lie near one another or about 22 bits away."""
+    """Keypoints that share words, and signatures that lie near one another or about 12 bits away."""
     rng = np.random.default_rng(seed)
     found = np.zeros(count, ROW)
     found["word"] = rng.choice(FEW_WORDS, count, p=[0.4, 0.3, 0.1, 0.1, 0.1])
-    flips = rng.random((count, 64)) < rng.choice([0.02, 0.3, 0.36], (count, 1))
+    flips = rng.random((count, 64)) < rng.choice([0.02, 0.1, 0.12], (count, 1))
     found["signature"] = np.packbits(flips, axis=1).view("<u8")[:, 0]
     found["angle"] = rng.choice([0, 1, 3, 4, 12, 128, 200, 255], count)
     found["scale"] = rng.choice([0, 3, 4, 5, 8, 12, 60, 255], count)
@@ -118,9 +118,9 @@ def twin(
                 met = []
                 for word, other, turned, sized in postings.tolist():
                     apart = (signature ^ other).bit_count()
-                    if word in words_ and apart <= 22:
+                    if word in words_ and apart <= 12:
                         idf = np.log(1 + images / (1 + counts[word]))
-                        weight = int(np.rint(idf**2 * (65_536 * np.exp(-((apart / 16) ** 2)))))
+                        weight = int(np.rint(idf**2 * (65_536 * np.exp(-((apart / 8) ** 2)))))
                         met.append((weight, (angle - turned + 4) % 256 // 8, (scale - sized + 260) // 8))
                 if met:
                     weight, turn, size = max(met)
@@ -922,3 +922,15 @@ def test_what_changes_while_damage_is_looked_for_is_none(tmp_path: Path) -> None
 
     with patch.object(source, "words_after", and_meanwhile):
         assert list(index.damage()) == []
+
+
+def test_the_rarest_words_are_asked_first_and_the_most_frequent_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = np.zeros(1 << 16, np.int64)
+    counts[[1, 2, 3, 4]] = 5, 100, 10, 6
+    none = np.zeros(4, np.uint8)
+    query = WordQuery(np.array([[1], [2], [3], [4]], np.uint16), np.zeros(4, np.uint64), none, none)
+    for most, asked in ((200, [1, 2, 3, 4]), (21, [1, 3, 4]), (20, [1, 4]), (4, [])):
+        monkeypatch.setattr(word_votes, "MOST_READ", most)
+        assert word_votes._asked([query], counts, 50).words.tolist() == asked

@@ -14,7 +14,8 @@ in h <= MAX_DISTANCE bits. The meeting has
     scale bin   (query - posting + 260) // 8, one of 65
 
 The words of a query are asked in order of n, the rarest first, while what they hold stays within MOST_READ
-postings in all. Of the meetings of one keypoint with one image only the heaviest counts; of equally heavy ones that with
+postings in all. Of the meetings of one keypoint with one image only the heaviest counts; of equally heavy
+ones that with
 the highest angle bin, then the highest scale bin. The weights of an image's meetings add up in a histogram
 over angle bins and one over scale bins. Of three neighbouring bins (the last angle bin has the first as
 neighbour) the largest sum in either is taken, and the lesser of the two is the image's score for this
