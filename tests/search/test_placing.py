@@ -86,7 +86,7 @@ def place(
     ours = mapped(np.asarray(within), theirs * match) / inner
     rows = np.arange(COUNT)
     geometry = Geometry(
-        np.asarray(frames(inner) @ within @ inward) * 3, rows, rows, 3.0, 0.5, 0.9, 0.9, 1.0, part, 30.0
+        np.asarray(frames(inner) @ within @ inward) * 3, rows, rows, 3.0, 0.5, 0.9, 0.9, 1.0, part
     )
     proof = Proof(geometry, Variant(keypoints(ours), mirrored, negative), keypoints(theirs))
     working = (round(inner[0] / 2), round(inner[1] / 2))

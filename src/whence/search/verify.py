@@ -61,10 +61,9 @@ class Geometry:
     inliers' rows and `distance` the mean of the bits between them. `density` is the share of the candidate's
     keypoints that should be seen in the query and agree; `evenness` tells how evenly these are spread among
     all that should be, and `query_evenness` the same of the query's: near 1 where misses are chance, and low
-    where one part of the pictures agrees and another does not. `clumping` is near 1
-    by chance, and high where agreement comes in clumps. `part` is the box (left, top, right, bottom in
-    frame pixels of the candidate) outside which nothing agrees, None where the whole does. `surprise` is
-    -log10 of how often so many would agree by chance (an a-contrario bound; Moisan & Stival 2004).
+    where one part of the pictures agrees and another does not. `clumping` is near 1 by chance, and high where
+    agreement comes in clumps. `part` is the box (left, top, right, bottom in frame pixels of the candidate)
+    outside which nothing agrees, None where the whole does.
     """
 
     transform: Matrix
@@ -76,7 +75,6 @@ class Geometry:
     query_evenness: float
     clumping: float
     part: Box | None
-    surprise: float
 
     @property
     def inliers(self) -> int:
@@ -131,8 +129,6 @@ def verify(query: Keypoints, query_size: Size, candidate: Keypoints, candidate_s
             part, sides = (part, inside) if _even(inside) and inside[0] > _PART_DENSE else (None, sides)
         else:
             part = None
-    chance = _chance(transform, here, there)
-    surprise = _surprise(len(pairs.query), len(kept.query), chance)
     return Geometry(
         transform,
         kept.query,
@@ -140,7 +136,6 @@ def verify(query: Keypoints, query_size: Size, candidate: Keypoints, candidate_s
         float(kept.distance.mean()),
         *sides,
         part,
-        surprise,
     )
 
 
@@ -339,26 +334,3 @@ def _cells(
     cell = (side * (points - low) / np.maximum(high - low, 1)).astype(np.intp)
     number = np.clip(cell, 0, side - 1) @ [side, 1]
     return np.bincount(number[due], minlength=side**2), np.bincount(number[met], minlength=side**2)
-
-
-def _chance(transform: Matrix, here: tuple[float, float], there: tuple[float, float]) -> float:
-    """How likely a wrong match lies where the transform puts it."""
-    grown = abs(float(np.linalg.det(jacobian(transform, np.array([there[0] / 2, there[1] / 2])))))
-    area = min(here[0] * here[1], max(grown * there[0] * there[1], 400.0))
-    return min(0.5, np.pi * _REFINED**2 / area * 4)
-
-
-def _surprise(tried: int, agreed: int, chance: float) -> float:
-    """-log10 of the expected number of such agreements among `tried` wrong matches."""
-    if agreed <= 3:
-        return 0.0
-    share = agreed / tried
-    if share <= chance:
-        return 0.0
-    # Hoeffding's bound on the tail of the binomial, after the pairs that the fit was free to choose.
-    rest, left = tried - 3, agreed - 3
-    share = min(left / max(rest, 1), 1 - 1e-9)
-    if share <= chance:
-        return 0.0
-    bound = share * np.log10(share / chance) + (1 - share) * np.log10((1 - share) / (1 - chance))
-    return float(max(0.0, rest * bound - 3 * np.log10(max(tried, 2))))
