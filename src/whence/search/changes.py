@@ -13,6 +13,7 @@ from whence.search.alignment import Aligned, Mask, Matrix, Pixels, agreement, al
 from whence.search.answer import Edit
 from whence.search.blocking import blocking
 from whence.search.overlays import overlays
+from whence.search.windows import window
 
 # Where `benchmarks/changes.py` sets them: on half of its photographs, the other half being reported.
 _AGREEMENT, _AGREEING = 0.35, 0.4  # below both, edits would be those of another picture
@@ -22,6 +23,7 @@ _NOISE = 6.5  # grey levels
 _COMPRESSION = 0.32  # of blocking
 _COLOURED, _COLOURLESS = 5.0, 1.0  # grey levels between channels: mean in the match, mean in the query
 
+_FRAMED = 0.97  # of a side that has an edge in both pictures
 _ENOUGH = 0.1  # share of the common area: less beside what differs cannot be measured alone
 _CELL = 12  # working pixels: blocks in which noise is looked for
 
@@ -32,13 +34,17 @@ class Changes:
 
     `edits` are named `grey`, `tone`, `blur`, `noise`, `compression` and `overlay`. `agreement` is 0 to 1:
     the same content is above 0.8 whatever its tones, other content below 0.3; `agreeing` is the share of
-    the textured blocks that agree, and `textured` the share of the common area that has texture.
+    the textured blocks that agree, and `textured` the share of the common area that has texture. `differing`
+    is the share of the common area that differs in one piece, and `framed` how many of its sides both
+    pictures have an edge along: many for a window in which each shows something of its own.
     """
 
     edits: tuple[Edit, ...]
     agreement: float
     agreeing: float
     textured: float
+    differing: float = 0.0
+    framed: int = 0
 
 
 def changes(
@@ -73,7 +79,15 @@ def changes(
         )
         if amount is not None:
             edits.append(Edit("compression", round(amount, 3)))
-    return Changes(tuple(edits), round(same.correlation, 4), round(same.agreeing, 4), round(same.textured, 4))
+    pane = window(aligned, same.other)
+    return Changes(
+        tuple(edits),
+        round(same.correlation, 4),
+        round(same.agreeing, 4),
+        round(same.textured, 4),
+        round(pane.share, 4),
+        int((pane.edges >= _FRAMED).sum()),
+    )
 
 
 def _edits(aligned: Aligned, other: Mask) -> list[Edit]:

@@ -22,6 +22,12 @@ Original = Callable[[Image], Picture | None]
 
 _ALIKE, _ALIKE_SHARE = 0.9, 0.66  # agreement, or share of agreeing blocks, that edited pictures reach
 _CUT_OUT, _CUT_OUT_SHARE = 45, 0.38  # inliers, and share, that a subject cut out reaches
+_PIECE, _SIDES = (
+    0.15,
+    2,
+)  # share that differs in one piece, and its sides that both pictures have an edge along
+_HIDDEN = 0.4  # of what both show, laid over: more is no longer the same picture
+_AROUND = 60  # inliers that agree around what was laid over a fifth of a picture
 _TEXTURED = 0.03  # share of the common area that must have texture for that to be said
 _UNTOUCHED = 0.8  # agreement below which something was done, whether or not it can be named
 _MILD_TONE = 0.08  # a change that leaves a picture the same
@@ -68,7 +74,7 @@ def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
         negative=negative,
         area=area,
     )
-    if _refutes(found, evidence.inliers or 0):
+    if _refutes(found, evidence.inliers or 0, match.kind is Kind.PARTIAL):
         return None
     added = tuple(
         replace(edit, area=tuple((x / shrunk[0], y / shrunk[1]) for x, y in edit.area)) if edit.area else edit
@@ -82,8 +88,14 @@ def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
     return replace(match, kind=kind, evidence=evidence)
 
 
-def _refutes(found: Changes, inliers: int) -> bool:
+def _refutes(found: Changes, inliers: int, partial: bool) -> bool:
     """Whether the pixels say that two pictures only share a part or a thing that was photographed twice."""
+    laid_over = sum(edit.amount or 0.0 for edit in found.edits if edit.name == "overlay")
+    if partial and max(found.differing, laid_over) > _PIECE:
+        return True  # the same column of text beside another picture
+    framed = found.framed >= _SIDES or inliers < _AROUND
+    if laid_over > _HIDDEN or (found.differing > _PIECE and framed):
+        return True  # the same app around another picture
     if found.textured < _TEXTURED or found.agreement > _ALIKE or found.agreeing > _ALIKE_SHARE:
         return False
     # What was cut out and set on another ground differs in all else, and agrees in very many places.
