@@ -14,6 +14,8 @@
     │   └── Unreadable           the file cannot be opened: permission, gone, not a file
     ├── FetchError               a URL that the user gave could not be fetched
     │   └── BlockedAddress       it leads to an address that is not public
+    ├── ModelError               a model's file cannot be used: damaged, or not what its card says
+    │   └── ModelMissing         not installed here; names what installs it
     ├── NotFound                 no such image or sighting in the collection
     └── CollectionError          the collection cannot be used
         ├── CollectionMissing    nothing there, and `create` was not asked for
@@ -148,6 +150,19 @@ class BlockedAddress(FetchError):
 
     code = "blocked-address"
     http_status = 403
+
+
+class ModelError(WhenceError):
+    """A model's file cannot be used."""
+
+    code = "model"
+    http_status = 503
+
+
+class ModelMissing(ModelError):
+    """A model that is not installed here."""
+
+    code = "no-model"
 
 
 class NotFound(WhenceError):

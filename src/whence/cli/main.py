@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from whence.cli import collecting, finding, showing
+from whence.cli import collecting, finding, models, showing
 from whence.cli.common import fail, say
 from whence.errors import Exit, WhenceError
 from whence.version import __version__
@@ -36,6 +36,7 @@ for command in (
     showing.duplicates,
     collecting.check,
     collecting.rebuild,
+    models.models,
     showing.demo,
 ):
     commands.add_command(command)
