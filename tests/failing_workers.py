@@ -10,10 +10,11 @@ import os
 import signal
 import time
 from contextlib import AbstractContextManager
+from typing import Any
 
 from whence import workers
 from whence.engine.records import NewImage
-from whence.features.keypoints import KEPT
+from whence.features.extract import Recipe
 from whence.picture.decode import Limits
 
 HANG, LOCK, EXIT, SEGV, KILL, ABORT, RAISE, MEMORY, BABBLE, HEAVY = (
@@ -33,11 +34,14 @@ HANG, LOCK, EXIT, SEGV, KILL, ABORT, RAISE, MEMORY, BABBLE, HEAVY = (
 )
 HEAVY_SECONDS = 0.4
 
+_PLAIN = Recipe()
 _new_image = workers.new_image
 _handle = -1
 
 
-def _hostile(data: bytes, limits: Limits, gate: AbstractContextManager[object], kept: int = KEPT) -> NewImage:
+def _hostile(
+    data: bytes, limits: Limits, gate: AbstractContextManager[object], recipe: Recipe = _PLAIN
+) -> NewImage:
     word = data[-8:]
     if word == HANG:
         time.sleep(1000)
@@ -54,18 +58,20 @@ def _hostile(data: bytes, limits: Limits, gate: AbstractContextManager[object], 
     elif word == RAISE:
         raise AssertionError("a mistake of ours")
     elif word == MEMORY:
-        return _hostile(bytes(1 << 40), limits, gate, kept)
+        return _hostile(bytes(1 << 40), limits, gate, recipe)
     elif word == BABBLE:
         os.write(_handle, b"\x04\0\0\0junk and more junk")
     elif word == HEAVY:
         with gate:
             time.sleep(HEAVY_SECONDS)
-    return _new_image(data, limits, gate, kept)
+    return _new_image(data, limits, gate, recipe)
 
 
-def serve(handle: int, limits: tuple[int, int, int, float], memory: int, gate: int, kept: int) -> None:
+def serve(
+    handle: int, limits: tuple[int, int, int, float], memory: int, gate: int, recipe: dict[str, Any]
+) -> None:
     """As `whence.workers.serve`, with the decoder above."""
     global _handle
     _handle = handle
     workers.new_image = _hostile
-    workers.serve(handle, limits, memory, gate, kept)
+    workers.serve(handle, limits, memory, gate, recipe)

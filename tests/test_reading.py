@@ -13,6 +13,7 @@ import pytest
 from tests.pictures import sample
 from whence import workers
 from whence.errors import NotAPicture
+from whence.features.extract import Recipe
 from whence.picture.decode import DEFAULT_LIMITS
 from whence.workers import read_file
 
@@ -50,7 +51,7 @@ def test_what_is_no_picture_is_not_read(tmp_path: Path) -> None:
 
 def told(path: Path | None, data: bytes | None) -> dict[str, Any]:
     gate = cast(Any, nullcontext())
-    return workers._perform(os.fsencode(path) if path else None, data, DEFAULT_LIMITS, gate, 50)
+    return workers._perform(os.fsencode(path) if path else None, data, DEFAULT_LIMITS, gate, Recipe(50))
 
 
 def test_a_picture_is_told_with_its_facts_and_stamp(tmp_path: Path) -> None:

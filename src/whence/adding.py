@@ -82,7 +82,7 @@ def _of_picture(picture: Picture, settings: Settings) -> NewImage:
     pixels = np.ascontiguousarray(picture.pixels)
     kind = b"P5" if pixels.ndim == 2 else b"P6"
     head = kind + b"\n%d %d\n255\n" % (pixels.shape[1], pixels.shape[0])
-    return image_of(picture, hashlib.sha256(head + pixels.tobytes()).digest(), settings.keypoints)
+    return image_of(picture, hashlib.sha256(head + pixels.tobytes()).digest(), settings.recipe)
 
 
 def _of_url(url: str, settings: Settings) -> Offer | Unopened:

@@ -17,7 +17,8 @@ from whence.engine.batches import batched
 from whence.engine.embedded import EmbeddedEngine
 from whence.engine.records import ID_PREFIX, Image, digest_of
 from whence.errors import NotFound, Unreadable, UsageError
-from whence.features.extract import nothing
+from whence.features.embedding import dimension_of
+from whence.features.extract import nothing, versions_of
 from whence.outcome import Outcome, Report, Status
 from whence.progress import ProgressLine
 from whence.search.answer import Answer, Match
@@ -41,7 +42,12 @@ def open_collection(
     Raises CollectionMissing, CollectionDamaged, CollectionTooNew or CollectionError.
     """
     directory = Path(os.path.abspath(os.path.expanduser(path)))
-    return Collection(EmbeddedEngine(directory, create=create), settings or load())
+    stated = settings or load()
+    card = stated.card
+    engine = EmbeddedEngine(
+        directory, create=create, versions=versions_of(card), dimension=dimension_of(card)
+    )
+    return Collection(engine, stated)
 
 
 class Collection:
@@ -300,7 +306,7 @@ class Collection:
     def _pool(self) -> Workers:
         if self._workers is None:
             self._workers = Workers(
-                self._settings.worker_count, self._settings.limits, keypoints=self._settings.keypoints
+                self._settings.worker_count, self._settings.limits, recipe=self._settings.recipe
             )
         return self._workers
 

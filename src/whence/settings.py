@@ -13,7 +13,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from whence.errors import UsageError
+from whence.features.embedding import NO_MODEL, Model
+from whence.features.extract import Recipe
 from whence.features.keypoints import KEPT
+from whence.models.cards import Card
 from whence.picture.decode import DEFAULT_LIMITS, Limits
 
 PREFIX = "WHENCE_"
@@ -26,7 +29,8 @@ class Settings:
     `collection` is where the command line looks; `workers` is how many processes decode, 0 for one per
     core; `max_bytes`, `max_pixels`, `max_scaled_pixels` and `decode_seconds` are the caps of
     `whence.picture.decode.Limits`; `fetch_seconds` is how long a URL may take; `keypoints` is how many of an
-    image are kept: fewer take less room, more find smaller parts.
+    image are kept: fewer take less room, more find smaller parts; `model` names the model that computes
+    embeddings, empty for the one that `whence models use` chose, and "none" for no look-alikes.
     """
 
     collection: str = "photos.whence"
@@ -37,11 +41,34 @@ class Settings:
     decode_seconds: float = DEFAULT_LIMITS.seconds
     fetch_seconds: float = 30.0
     keypoints: int = KEPT
+    model: str = ""
 
     @property
     def limits(self) -> Limits:
         """The caps on a picture."""
         return Limits(self.max_bytes, self.max_pixels, self.max_scaled_pixels, self.decode_seconds)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What is computed of a picture; the model's file is built on the first occasion.
+
+        Raises UsageError for a model that has no card, ModelMissing or ModelError where it cannot be had.
+        """
+        if (card := self.card) is None:
+            return Recipe(self.keypoints)
+        from whence.models.store import Store
+
+        return Recipe(self.keypoints, Model(card, str(Store().path(card.name))))
+
+    @property
+    def card(self) -> Card | None:
+        """The card of the model that computes embeddings, None for no model. Raises what `recipe` raises."""
+        if self.model == NO_MODEL:
+            return None
+        from whence.models.store import Store
+
+        store = Store()
+        return store.card(store.current(self.model))
 
     @property
     def worker_count(self) -> int:

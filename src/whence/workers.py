@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,8 @@ import msgpack
 
 from whence.engine.records import FileStamp, NewImage
 from whence.errors import Corrupt, PictureError, TooLarge, TooSlow, Unreadable, WhenceError, error_classes
-from whence.features.keypoints import KEPT
-from whence.picture.decode import DEFAULT_LIMITS, Limits, decode, recognise
+from whence.features.extract import Recipe
+from whence.picture.decode import DEFAULT_LIMITS, SMALL_SIDE, Limits, decode, recognise
 from whence.picture.formats import HEAD
 from whence.picture.metadata import Credit
 from whence.picture.picture import Picture
@@ -45,6 +45,7 @@ _CHUNK = 16  # files handed to a worker at a time
 _FLUSH = 0.01  # seconds that a worker may keep results to send them together
 _GRACE = 2.0  # seconds beyond the limit before a silent worker is killed
 _STARTING, _STARTS = 60.0, 3  # seconds that a worker may take to come up, and how often it is tried
+_PLAIN = Recipe()
 _HEADER = struct.Struct("<I")
 _MESSAGE = 64 * 1024 * 1024  # bytes of the longest message that is believed of a worker
 
@@ -76,14 +77,14 @@ class Workers:
         count: int,
         limits: Limits = DEFAULT_LIMITS,
         *,
-        keypoints: int = KEPT,
+        recipe: Recipe = _PLAIN,
         memory: int = MEMORY,
         _serve: str = __name__,
     ) -> None:
         """Start no process yet: the first task does. `_serve` is for tests: a module with another `serve`."""
         self._count = max(1, count)
         self._limits = limits
-        self._keypoints = keypoints
+        self._recipe = recipe
         self._memory = memory
         self._serve = _serve
         self._waiting: deque[Task] = deque()
@@ -141,9 +142,7 @@ class Workers:
         idle = [worker for worker in self._workers if not worker.tasks]
         while (self._alone or self._waiting) and len(self._workers) - len(idle) < self._count:
             if not idle:
-                worker = _Worker(
-                    self._limits, self._memory, self._gate.fileno(), self._keypoints, self._serve
-                )
+                worker = _Worker(self._limits, self._memory, self._gate.fileno(), self._recipe, self._serve)
                 self._workers.append(worker)
             elif (worker := idle.pop()).process.poll() is not None:
                 self._lost(worker, None)  # while it had nothing to do: no file is to blame
@@ -194,7 +193,7 @@ class _Worker:
     limits: Limits
     memory: int
     gate: int
-    keypoints: int
+    recipe: Recipe
     serve: str
     tasks: deque[Task] = field(default_factory=deque)
     started: bool = False
@@ -211,7 +210,7 @@ class _Worker:
             "OMP_NUM_THREADS": "1",
         }
         limits = (self.limits.bytes, self.limits.pixels, self.limits.scaled_pixels, self.limits.seconds)
-        arguments = f"{theirs.fileno()}, {limits}, {self.memory}, {self.gate}, {self.keypoints}"
+        arguments = f"{theirs.fileno()}, {limits}, {self.memory}, {self.gate}, {self.recipe.as_plain()!r}"
         with theirs:
             self.process = subprocess.Popen(
                 # -P: or else a msgpack.py in the present folder, among the pictures, would be run.
@@ -284,11 +283,12 @@ def _read_result(task: Task, message: dict[str, Any]) -> Read:
 # In the worker
 
 
-def serve(handle: int, limits: tuple[int, int, int, float], memory: int, gate: int, kept: int) -> None:
+def serve(
+    handle: int, limits: tuple[int, int, int, float], memory: int, gate: int, recipe: dict[str, Any]
+) -> None:
     """Read tasks from a socket until it closes."""
-    from whence.features.keypoints import prepare
-
-    prepare()  # not in the first file's time
+    wanted = Recipe.from_plain(recipe)
+    wanted.prepare()  # not in the first file's time
 
     _end_with_parent()
     highest = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -305,7 +305,7 @@ def serve(handle: int, limits: tuple[int, int, int, float], memory: int, gate: i
         flushed = time.monotonic()
         for path, data in msgpack.unpackb(body):
             _set_alarm(caps)
-            results.append(_perform(path, data, caps, _Gate(channel, gate, caps), kept))
+            results.append(_perform(path, data, caps, _Gate(channel, gate, caps), wanted))
             if time.monotonic() - flushed > _FLUSH:
                 _send(channel, results)
                 results, flushed = [], time.monotonic()
@@ -355,13 +355,13 @@ class _Gate(contextlib.AbstractContextManager["_Gate"]):
 
 
 def _perform(
-    path: bytes | None, data: bytes | None, limits: Limits, gate: _Gate, kept: int
+    path: bytes | None, data: bytes | None, limits: Limits, gate: _Gate, recipe: Recipe
 ) -> dict[str, Any]:
     stamp: FileStamp | None = None
     try:
         if path is not None:
             data, stamp = read_file(os.fsdecode(path), limits)
-        image = new_image(data or b"", limits, gate, kept)
+        image = new_image(data or b"", limits, gate, recipe)
     except PictureError as error:
         message: dict[str, Any] = {"error": error.code, "reason": str(error)}
     except MemoryError:
@@ -400,18 +400,22 @@ def new_image(
     data: bytes,
     limits: Limits,
     gate: contextlib.AbstractContextManager[object],
-    kept: int = KEPT,
+    recipe: Recipe = _PLAIN,
 ) -> NewImage:
     """Decode bytes and extract every feature; raises a PictureError."""
     picture = decode(data, colour=False, limits=limits, gate=gate)
-    return image_of(picture, hashlib.sha256(data).digest(), kept)
+
+    def colour() -> Picture:
+        return decode(data, limits=limits, gate=gate, least=SMALL_SIDE)
+
+    return image_of(picture, hashlib.sha256(data).digest(), recipe, colour)
 
 
-def image_of(picture: Picture, digest: bytes, kept: int = KEPT) -> NewImage:
-    """What is kept of a picture: its facts and every feature, up to `kept` keypoints."""
-    from whence.features.extract import extract
-
-    features, facts = extract(picture, kept), picture.facts
+def image_of(
+    picture: Picture, digest: bytes, recipe: Recipe = _PLAIN, colour: Callable[[], Picture] | None = None
+) -> NewImage:
+    """What is kept of a picture: its facts and every feature; `colour` gives it in colour."""
+    features, facts = recipe.extract(picture, colour), picture.facts
     return NewImage(
         digest=digest,
         width=facts.width,

@@ -390,7 +390,7 @@ def test_the_tables_are_those_that_the_migrations_make() -> None:
 def test_steps_are_run_once_and_in_order(tmp_path: Path) -> None:
     Catalog(tmp_path, create=True).close()
     ran: list[str] = []
-    later = [("0002-later", lambda _: ran.append("0002")), ("0003-last", lambda _: ran.append("0003"))]
+    later = [("0098-later", lambda _: ran.append("0098")), ("0099-last", lambda _: ran.append("0099"))]
     with patch.object(migrations, "STEPS", [*migrations.STEPS, *later]):
         with closing(Catalog(tmp_path)) as old:
             before = old.current
@@ -399,7 +399,7 @@ def test_steps_are_run_once_and_in_order(tmp_path: Path) -> None:
             assert (before, old.current) == (False, True)
         with closing(Catalog(tmp_path)) as current:
             assert current.current
-        assert ran == ["0002", "0003"]
+        assert ran == ["0098", "0099"]
     with pytest.raises(CollectionTooNew, match="upgrade Whence"):
         Catalog(tmp_path)
 
@@ -409,7 +409,7 @@ def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
         migrations._statements("CREATE TABLE half (id INTEGER)", "CREATE TABLE half (id INTEGER)")(connection)  # type: ignore[arg-type]
 
     Catalog(tmp_path, create=True).close()
-    steps = [*migrations.STEPS, ("0009-fails", fails)]
+    steps = [*migrations.STEPS, ("0099-fails", fails)]
     with (
         patch.object(migrations, "STEPS", steps),
         closing(Catalog(tmp_path)) as old,

@@ -179,7 +179,7 @@ def test_what_is_no_manifest(tmp_path: Path, text: str) -> None:
 def test_impossible_manifests(tmp_path: Path, wrong: dict[str, int]) -> None:
     files, manifest = published(tmp_path / "h")
     body = json.loads(manifest.to_text())["manifest"] | wrong
-    with patch("whence.engine.rows._crc_of", return_value=0):
+    with patch("whence.engine.rows.crc_of", return_value=0):
         (tmp_path / "h" / "manifest.json").write_text(json.dumps({"manifest": body, "crc": 0}))
         with pytest.raises(CollectionDamaged):
             files.manifest()

@@ -640,7 +640,7 @@ def killed_at(step: int, work: object) -> bool:
         return call
 
     with ExitStack() as stack:
-        for name in ("_allocate", "_sync", "_sync_directory", "_delete", "merged"):
+        for name in ("allocate", "sync", "sync_directory", "delete", "merged"):
             target = f"whence.engine.word_files.{name}"
             stack.enter_context(
                 patch(target, watched(getattr(sys.modules["whence.engine.word_files"], name)))
@@ -842,7 +842,7 @@ def test_impossible_manifests(tmp_path: Path, wrong: dict[str, int]) -> None:
     body = json.loads(manifest_of(tmp_path / "w").to_text())["manifest"]
     ((name, value),) = wrong.items()
     (body["segments"][0] if name in body["segments"][0] else body)[name] = value
-    with patch("whence.engine.word_files._crc_of", return_value=0):
+    with patch("whence.engine.word_files.crc_of", return_value=0):
         (tmp_path / "w" / "manifest.json").write_text(json.dumps({"manifest": body, "crc": 0}))
         with pytest.raises(CollectionDamaged):
             WordFiles(tmp_path / "w").manifest()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tests.scenes import Grey, picture, scene
 from whence.features import keypoints as kp
-from whence.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS, extract, nothing
+from whence.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS, Recipe, nothing, versions_of
 from whence.features.keypoints import (
     ASKED,
     BYTES,
@@ -346,10 +346,10 @@ def test_words_asked_for_are_nearest_first_and_the_kept_one_is_among_them() -> N
 
 def test_features_of_a_picture_hold_its_keypoints() -> None:
     source = Picture.from_array(scene())
-    found = extract(source)
-    assert set(found.data) == set(VERSIONS) == {FINGERPRINT, KEYPOINTS}
+    found = Recipe().extract(source)
+    assert set(found.data) == set(versions_of(None)) > set(VERSIONS) == {FINGERPRINT, KEYPOINTS}
     assert found.data[KEYPOINTS] == keypoints(source).to_bytes()
-    assert extract(source, 17).data[KEYPOINTS] == keypoints(source, 17).to_bytes()
+    assert Recipe(17).extract(source).data[KEYPOINTS] == keypoints(source, 17).to_bytes()
     assert VERSIONS[KEYPOINTS] == kp.VERSION
     assert len(Keypoints.from_bytes(nothing()[KEYPOINTS])) == 0
 

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whence.engine.records import FileStamp, Image, NewImage, Refusal
+from whence.engine.conditions import Extra
+from whence.engine.records import FieldValue, FileStamp, Image, NewImage, Refusal
+from whence.engine.terms import Filter
+from whence.engine.vectors import Found
 from whence.engine.word_votes import Votes, WordQuery
 
 
@@ -42,6 +45,14 @@ class Engine(Protocol):
         """Remove images; gives how many there were."""
         ...
 
+    def set_fields(self, keys: Sequence[int], fields: Mapping[str, FieldValue | None]) -> int:
+        """Give images fields, or with None take them away; gives how many images there were."""
+        ...
+
+    def matching(self, wanted: Filter | str, extra: Extra | None = None) -> NDArray[np.int64]:
+        """The keys, rising, of the images a filter lets through; `extra` answers for labels and colours."""
+        ...
+
     def count(self) -> int:
         """How many images there are."""
         ...
@@ -68,6 +79,19 @@ class Engine(Protocol):
 
     def near_words(self, query: Sequence[WordQuery], limit: int) -> Votes:
         """The `limit` images that most visual words of a query's variants speak for, best first."""
+        ...
+
+    def near_vectors(
+        self, queries: NDArray[np.float32], limit: int, *, allowed: NDArray[np.int64] | None = None
+    ) -> Found:
+        """The `limit` images most similar to each query, float32 (q, d) of length 1, best first.
+
+        With `allowed`, keys that rise, only those. Nothing where no model computes embeddings.
+        """
+        ...
+
+    def table(self, kind: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """(keys, uint8 (n, width) rows) of a kind, a batch at a time: palettes, or what is behind vectors."""
         ...
 
     def codes(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:

@@ -7,21 +7,26 @@ power as well as a crash.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, select, union
 
-from whence.engine import digests, kept, migrations, sightings, soundness
+from whence.engine import digests, fields, kept, migrations, sightings, soundness
 from whence.engine.batches import batched
+from whence.engine.conditions import Extra, select_keys
 from whence.engine.database import Database
 from whence.engine.images import image_of, image_values, sighting_of
-from whence.engine.records import FileStamp, Image, NewImage, Place, Refusal, now
+from whence.engine.records import FieldValue, FileStamp, Image, NewImage, Place, Refusal, now
 from whence.engine.statements import CHUNK, insert_rows, one_of, storable
 from whence.engine.sums import with_crcs
+from whence.engine.syntax import parse
 from whence.engine.tables import feature_versions, images, removals
 from whence.engine.tables import sightings as places_seen
+from whence.engine.terms import Filter
 from whence.errors import CollectionDamaged
 
 FILE_NAME = "catalog.sqlite"
@@ -123,8 +128,9 @@ class Catalog:
                 seen: dict[int, list[Any]] = {}
                 for row in connection.execute(_SIGHTINGS, {"values": chunk}):
                     seen.setdefault(row.image_id, []).append(sighting_of(row))
+                attached = fields.read(connection, chunk)
                 for row in connection.execute(_IMAGES, {"values": chunk}):
-                    found[row.id] = image_of(row, tuple(seen.get(row.id, ())))
+                    found[row.id] = image_of(row, tuple(seen.get(row.id, ())), attached.get(row.id, {}))
         return found
 
     def features(self, kind: str, keys: Sequence[int]) -> dict[int, bytes]:
@@ -153,6 +159,16 @@ class Catalog:
         if not all(isinstance(key, int) for key in removed):
             raise CollectionDamaged("The catalog's removals are damaged. Run: whence check")
         return removed, rows[-1][1] if rows else seq
+
+    def matching(self, wanted: Filter | str, extra: Extra | None = None) -> NDArray[np.int64]:
+        """The keys of the images that a filter, or the text of one, lets through: sorted int64.
+
+        `extra` answers for labels and colours (see `select_keys`). Raises UsageError.
+        """
+        with self._database.reading() as connection:
+            if isinstance(wanted, str):
+                wanted = parse(wanted, fields.names(connection))
+            return select_keys(connection, wanted, extra)
 
     def seen_twice(self) -> list[int]:
         """The keys of images that are in several places at present."""
@@ -191,7 +207,7 @@ class Catalog:
 
     # Adding and removing
 
-    def add(self, new: Sequence[NewImage], version_of: dict[str, str]) -> list[tuple[int, bool]]:
+    def add(self, new: Sequence[NewImage], version_of: Mapping[str, str]) -> list[tuple[int, bool]]:
         """Add images and the places they were met at; `version_of` is the version of each feature kind.
 
         Returns, in the order given, each image's key and whether it was new. One that is known gains
@@ -258,6 +274,14 @@ class Catalog:
                     if key in there:
                         fresh.append((key, _version_id(connection, kind, version, decoder, moment), data))
             kept.insert(connection, kind, fresh)
+
+    def set_fields(self, keys: Sequence[int], new: Mapping[str, FieldValue | None]) -> int:
+        """Give images fields, or with None take them away; gives how many images there were.
+
+        Raises UsageError for a name or value that none can have, or too many fields.
+        """
+        with self._database.writing() as connection:
+            return fields.put(connection, keys, new)
 
     def remove(self, keys: Sequence[int]) -> int:
         """Remove images with all that hangs on them; returns how many there were."""

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from whence.engine.batches import batched
 from whence.engine.statements import CHUNK, rows_where_in
+from whence.errors import CollectionDamaged
 
 PREFIX = 8
 """Bytes of a digest that the index holds; the rest is compared where they agree."""
@@ -77,7 +78,10 @@ def sealed_keys(connection: Connection, digests: Sequence[bytes]) -> dict[bytes,
 
 def until(connection: Connection) -> int:
     """The highest key that the index covers."""
-    return int(connection.execute(_UNTIL).scalar_one())
+    key = connection.execute(_UNTIL).scalar_one()
+    if not isinstance(key, int):
+        raise CollectionDamaged("The catalog's index of digests is damaged. Run: whence check")
+    return key
 
 
 def seal(connection: Connection, key: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,32 +13,43 @@ from numpy.typing import NDArray
 
 from whence.engine.base import CodeHit
 from whence.engine.catalog import FILE_NAME, Catalog
-from whence.engine.codes import CodeSource
-from whence.engine.hamming import HammingIndex
+from whence.engine.conditions import Extra
+from whence.engine.indexes import FOLDERS, Indexes, refreshed
 from whence.engine.lock import WriterLock
 from whence.engine.marker import MARKER, left_half_made, read_marker, write_marker
-from whence.engine.postings import PostingSource
-from whence.engine.records import FileStamp, Image, NewImage, Refusal
-from whence.engine.rows import RowFiles
-from whence.engine.word_files import WordFiles
+from whence.engine.records import FieldValue, FileStamp, Image, NewImage, Refusal
+from whence.engine.terms import Filter
+from whence.engine.vectors import Found
 from whence.engine.word_votes import Votes, WordQuery
-from whence.engine.words import WordsIndex
 from whence.errors import CollectionDamaged, CollectionError, CollectionMissing, FeatureMismatch, UsageError
-from whence.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS
+from whence.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, VERSIONS
 
 __all__ = ["MARKER", "EmbeddedEngine"]
 
 _LOCK = "writer.lock"
-_INDEX = "hamming"
-_WORDS = "words"
-_IN_WORDS = {FINGERPRINT: "Fingerprints", KEYPOINTS: "Keypoints"}
+_IN_WORDS = {
+    FINGERPRINT: "Fingerprints",
+    KEYPOINTS: "Keypoints",
+    EMBEDDING: "Embeddings",
+    PALETTE: "Palettes",
+}
+_COPIES = (FINGERPRINT, KEYPOINTS)  # kinds of features by which copies are found
 
 
 class EmbeddedEngine:
     """A collection's directory. Reads from the start; becomes its one writer at the first change."""
 
-    def __init__(self, directory: Path, *, create: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        create: bool = False,
+        versions: Mapping[str, str] = VERSIONS,
+        dimension: int = 0,
+    ) -> None:
         """Open the collection in `directory`, or make it there when `create`.
+
+        Its images have the features of `versions`; `dimension` is that of the embeddings' vectors, if any.
 
         A marker that is missing or damaged does not matter as long as the catalog is there: `damage`
         names it and `rebuild` writes it anew.
@@ -49,11 +60,7 @@ class EmbeddedEngine:
         self._lock = threading.RLock()
         self._closed = False
         self._writer: WriterLock | None = None
-        self._index: HammingIndex | None = None
-        self._words: WordsIndex | None = None
-        self._threads = (
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        )
+        self._versions = versions
         try:
             if not self._there():
                 if not create:
@@ -65,6 +72,8 @@ class EmbeddedEngine:
             self._catalog = Catalog(directory)
             if not self._catalog.current:
                 self._migrate()
+            write = self._writer is not None
+            self._indexes = Indexes(directory, self._catalog, versions, dimension, _cores(), write=write)
         except BaseException:
             self._release()
             raise
@@ -73,10 +82,7 @@ class EmbeddedEngine:
         """Let files and the writer's lock go. Whatever is called afterwards raises UsageError."""
         with self._lock:
             self._closed = True
-            for index in (self._index, self._words):
-                if index is not None:
-                    index.close()
-            self._index = self._words = None
+            self._indexes.close()
             if self._writer is not None:
                 with contextlib.suppress(CollectionError):  # it is for speed only
                     self._catalog.settle()
@@ -107,8 +113,8 @@ class EmbeddedEngine:
 
     def near_codes(self, codes: NDArray[np.uint8], radius: int) -> list[CodeHit]:
         """Every fingerprint within `radius` bits of each code, uint8 (q, 32), nearest first per code."""
-        self._check_version()
-        found = self._fingerprints().within(codes, radius)
+        self._check_version(_COPIES)
+        found = self._indexes.fingerprints().within(codes, radius)
         keys, trimmed = found.entry // 2, found.entry % 2
         columns = (
             found.query.tolist(),
@@ -120,13 +126,37 @@ class EmbeddedEngine:
 
     def near_words(self, query: Sequence[WordQuery], limit: int) -> Votes:
         """The `limit` images that most visual words of a query's variants speak for, best first."""
-        self._check_version()
-        return self._visual_words().search(query, limit)
+        self._check_version(_COPIES)
+        return self._indexes.words().search(query, limit)
+
+    def near_vectors(
+        self, queries: NDArray[np.float32], limit: int, *, allowed: NDArray[np.int64] | None = None
+    ) -> Found:
+        """The `limit` images most similar to each query, float32 (q, d) of length 1; only `allowed` ones.
+
+        Nothing where no model computes embeddings.
+        """
+        self._check_version((EMBEDDING,))
+        if EMBEDDING not in self._indexes.kinds:
+            return Found(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+        return self._indexes.vectors().search(queries, limit, allowed=allowed)
+
+    def table(self, kind: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """(keys, uint8 (n, width) rows) of a kind, a batch at a time: palettes, or what is behind vectors."""
+        self._check_version((kind,))
+        if kind in self._indexes.kinds:
+            for part in self._indexes.columns(kind).snapshot()[1:]:
+                for keys, fields in part.live():
+                    yield keys, fields[-1]
 
     def codes(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """(2 × key + trimmed, codes) of every usable fingerprint, a batch at a time."""
-        self._check_version()
-        yield from self._fingerprints()
+        self._check_version(_COPIES)
+        yield from self._indexes.fingerprints()
+
+    def matching(self, wanted: Filter | str, extra: Extra | None = None) -> NDArray[np.int64]:
+        """The keys, rising, of the images a filter lets through; `extra` answers for labels and colours."""
+        return self._catalog.matching(wanted, extra)
 
     def seen_twice(self) -> list[int]:
         """The keys of images that are in several places at present."""
@@ -144,7 +174,7 @@ class EmbeddedEngine:
     def stale(self) -> list[int]:
         """The keys of images whose features are missing, damaged or of another version."""
         return sorted(
-            {key for kind, version in VERSIONS.items() for key in self._catalog.stale(kind, version)}
+            {key for kind, version in self._versions.items() for key in self._catalog.stale(kind, version)}
         )
 
     # Changes
@@ -152,13 +182,12 @@ class EmbeddedEngine:
     def add(self, images: Sequence[NewImage]) -> list[tuple[int, bool]]:
         """Add images; gives each one's key and whether it was new. Committed and searchable on return."""
         self._become_writer()
-        self._check_version()
+        self._check_version(tuple(self._versions))
         with self._lock:
             # First: what could not be searched for is not added.
-            indexes = (self._fingerprints(), self._visual_words())
-            results = self._catalog.add(images, VERSIONS)
-            for index in indexes:
-                index.refresh()
+            indexes = self._indexes.all()
+            results = self._catalog.add(images, self._versions)
+            refreshed(indexes)
         return results
 
     def remove(self, keys: Sequence[int]) -> int:
@@ -166,11 +195,16 @@ class EmbeddedEngine:
         self._become_writer()
         with self._lock:
             # Features of another version are not searched, and may not be taken into the indexes.
-            indexes = () if self._other_version() else (self._fingerprints(), self._visual_words())
+            other = self._other_version(tuple(self._versions))
+            indexes = [] if other else self._indexes.all()
             removed = self._catalog.remove(keys)
-            for index in indexes:
-                index.refresh()
+            refreshed(indexes)
         return removed
+
+    def set_fields(self, keys: Sequence[int], fields: Mapping[str, FieldValue | None]) -> int:
+        """Give images fields, or with None take them away; gives how many images there were."""
+        self._become_writer()
+        return self._catalog.set_fields(keys, fields)
 
     def refuse(self, rows: Sequence[Refusal]) -> None:
         """Remember files that gave no picture."""
@@ -185,7 +219,7 @@ class EmbeddedEngine:
     def refresh_features(self, rows: Sequence[tuple[int, str, dict[str, bytes]]]) -> None:
         """Replace the features of images: (key, decoder, data by kind)."""
         self._become_writer()
-        for kind, version in VERSIONS.items():
+        for kind, version in self._versions.items():
             self._catalog.replace_features(
                 kind, version, [(key, decoder, data[kind]) for key, decoder, data in rows]
             )
@@ -194,15 +228,10 @@ class EmbeddedEngine:
         """Derive every index from the catalog again."""
         self._become_writer()
         with self._lock:
-            for index in (self._index, self._words):
-                if index is not None:
-                    index.stop_writing()
-            self._index = self._words = None
             self._catalog.repair()
             try:
                 # Before the old versions are forgotten: until then nobody searches.
-                RowFiles(self.directory / _INDEX, write=True).clear(VERSIONS[FINGERPRINT])
-                WordFiles(self.directory / _WORDS).clear(VERSIONS[KEYPOINTS])
+                self._indexes.clear()
                 if any(self._marker_damage()):
                     write_marker(self.directory)
             except OSError as error:
@@ -211,8 +240,7 @@ class EmbeddedEngine:
                     f"the disk has room and may be written to, then run: whence rebuild"
                 ) from error
             self._catalog.forget_unused_versions()
-            self._fingerprints()
-            self._visual_words()
+            self._indexes.all()
 
     # Damage
 
@@ -223,17 +251,13 @@ class EmbeddedEngine:
         """
         yield from self._marker_damage()
         try:
-            yield from self._catalog.damage(list(VERSIONS))
+            yield from self._catalog.damage(list(self._versions))
         except CollectionError as error:
             yield str(error)
-        try:
-            self._check_version()
-        except CollectionError as error:
-            yield str(error)
-            return
-        for opened in (self._opened_index, self._opened_words):
+        for kind in self._indexes.kinds:
             try:
-                yield from opened(write=False).damage()
+                self._check_version((kind,))
+                yield from self._indexes.damage(kind)
             except CollectionError as error:
                 yield str(error)
 
@@ -248,7 +272,7 @@ class EmbeddedEngine:
                 return True
             raise
         # Without a marker: what was never finished has nothing in it.
-        return (self.directory / FILE_NAME).is_file() and (self.directory / _INDEX).exists()
+        return (self.directory / FILE_NAME).is_file() and (self.directory / FOLDERS[FINGERPRINT]).exists()
 
     def _marker_damage(self) -> Iterator[str]:
         try:
@@ -294,61 +318,25 @@ class EmbeddedEngine:
                 raise UsageError("This collection has been closed; open it again.")
             if self._writer is None:
                 self._writer = WriterLock(self.directory / _LOCK)
-                self._index = self._words = None  # those that read still answer whoever has them
+                self._indexes.begin_writing()
 
-    def _other_version(self) -> tuple[str, str] | None:
-        """A kind of feature that is here in another version than this program's, and that version."""
-        for kind, own in VERSIONS.items():
+    def _other_version(self, kinds: Sequence[str]) -> tuple[str, str] | None:
+        """One of these kinds of features that is here in another version than ours, and that version."""
+        for kind in kinds:
             for version in self._catalog.versions(kind):
-                if version != own:
+                if version != self._versions.get(kind):
                     return kind, version
         return None
 
-    def _check_version(self) -> None:
-        other = self._other_version()
+    def _check_version(self, kinds: Sequence[str]) -> None:
+        other = self._other_version(kinds)
         if other is not None:
             kind, version = other
             raise FeatureMismatch(
                 f"{_IN_WORDS[kind]} here are of version {version}, and this program computes "
-                f"{VERSIONS[kind]}; the two cannot be compared. Run: whence rebuild"
+                f"{self._versions.get(kind, 'none')}; the two cannot be compared. Run: whence rebuild"
             )
 
-    def _fingerprints(self) -> HammingIndex:
-        index = self._index
-        if index is not None:
-            return index  # without waiting for a change that is under way
-        with self._lock:
-            if self._closed:
-                raise UsageError("This collection has been closed; open it again.")
-            if self._index is None:
-                self._index = self._opened_index(write=self._writer is not None)
-            return self._index
 
-    def _visual_words(self) -> WordsIndex:
-        index = self._words
-        if index is not None:
-            return index  # without waiting for a change that is under way
-        with self._lock:
-            if self._closed:
-                raise UsageError("This collection has been closed; open it again.")
-            if self._words is None:
-                self._words = self._opened_words(write=self._writer is not None)
-            return self._words
-
-    def _opened_words(self, *, write: bool) -> WordsIndex:
-        return WordsIndex(
-            self.directory / _WORDS,
-            PostingSource(self._catalog),
-            feature=VERSIONS[KEYPOINTS],
-            write=write,
-            threads=self._threads,
-        )
-
-    def _opened_index(self, *, write: bool) -> HammingIndex:
-        return HammingIndex(
-            self.directory / _INDEX,
-            CodeSource(self._catalog),
-            feature=VERSIONS[FINGERPRINT],
-            write=write,
-            threads=self._threads,
-        )
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from whence.engine import mih, scan
 from whence.engine.differences import differences
-from whence.engine.rows import WORDS, Codes, Manifest, Numbers, RowFiles, Rows, Stamp
+from whence.engine.files import Stamp
+from whence.engine.rows import WORDS, Codes, Manifest, Numbers, RowFiles, Rows
 from whence.errors import CollectionDamaged, UsageError
 
 SEAL_ROWS = 65_536
@@ -196,17 +197,7 @@ class HammingIndex:
         for path in self._files.strays():
             yield f"fingerprint index: {path} is there and manifest.json is missing. {cure}"
         found = differences((sealed, tail), self._source.entries_after, key)
-        if found.disordered:
-            yield f"fingerprint index: its rows are in disorder. {cure}"
-        missing, altered, surplus = found.without(self._source.removals_after(removal)[0])
-        for entries, what in ((missing, "are missing"), (altered, "differ from the catalog")):
-            if len(entries):
-                yield (
-                    f"fingerprint index: {len(entries)} of {found.total} rows {what}, "
-                    f"the first of image number {entries[0] // 2}. {cure}"
-                )
-        if len(surplus):
-            yield f"fingerprint index: {len(surplus)} rows belong to no image of the catalog. {cure}"
+        yield from found.sentences("fingerprint index", self._source.removals_after(removal)[0])
         yield from self._damaged_hashes(manifest, cure)
 
     def _damaged_hashes(self, manifest: Manifest, cure: str) -> Iterator[str]:

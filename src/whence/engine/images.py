@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from whence.engine.records import Image, NewImage, Sighting, image_id, iso
+from whence.engine.records import FieldValue, Image, NewImage, Sighting, image_id, iso
 from whence.errors import CollectionDamaged
 from whence.picture.metadata import Credit
 
@@ -29,7 +30,7 @@ def image_values(image: NewImage, key: int, moment: int) -> tuple[object, ...]:
     )
 
 
-def image_of(row: Any, seen: tuple[Sighting, ...]) -> Image:
+def image_of(row: Any, seen: tuple[Sighting, ...], fields: Mapping[str, FieldValue]) -> Image:
     """The image in a row of the table; raises CollectionDamaged when its values cannot be an image's."""
     try:
         return Image(
@@ -43,6 +44,7 @@ def image_of(row: Any, seen: tuple[Sighting, ...]) -> Image:
             added=iso(row.added) or "",
             credit=Credit.from_json(json.loads(row.credit)) if row.credit else _PLAIN,
             sightings=seen,
+            fields=fields,
         )
     except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError) as error:
         raise damaged_row("image", row.id) from error

@@ -81,6 +81,27 @@ STEPS: list[tuple[str, Step]] = [
                 data BLOB NOT NULL, crc INTEGER NOT NULL)""",
         ),
     ),
+    (
+        "0003-fields",
+        _statements(
+            # By name first: a filter names a field, and reads what all images have of it.
+            """CREATE TABLE fields (
+                name TEXT NOT NULL,
+                image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+                text TEXT, number REAL, crc INTEGER NOT NULL,
+                PRIMARY KEY (name, image_id)) WITHOUT ROWID""",
+            "CREATE INDEX fields_by_image ON fields (image_id)",
+        ),
+    ),
+    (
+        "0004-embeddings",
+        _statements(
+            """CREATE TABLE embeddings (
+                image_id INTEGER PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE,
+                version_id INTEGER NOT NULL REFERENCES feature_versions(id),
+                data BLOB NOT NULL, crc INTEGER NOT NULL)""",
+        ),
+    ),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -10,6 +11,9 @@ from whence.picture.metadata import Credit
 
 Features = dict[str, bytes]
 """Features by kind, each as opaque bytes."""
+
+FieldValue = str | float | bool
+"""What a field that a user attached holds."""
 
 ID_PREFIX = "sha256:"
 
@@ -105,7 +109,10 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One distinct file content of a collection, with the places where it was seen."""
+    """One distinct file content of a collection, with the places where it was seen.
+
+    `fields` are what users attached, by name.
+    """
 
     id: str
     width: int
@@ -117,6 +124,7 @@ class Image:
     added: str
     credit: Credit
     sightings: tuple[Sighting, ...] = field(default=())
+    fields: Mapping[str, FieldValue] = field(default_factory=dict, hash=False)
 
     def as_json(self) -> dict[str, object]:
         """The image in the shape that all faces share."""
@@ -131,6 +139,7 @@ class Image:
             "added": self.added,
             "credit": self.credit.as_json(),
             "sightings": [s.as_json() for s in self.sightings],
+            "fields": dict(self.fields),
         }
 
 

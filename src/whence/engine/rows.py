@@ -10,12 +10,8 @@ may have mapped is never made shorter, since touching what is gone would kill th
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
-import shutil
 import time
-import zlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +19,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whence.engine.files import (
+    Stamp,
+    allocate,
+    crc_of,
+    crc_of_file,
+    delete,
+    stamp_of,
+    sync,
+    sync_directory,
+)
 from whence.engine.scan import large_pages
 from whence.errors import CollectionDamaged
 
@@ -31,11 +37,9 @@ WORDS = 4
 
 _FORMAT = 1
 _COPY = 1 << 20  # rows copied at a time
-_PIECE = 1 << 24  # bytes of a file read or written at a time
 
 Numbers = NDArray[np.int64]
 Codes = NDArray[np.uint8]
-Stamp = tuple[int, int, int]
 
 
 @dataclass
@@ -93,6 +97,11 @@ class Rows:
         """The numbers of the rows that are not masked."""
         return np.flatnonzero(~self.dead[: self.count])
 
+    def codes(self, first: int, stop: int) -> Codes:
+        """The codes of rows first..stop, uint8 (n, 32)."""
+        words = np.ascontiguousarray(self.planes[:, first:stop].T)
+        return words.view(np.uint8).reshape(-1, 8 * WORDS)
+
     def view(self) -> Rows:
         """The rows as they are now: appending to the original does not show here."""
         return replace(self)
@@ -119,14 +128,14 @@ class Manifest:
     def to_text(self) -> str:
         """The manifest as JSON, with a checksum of itself."""
         body = asdict(self)
-        return json.dumps({"manifest": body, "crc": _crc_of(body)})
+        return json.dumps({"manifest": body, "crc": crc_of(body)})
 
     @classmethod
     def from_text(cls, text: str) -> Manifest:
         """The inverse of `to_text`; raises ValueError, KeyError or TypeError for anything else."""
         document = json.loads(text)
         body = document["manifest"]
-        if document["crc"] != _crc_of(body):
+        if document["crc"] != crc_of(body):
             raise ValueError("its checksum is wrong")
         manifest = cls(**body)
         if manifest.format != _FORMAT:
@@ -147,11 +156,7 @@ class RowFiles:
     @property
     def stamp(self) -> Stamp | None:
         """Changes whenever a manifest is published; None while there is none."""
-        try:
-            status = (self.directory / "manifest.json").stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
+        return stamp_of(self.directory / "manifest.json")
 
     def manifest(self) -> Manifest | None:
         """What has been published; None when nothing has. Raises CollectionDamaged."""
@@ -192,7 +197,7 @@ class RowFiles:
                 path = self._path(name, fresh)
                 path.unlink(missing_ok=True)
                 with path.open("xb") as file:
-                    _allocate(file.fileno(), words * capacity * 8)
+                    allocate(file.fileno(), words * capacity * 8)
         except OSError:
             self.forget(fresh)
             raise
@@ -225,42 +230,42 @@ class RowFiles:
 
     def hash_sums(self, manifest: Manifest) -> dict[str, int]:
         """The CRC-32 of each file of a manifest's hash tables, by name. Raises OSError."""
-        return {path.name: _crc_of_file(path) for path in sorted(self.hashes(manifest).iterdir())}
+        return {path.name: crc_of_file(path) for path in sorted(self.hashes(manifest).iterdir())}
 
     def publish(self, manifest: Manifest) -> None:
         """Make the files of a manifest last, then the manifest, then delete what it does not name."""
         if manifest.capacity:
             for name in ("planes", "entries"):
-                _sync(self._path(name, manifest))
+                sync(self._path(name, manifest))
         self.directory.mkdir(parents=True, exist_ok=True)
         target = self.directory / "manifest.json"
         draft = target.with_suffix(".draft")
         draft.write_text(manifest.to_text())
-        _sync(draft)
+        sync(draft)
         draft.replace(target)
-        _sync_directory(self.directory)
+        sync_directory(self.directory)
         self.sweep(manifest)
 
     def sweep(self, manifest: Manifest) -> None:
         """Delete what a manifest does not name; readers that have mapped it keep what they have."""
         for path in self._of_generations():
             if path.name.partition("-")[2] != str(manifest.generation):
-                _delete(path)
+                delete(path)
         hashes = self.hashes(manifest)
         with contextlib.suppress(OSError):
             for path in hashes.parent.iterdir():
                 if path != hashes or not manifest.hashed:
-                    _delete(path)
+                    delete(path)
 
     def forget(self, manifest: Manifest) -> None:
         """Delete the files of a manifest that was never published."""
         for path in self._of_generations():
             if path.name.partition("-")[2] == str(manifest.generation):
-                _delete(path)
+                delete(path)
 
     def forget_hashes(self, manifest: Manifest) -> None:
         """Delete hash tables that were never published."""
-        _delete(self.hashes(manifest))
+        delete(self.hashes(manifest))
 
     def strays(self) -> list[Path]:
         """Files of rows, when there is no manifest to say what they are."""
@@ -291,45 +296,3 @@ class RowFiles:
 
 def _damaged(what: str) -> CollectionDamaged:
     return CollectionDamaged(f"The fingerprint index is damaged: {what}. Run: whence rebuild")
-
-
-def _crc_of(body: object) -> int:
-    return zlib.crc32(json.dumps(body, sort_keys=True).encode())
-
-
-def _crc_of_file(path: Path) -> int:
-    crc = 0
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            crc = zlib.crc32(piece, crc)
-    return crc
-
-
-def _allocate(handle: int, size: int) -> None:
-    """Take the room now: a full disk is then an error here, not a crash at a later write to the mapping."""
-    try:
-        os.posix_fallocate(handle, 0, size)
-    except (AttributeError, OSError) as error:  # macOS has no such call, some file systems do not take it
-        if isinstance(error, OSError) and error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
-            raise
-        zeros = bytes(_PIECE)
-        for start in range(0, size, _PIECE):
-            os.pwrite(handle, zeros[: size - start], start)
-
-
-def _delete(path: Path) -> None:
-    with contextlib.suppress(OSError):  # what cannot be deleted is in nobody's way
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync_directory(directory: Path) -> None:
-    with contextlib.suppress(OSError):  # some file systems do not sync directories
-        _sync(directory)

@@ -15,8 +15,10 @@ from whence.engine import digests, kept, migrations
 from whence.engine.database import CURE
 from whence.engine.sums import COVERED, crcs, due_times_sum
 from whence.engine.tables import (
+    embeddings,
     feature_versions,
     features,
+    fields,
     images,
     keypoints,
     refusals,
@@ -35,6 +37,8 @@ _IN_WORDS: dict[Table, tuple[str, str, str]] = {
     feature_versions: ("feature version number", "id", CURE),
     features: ("the features of image number", "image_id", _REBUILD),
     keypoints: ("the keypoints of image number", "image_id", _REBUILD),
+    embeddings: ("the embedding of image number", "image_id", _REBUILD),
+    fields: ("a field of image number", "image_id", CURE),
     refusals: ("the refusal of", "uri", _REBUILD),
 }
 

@@ -13,8 +13,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, func
 
 from whence.engine.tables import (
+    embeddings,
     feature_versions,
     features,
+    fields,
     images,
     keypoints,
     refusals,
@@ -34,7 +36,17 @@ COVERED: dict[Table, tuple[str, ...]] = {
         for column in table.columns
         if column.name not in _UNCOVERED and not (table is sightings and column.name in _TIMES)
     )
-    for table in (images, sightings, removals, feature_versions, features, keypoints, refusals)
+    for table in (
+        images,
+        sightings,
+        removals,
+        feature_versions,
+        features,
+        keypoints,
+        embeddings,
+        fields,
+        refusals,
+    )
 }
 """The columns that each table's `crc` covers, in order."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Dialect, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import REAL, Column, Dialect, Integer, LargeBinary, MetaData, String, Table
 
 
 class Blob(LargeBinary):
@@ -101,9 +101,28 @@ keypoints = Table(
     Column("crc", Integer, nullable=False),
 )
 
-TABLE_OF = {"keypoints": keypoints}
+embeddings = Table(
+    "embeddings",
+    metadata,
+    Column("image_id", Integer, primary_key=True),
+    Column("version_id", Integer, nullable=False),
+    Column("data", Blob, nullable=False),
+    Column("crc", Integer, nullable=False),
+)
+
+TABLE_OF = {"keypoints": keypoints, "embedding": embeddings}
 """Where features of a kind are kept: large ones in a table of their own, so that reading small ones passes
 them by; the rest in `features`."""
+
+fields = Table(
+    "fields",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("image_id", Integer, primary_key=True),
+    Column("text", String),
+    Column("number", REAL),
+    Column("crc", Integer, nullable=False),
+)
 
 removals = Table(
     "removals",

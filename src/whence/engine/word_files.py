@@ -22,16 +22,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whence.engine.rows import (
-    Numbers,
+from whence.engine.files import (
     Stamp,
-    _allocate,
-    _crc_of,
-    _crc_of_file,
-    _delete,
-    _sync,
-    _sync_directory,
+    allocate,
+    crc_of,
+    crc_of_file,
+    delete,
+    stamp_of,
+    sync,
+    sync_directory,
 )
+from whence.engine.rows import Numbers
 from whence.engine.scan import large_pages
 from whence.errors import CollectionDamaged
 
@@ -235,14 +236,14 @@ class WordManifest:
     def to_text(self) -> str:
         """The manifest as JSON, with a checksum of itself."""
         body = asdict(self)
-        return json.dumps({"manifest": body, "crc": _crc_of(body)})
+        return json.dumps({"manifest": body, "crc": crc_of(body)})
 
     @classmethod
     def from_text(cls, text: str) -> WordManifest:
         """The inverse of `to_text`; raises ValueError, KeyError or TypeError for anything else."""
         document = json.loads(text)
         body = document["manifest"]
-        if document["crc"] != _crc_of(body):
+        if document["crc"] != crc_of(body):
             raise ValueError("its checksum is wrong")
         manifest = cls(**{**body, "segments": tuple(Sealed(**one) for one in body["segments"])})
         if manifest.format != _FORMAT:
@@ -267,11 +268,7 @@ class WordFiles:
     @property
     def stamp(self) -> Stamp | None:
         """Changes whenever a manifest is published; None while there is none."""
-        try:
-            status = (self.directory / "manifest.json").stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
+        return stamp_of(self.directory / "manifest.json")
 
     def manifest(self) -> WordManifest | None:
         """What has been published; None when nothing has. Raises CollectionDamaged."""
@@ -305,7 +302,7 @@ class WordFiles:
 
     def sound(self, record: Sealed) -> bool:
         """Whether a segment's file is what was written. Raises OSError when it cannot be read."""
-        return _crc_of_file(self.path(record.number)) == record.crc
+        return crc_of_file(self.path(record.number)) == record.crc
 
     def write(self, number: int, sources: Sequence[Segment]) -> tuple[Sealed, Segment]:
         """A new segment of the live images of several; it lasts, and is not yet published.
@@ -319,7 +316,7 @@ class WordFiles:
             self.directory.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
             with path.open("xb") as file:
-                _allocate(file.fileno(), segment_bytes(images, postings))
+                allocate(file.fileno(), segment_bytes(images, postings))
             written.append(np.memmap(path, np.uint8, "r+"))
             return Segment.within(written[0].view(np.ndarray), images, postings)
 
@@ -327,9 +324,9 @@ class WordFiles:
             segment = merged(sources, room)
             crc = zlib.crc32(written[0])
             written[0].flush()
-            _sync(path)
+            sync(path)
         except (OSError, CollectionDamaged):
-            _delete(path)
+            delete(path)
             raise
         images = segment.images
         record = Sealed(number, len(images), len(segment.details), int(images[0]), int(images[-1]), crc)
@@ -341,10 +338,10 @@ class WordFiles:
         target = self.directory / "manifest.json"
         draft = target.with_suffix(".draft")
         draft.write_text(manifest.to_text())
-        _sync(draft)
-        _sync_directory(self.directory)  # the segments' names last before one relies on them
+        sync(draft)
+        sync_directory(self.directory)  # the segments' names last before one relies on them
         draft.replace(target)
-        _sync_directory(self.directory)
+        sync_directory(self.directory)
         self.sweep(manifest)
 
     def sweep(self, manifest: WordManifest) -> None:
@@ -352,7 +349,7 @@ class WordFiles:
         named = {self.path(one.number) for one in manifest.segments}
         for path in self._segments():
             if path not in named:
-                _delete(path)
+                delete(path)
 
     def clear(self, feature: str) -> None:
         """Publish that there are no segments, in an epoch that no reader has seen.
@@ -371,7 +368,7 @@ class WordFiles:
     def forget(self, numbers: Sequence[int]) -> None:
         """Delete segments that were never published."""
         for number in numbers:
-            _delete(self.path(number))
+            delete(self.path(number))
 
     def strays(self) -> list[Path]:
         """Segments, when there is no manifest to say what they are."""

@@ -21,8 +21,8 @@ from typing import Protocol
 
 import numpy as np
 
+from whence.engine.files import Stamp
 from whence.engine.hamming import Marks
-from whence.engine.rows import Stamp
 from whence.engine.word_damage import content_differences
 from whence.engine.word_files import (
     SEGMENT_IMAGES,

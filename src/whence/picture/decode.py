@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from whence.errors import Corrupt, EmptyFile, MissingExtra, NotAPicture, PictureError, TooLarge, Truncated
 from whence.errors import UnsupportedFormat as Unsupported
 from whence.picture import formats
-from whence.picture.colour import UNCHANGED, WORKING_SIDE, image_of, to_pixels, tones_of
+from whence.picture.colour import UNCHANGED, WORKING_SIDE, image_of, is_srgb, to_pixels, tones_of
 from whence.picture.formats import Format
 from whence.picture.metadata import Credit, blocks_of, read_credit
 from whence.picture.picture import Facts, Picture, Pixels, upright
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 HEAVY_PIXELS = 24_000_000
 """A picture decoded in full with more pixels than this passes through the caller's `gate`."""
+
+SMALL_SIDE = 256
+"""The shorter side, in pixels, that is enough to see what a picture shows and its colours."""
 
 _DOUBLE = ("webp", "avif")  # formats whose decoders need twice the memory that others do
 
@@ -63,12 +66,14 @@ def decode(
     colour: bool = True,
     limits: Limits = DEFAULT_LIMITS,
     gate: AbstractContextManager[object] | None = None,
+    least: int = WORKING_SIDE,
 ) -> Picture:
     """Decode a file's bytes.
 
     With `colour` False a picture whose file stores luma apart (JPEG) is given as luma alone, which
     costs a quarter less; others come in colour all the same. `gate` is entered while a picture of more
     than `HEAVY_PIXELS` is decoded in full, so that a caller with several workers can let one at a time.
+    A JPEG may be halved while its shorter side stays at `least` pixels or more.
 
     Raises a `PictureError`: EmptyFile, NotAPicture, UnsupportedFormat, MissingExtra, TooLarge, TooSlow
     (drawings alone), Truncated or Corrupt, each with a sentence; and nothing else, whatever the bytes.
@@ -86,7 +91,7 @@ def decode(
                 from whence.picture import extras
 
                 return extras.decode(kind, data, limits, gate or nullcontext())
-            return _decode_builtin(kind, data, colour, limits, gate or nullcontext())
+            return _decode_builtin(kind, data, colour, limits, gate or nullcontext(), least)
     except PictureError:
         raise
     except MemoryError:
@@ -145,14 +150,19 @@ def _broken(kind: Format, data: bytes, error: Exception) -> PictureError:
 
 
 def _decode_builtin(
-    kind: Format, data: bytes, colour: bool, limits: Limits, gate: AbstractContextManager[object]
+    kind: Format,
+    data: bytes,
+    colour: bool,
+    limits: Limits,
+    gate: AbstractContextManager[object],
+    least: int,
 ) -> Picture:
     with _opened(kind.name, data) as image:
         width, height = image.size
         if kind.name == "jpeg":
             credit, orientation = _statements(image)
             frames = 1
-            pixels = _decode_jpeg(kind, image, data, colour, limits, gate)
+            pixels = _decode_jpeg(kind, image, data, colour, limits, gate, least)
         else:
             check_pixels(kind, width, height, limits.pixels)
             frames = formats.tiff_pages(data) if kind.name == "tiff" else _frames(image)
@@ -220,22 +230,31 @@ def _decode_jpeg(
     colour: bool,
     limits: Limits,
     gate: AbstractContextManager[object],
+    side: int,
 ) -> Pixels:
     buffered = not formats.is_jpeg_in_one_pass(data)
     check_pixels(kind, *image.size, limits.pixels if buffered else limits.scaled_pixels)
-    factor = _halved(image.size, 3)
+    factor = _halved(image.size, 3, side)
     profile = image.info.get("icc_profile")
     heavy = image.width * image.height > HEAVY_PIXELS and (buffered or factor == 1)
     with gate if heavy else nullcontext():
+        least = {"min_width": -(-image.width // factor), "min_height": -(-image.height // factor)}
         if image.mode in ("L", "RGB") and not colour and (tones := tones_of(profile, image.mode)) is not None:
             import simplejpeg
 
-            least = {"min_width": -(-image.width // factor), "min_height": -(-image.height // factor)}
             # In strict mode it refuses what libjpeg merely warns of; Pillow then decides.
             with contextlib.suppress(ValueError):
                 luma: Pixels = simplejpeg.decode_jpeg(data, "GRAY", **least, strict=True)[:, :, 0]
                 luma = luma if tones is UNCHANGED else tones[luma]
                 return luma if min(luma.shape) < 2 * WORKING_SIDE else to_pixels(image_of(luma))
+        if image.mode == "RGB" and side < WORKING_SIDE and (not profile or is_srgb(profile)):
+            import simplejpeg
+
+            with contextlib.suppress(ValueError):
+                small: Pixels = simplejpeg.decode_jpeg(
+                    data, "RGB", **least, fastdct=True, fastupsample=True, strict=True
+                )
+                return small
         image.draft(image.mode, (image.width // factor, image.height // factor))
         image.load()
         return to_pixels(image)
@@ -247,10 +266,10 @@ def _load_jp2(image: Any, levels: int) -> None:
     image.reduce = 0  # which is the method of every other image's again
 
 
-def _halved(size: tuple[int, int], times: int) -> int:
+def _halved(size: tuple[int, int], times: int, least: int = WORKING_SIDE) -> int:
     """1, 2, 4 ...: how far a picture may be reduced by halving it at most so many times."""
     factor = 1
-    while times > 0 and min(size) // (2 * factor) >= WORKING_SIDE:
+    while times > 0 and min(size) // (2 * factor) >= least:
         factor, times = 2 * factor, times - 1
     return factor
 

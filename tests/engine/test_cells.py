@@ -1,0 +1,388 @@
+"""Cells against the rule they follow, against exact search, and whatever happens to their files."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from numpy.typing import NDArray
+
+from tests.engine.models import bytes_of, restore
+from tests.engine.test_columns import Killed, MemoryColumns
+from tests.engine.test_vectors import Floats, check, hits, opened, stored, twin, vector
+from whence.engine import cells, vector_scan
+from whence.engine.cells import Cells
+from whence.engine.column_files import ColumnFiles
+from whence.engine.vector_scan import Filter, Vectors
+from whence.engine.vectors import WIDTHS, VectorsIndex
+from whence.errors import CollectionDamaged
+
+
+@contextmanager
+def small_numbers() -> Iterator[None]:
+    with (
+        patch.multiple("whence.engine.columns", SEAL_ROWS=16, SEAL_AT_CLOSE=4, _READ=10),
+        patch.multiple("whence.engine.vectors", SEAL_ROWS=16, CELL_ROWS=40, CELL_GATHER=3),
+        patch.multiple("whence.engine.vector_scan", NUMPY_PAIRS=0),
+        patch.multiple("whence.engine.cells", DEPTHS=(3, 12), LEAST_CELLS=2, _SAMPLE=30, _COPY=25, _ROWS=9),
+    ):
+        yield
+
+
+@pytest.fixture
+def small() -> Iterator[None]:
+    """Few rows are enough for cells."""
+    with small_numbers():
+        yield
+
+
+def rows_of(count: int, seed: int = 0) -> Vectors:
+    data = np.frombuffer(b"".join(stored(seed + number) for number in range(1, count + 1)), np.uint8)
+    data = data.reshape(count, sum(WIDTHS))
+    return Vectors(data[:, :256].copy().view(np.int8), data[:, 256:].copy().view("<f4")[:, 0])
+
+
+def built(directory: Path, rows: Vectors, before: Cells | None = None) -> Cells:
+    return cells.opened(cells.build(directory, 7, rows, before))
+
+
+def probed(
+    found: Cells, query: Floats, k: int, usable: NDArray[np.bool_], depth: int
+) -> list[tuple[int, float]]:
+    """The rule that is promised, one cell after the other."""
+    asked = vector_scan.quantised(query[None])
+    towards = vector_scan.similarities(found.centres, asked)[:, 0]
+    similar = vector_scan.similarities(found.vectors, asked)[:, 0]
+    best: list[tuple[int, float]] = []
+    for number, cell in enumerate(np.argsort(-towards, kind="stable")):
+        if number >= cells.LEAST_CELLS and len(best) == k:
+            at = np.searchsorted(found.edges[depth], best[-1][1], "right") - 1
+            if towards[cell] < np.float32(best[-1][1]) - found.margins[depth, at]:
+                break
+        for place in range(found.offsets[cell], found.offsets[cell + 1]):
+            if usable[found.order[place]]:
+                best.append((int(found.order[place]), float(similar[place])))
+        best = sorted(best, key=lambda one: (-one[1], one[0]))[:k]
+    return best
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 300),
+    count=st.integers(1, 250),
+    k=st.integers(1, 30),
+    dead=st.sampled_from([0.0, 0.3, 1.0]),
+    share=st.sampled_from([None, 0.0, 0.1, 0.7]),
+)
+def test_probing_follows_its_rule(seed: int, count: int, k: int, dead: float, share: float | None) -> None:
+    rng = np.random.default_rng(seed)
+    with small_numbers(), tempfile.TemporaryDirectory() as folder:
+        found = built(Path(folder), rows_of(count, seed))
+        mask = rng.random(count) < dead if dead else None
+        keys = 3 * np.arange(count) + 5
+        only = None if share is None else Filter(keys, keys[rng.random(count) < share])
+        usable = np.ones(count, bool) if mask is None else ~mask
+        if only is not None:
+            usable &= np.isin(keys, only.allowed)
+        depth = min(int(np.searchsorted(cells.DEPTHS, found.depth(k, only))), len(cells.DEPTHS) - 1)
+        queries = np.stack([vector(seed + 3), vector(seed + 1000)])
+        near = vector_scan.best(
+            found.nearest(vector_scan.quantised(queries), k, mask, only=only, threads=2), k
+        )
+        for number, query in enumerate(queries):
+            mine = near.query == number
+            ours = list(zip(near.row[mine].tolist(), near.similarity[mine].tolist(), strict=True))
+            assert ours == probed(found, query, min(k, count), usable, depth)
+
+
+@pytest.mark.usefixtures("small")
+def test_nothing_is_missed_when_every_cell_is_called_for(tmp_path: Path) -> None:
+    rows = rows_of(500)
+    found = built(tmp_path, rows)
+    found.margins[:] = np.inf
+    asked = vector_scan.quantised(np.stack([vector(seed) for seed in range(900, 920)]))
+    ours = vector_scan.best(found.nearest(asked, 40), 40)
+    wanted = vector_scan.best(vector_scan.nearest(rows, asked, 40), 40)
+    assert [one.tolist() for one in ours] == [one.tolist() for one in wanted]
+
+
+@pytest.mark.usefixtures("small")
+def test_of_equally_similar_rows_in_several_cells_the_lower_come_first(tmp_path: Path) -> None:
+    found = built(tmp_path, rows_of(200))
+    found.margins[:] = np.inf
+    equal = replace(found, vectors=Vectors(found.vectors.codes, np.zeros(200, np.float32)))
+    near = vector_scan.best(equal.nearest(vector_scan.quantised(vector(3)[None]), 9), 9)
+    assert near.row.tolist() == list(range(9))
+
+
+@pytest.mark.usefixtures("small")
+def test_most_neighbours_are_found_among_few_rows(tmp_path: Path) -> None:
+    """Five clusters: the margins call for one of them, and not for the rest."""
+    rows = rows_of(3000)
+    with patch.multiple("whence.engine.cells", DEPTHS=(10, 100), _SAMPLE=300):
+        found = built(tmp_path, rows)
+        asked = vector_scan.quantised(np.stack([vector(seed) for seed in range(9001, 9061)]))
+        wanted = vector_scan.nearest(rows, asked, 10)
+        ours = found.nearest(asked, 10)
+    pairs = set(zip(wanted.query.tolist(), wanted.row.tolist(), strict=True))
+    met = pairs & set(zip(ours.query.tolist(), ours.row.tolist(), strict=True))
+    assert len(met) > 0.97 * len(pairs)
+    assert np.isfinite(found.margins).all()
+    towards = vector_scan.similarities(found.centres, asked)
+    kth = vector_scan.best(ours, 10).similarity.reshape(-1, 10)[:, -1]
+    called = towards >= kth - found.margins[0].max()
+    assert called.mean() < 0.5
+
+
+@pytest.mark.usefixtures("small")
+def test_cells_that_grow_keep_their_centroids_until_the_rows_have_doubled(tmp_path: Path) -> None:
+    whole = rows_of(250)
+    before = None
+    trained = []
+    for count in (100, 130, 199, 200, 250):
+        rows = Vectors(whole.codes[:count], whole.scales[:count])
+        found = built(tmp_path, rows, before)
+        assert sorted(found.order.tolist()) == list(range(count))
+        assert (found.vectors.codes == rows.codes[found.order]).all()
+        assert (found.vectors.scales == rows.scales[found.order]).all()
+        cell = np.repeat(np.arange(len(found.offsets) - 1), np.diff(found.offsets))
+        known = cells.assigned(rows, found.centres, 0)
+        assert (known[found.order] == cell).all()
+        for start, stop in zip(found.offsets[:-1], found.offsets[1:], strict=True):
+            assert (np.diff(found.order[start:stop]) > 0).all()
+        trained.append(found.trained)
+        before = found
+    assert trained == [100, 100, 100, 200, 200]
+
+
+@pytest.mark.usefixtures("small")
+def test_rows_that_are_all_one_and_rows_that_are_no_numbers(tmp_path: Path) -> None:
+    rows = rows_of(120)
+    rows.codes[:60] = rows.codes[0]
+    rows.codes[60:80] = 0
+    rows.scales[80:90] = np.nan
+    found = built(tmp_path, rows)
+    asked = vector_scan.quantised(vector(1)[None])
+    near = vector_scan.best(found.nearest(asked, 60), 60)
+    wanted = vector_scan.best(vector_scan.nearest(rows, asked, 60), 60)
+    assert (near.similarity == wanted.similarity).all()
+
+
+def index_of(directory: Path, count: int) -> tuple[VectorsIndex, MemoryColumns]:
+    source = MemoryColumns(sum(WIDTHS))
+    for number in range(1, count + 1):
+        source.add(stored(number))
+    return opened(directory, source), source
+
+
+def check_cells(
+    index: VectorsIndex, source: MemoryColumns, query: Floats, k: int, allowed: set[int] | None = None
+) -> None:
+    """Exact search is exact; the other gives as many, each with its similarity, in order."""
+    check(index, source, query, k, allowed)
+    everything = dict(twin(source.rows(), query, len(source.live), allowed))
+    keys = None if allowed is None else np.array(sorted(allowed), np.int64)
+    found = hits(index.search(query[None], k, allowed=keys))
+    assert len(found) == min(k, len(everything))
+    assert len({key for key, _ in found}) == len(found)
+    assert all(everything[key] == similarity for key, similarity in found)
+    assert found == sorted(found, key=lambda one: (-one[1], one[0]))
+
+
+class CellsMachine(RuleBasedStateMachine):
+    """One writer that comes and goes, and a reader that was there before, over one directory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = ExitStack()
+        self.numbers.enter_context(small_numbers())
+        self.directory = Path(tempfile.mkdtemp(prefix="whence-cells-")) / "v"
+        self.writer, self.source = index_of(self.directory, 50)
+        self.reader = opened(self.directory, self.source, write=False)
+        self.query, self.k = vector(3), 4
+        self.allowed: set[int] | None = None
+
+    def teardown(self) -> None:
+        self.writer.close()
+        self.numbers.close()
+        shutil.rmtree(self.directory.parent)
+
+    @rule(first=st.integers(1, 200), count=st.integers(1, 60))
+    def add(self, first: int, count: int) -> None:
+        for seed in range(first, first + count):
+            self.source.add(b"" if seed % 11 == 0 else stored(seed))
+        self.writer.refresh()
+
+    @precondition(lambda self: self.source.live)
+    @rule(every=st.integers(2, 9), of=st.sampled_from(["some", "most"]))
+    def remove(self, every: int, of: str) -> None:
+        for number, key in enumerate(sorted(self.source.live)):
+            if (number % every == 0) == (of == "some"):
+                self.source.remove(key)
+
+    @rule()
+    def reopen(self) -> None:
+        self.writer.close()
+        self.writer = opened(self.directory, self.source)
+
+    @rule()
+    def rebuild(self) -> None:
+        self.writer.stop_writing()
+        ColumnFiles(self.directory, "vectors index").clear("tests-1", WIDTHS)
+        self.writer = opened(self.directory, self.source)
+
+    @rule()
+    def throw_cells_away(self) -> None:
+        shutil.rmtree(self.directory / "cells", ignore_errors=True)
+
+    @rule(seed=st.integers(1, 200), k=st.integers(1, 30), every=st.integers(0, 9))
+    def ask_otherwise(self, seed: int, k: int, every: int) -> None:
+        self.query, self.k = vector(seed), k
+        self.allowed = set(range(1, self.source.key, every)) if every else None
+
+    @invariant()
+    def both_are_right(self) -> None:
+        check_cells(self.writer, self.source, self.query, self.k, self.allowed)
+        check_cells(self.reader, self.source, self.query, self.k, self.allowed)
+        assert self.reader.covered == self.writer.covered
+
+    @invariant()
+    def nothing_is_damaged(self) -> None:
+        assert list(opened(self.directory, self.source, write=False).damage()) == []
+
+
+TestCellsMachine = CellsMachine.TestCase
+TestCellsMachine.settings = settings(
+    max_examples=8, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.mark.usefixtures("small")
+def test_cells_come_with_the_rows_and_readers_see_them(tmp_path: Path) -> None:
+    index, source = index_of(tmp_path / "v", 30)
+    reader = opened(tmp_path / "v", source, write=False)
+    assert (index.covered, reader.covered) == (0, 0)
+    for number in range(31, 90):
+        source.add(stored(number))
+        index.refresh()
+    assert (index.covered, reader.covered) == (84, 84)
+    assert [path.name for path in (tmp_path / "v" / "cells").iterdir()] == [index._path().name]  # type: ignore[union-attr]
+    for key in range(1, 60):
+        source.remove(key)
+    index.refresh()
+    assert (index.covered, reader.covered) == (0, 0)
+    check_cells(reader, source, vector(70), 9)
+
+
+@pytest.mark.usefixtures("small")
+def test_an_exact_search_looks_at_no_cell(tmp_path: Path) -> None:
+    index, source = index_of(tmp_path / "v", 90)
+    with patch.object(Cells, "nearest", side_effect=AssertionError):
+        check(index, source, vector(5), 6)
+        check(index, source, vector(5), 90, set(range(1, 80)))
+        with pytest.raises(AssertionError):
+            index.search(vector(5)[None], 6)
+
+
+@pytest.mark.usefixtures("small")
+def test_damaged_cells_are_told_or_refused(tmp_path: Path) -> None:
+    index, source = index_of(tmp_path / "v", 90)
+    index.close()
+    folder = index._path()
+    assert folder is not None
+    whole = bytes_of(folder)
+    assert set(whole) == {"codes", "scales", "rows", "offsets", "centres", "units", "meta.json"}
+    for name, data in whole.items():
+        restore(folder, whole)
+        (folder / name).write_bytes(data[:-1])
+        with pytest.raises(CollectionDamaged, match=r"vectors index is damaged: .*whence rebuild"):
+            opened(tmp_path / "v", source, write=False)
+        (folder / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        try:
+            told = list(opened(tmp_path / "v", source, write=False).damage())
+        except CollectionDamaged:
+            continue
+        assert len(told) == 1
+        assert f"are not what was written ({name}). Run: whence rebuild" in told[0]
+    ColumnFiles(tmp_path / "v", "vectors index").clear("tests-1", WIDTHS)
+    index = opened(tmp_path / "v", source)
+    assert list(index.damage()) == []
+    assert index.covered == 80
+
+
+@pytest.mark.usefixtures("small")
+def test_a_disk_without_room_for_cells_costs_speed_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        patch("whence.engine.cells.sync", side_effect=OSError(28, "No space left on device")),
+        caplog.at_level(logging.WARNING),
+    ):
+        index, source = index_of(tmp_path / "v", 90)
+    assert "vectors index is searched without new cells" in caplog.text
+    assert index.covered == 0
+    assert list((tmp_path / "v" / "cells").iterdir()) == []
+    check_cells(index, source, vector(7), 5)
+
+
+def killed_at(step: int, work: Callable[[], object]) -> bool:
+    """Run `work()` up to the step-th call that changes the cells' directory; whether it got that far."""
+    left = [step]
+
+    def watched(plain: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **kwargs: object) -> object:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+            return plain(*args, **kwargs)
+
+        return call
+
+    module = sys.modules["whence.engine.cells"]
+    with ExitStack() as stack:
+        for name in ("sync", "sync_directory", "delete"):
+            stack.enter_context(patch(f"whence.engine.cells.{name}", watched(getattr(module, name))))
+        for name in ("replace", "write_text", "write_bytes", "mkdir", "open"):
+            stack.enter_context(patch.object(Path, name, watched(getattr(Path, name))))
+        try:
+            work()
+        except Killed:
+            return True
+    return False
+
+
+@pytest.mark.usefixtures("small")
+def test_a_kill_at_any_step_of_building_leaves_what_there_was(tmp_path: Path) -> None:
+    directory = tmp_path / "v"
+    index, source = index_of(directory, 60)
+    index.stop_writing()
+    for number in range(61, 121):
+        source.add(stored(number))
+    before = bytes_of(directory)
+    for step in range(1, 200, 4):
+        shutil.rmtree(directory)
+        directory.mkdir()
+        restore(directory, before)
+        if not killed_at(step, lambda: opened(directory, source)):
+            break
+        reader = opened(directory, source, write=False)
+        check_cells(reader, source, vector(5), 7)
+        assert list(reader.damage()) == []
+        writer = opened(directory, source)
+        check_cells(writer, source, vector(5), 7)
+        check_cells(reader, source, vector(5), 7)
+        assert list(writer.damage()) == []
+        assert len(list((directory / "cells").iterdir())) == 1
+    assert step > 20
