@@ -18,13 +18,16 @@ from whence.engine.embedded import EmbeddedEngine
 from whence.engine.records import ID_PREFIX, Image, digest_of
 from whence.errors import NotFound, Unreadable, UsageError
 from whence.features.embedding import dimension_of
-from whence.features.extract import nothing, versions_of
+from whence.features.extract import EMBEDDING, PALETTE, nothing, versions_of
 from whence.outcome import Outcome, Report, Status
 from whence.progress import ProgressLine
-from whence.search.answer import Answer, Match
-from whence.search.find import compare, find
+from whence.search.answer import Answer, Kind, Match, QueryFacts
+from whence.search.find import checked, compare, find, lookalikes
+from whence.search.lookup import answers
 from whence.search.pixels import original
-from whence.search.query import Query, Region
+from whence.search.query import Query, Region, object_of
+from whence.search.similar import alike
+from whence.search.wishes import About, Wishes
 from whence.settings import Settings, load
 from whence.sources.folder import file_uri, path_of
 from whence.workers import Task, Workers
@@ -32,6 +35,8 @@ from whence.workers import Task, Workers
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from whence.engine.terms import Filter
 
 
 def open_collection(
@@ -132,18 +137,38 @@ class Collection:
         limit: int = 20,
         kinds: Iterable[str] | None = None,
         region: Region | None = None,
+        object: int | None = None,
         min_score: float = 0.0,
+        filter: str | Filter | None = None,
+        like: Iterable[Any] = (),
+        unlike: Iterable[Any] = (),
+        text: str | None = None,
+        colours: str | None = None,
+        ignore_background: bool = False,
     ) -> Answer:
-        """Find where a picture comes from.
+        """Find where a picture comes from, or what looks like it.
 
         `query` is a path, URL, bytes, `Picture` or the id of an image here whose file is still there;
-        `kinds` keeps only those kinds of match; `region` (left, top, right, bottom in pixels of the
-        upright picture) searches for a part of it; `min_score` leaves out matches that are less sure.
+        `kinds` are the kinds of match wanted: by default all claims, and with `"all"` look-alikes too;
+        `region` (left, top, right, bottom in pixels of the upright picture) searches for a part of it, and
+        `object` for the first, second ... thing that it shows; `min_score` leaves out matches that are less
+        sure; `filter` lets only some images through (see `docs/filters.md`).
 
-        Raises a PictureError when the query cannot be read, UsageError for a limit, kind or region of
-        no use, FeatureMismatch when the collection's features are of another version.
+        Look-alikes are ranked by how much they are like the query and the pictures `like`, and `unlike`
+        others; by words (`text`), with a model that has a side for them; and by `colours`, such as
+        "red:2, #ffcc00", the background left out with `ignore_background`. With any of these, all kinds are
+        wanted by default, and `query` may be None.
+
+        Raises a PictureError when the query cannot be read, UsageError for a limit, kind, region or filter
+        of no use, FeatureMismatch when the collection's features are of another version, ModelMissing or
+        ModelError where look-alikes need a model that is not there.
         """
-        return self._searched(query, [region], limit, kinds, min_score)[0]
+        wishes = Wishes(list(like), list(unlike), text, colours, ignore_background)
+        if kinds is None and not wishes.are_none:
+            kinds = "all"
+        if query is None:
+            return self._wished(wishes, limit, kinds, min_score, filter)
+        return self._searched(query, [region], limit, kinds, min_score, filter, wishes, object)[0]
 
     def search_regions(
         self,
@@ -153,6 +178,7 @@ class Collection:
         limit: int = 20,
         kinds: Iterable[str] | None = None,
         min_score: float = 0.0,
+        filter: str | Filter | None = None,
     ) -> list[Answer]:
         """Search for several parts of a picture, which is read once: an answer for each, in their order.
 
@@ -161,7 +187,7 @@ class Collection:
         wanted = list(regions)
         if not wanted:
             raise UsageError("There are no regions to search for.")
-        return self._searched(query, wanted, limit, kinds, min_score)
+        return self._searched(query, wanted, limit, kinds, min_score, filter)
 
     def _searched(
         self,
@@ -170,16 +196,56 @@ class Collection:
         limit: int,
         kinds: Iterable[str] | None,
         min_score: float,
+        filter: str | Filter | None,
+        wishes: Wishes | None = None,
+        thing: int | None = None,
     ) -> list[Answer]:
         start = time.perf_counter()
-        if isinstance(query, str) and query.startswith(ID_PREFIX):
-            query = self._file_of(self.get(query))
-        if kinds is not None and not isinstance(kinds, str):
-            kinds = list(kinds)  # it is gone through once for each region
+        wanted = checked(limit, kinds, min_score)
+        allowed = self._allowed(filter)
+        source = self._source(query)
+        if thing is not None:
+            regions = [object_of(source, thing, self._settings)]
+        wish = None if wishes is None or wishes.are_none else wishes.read(self._source, self._settings)
         return [
-            find(self._engine, read, limit=limit, kinds=kinds, min_score=min_score)
-            for read in Query.read_regions(query, self._settings, regions, start)
+            find(
+                self._engine, read, limit=limit, kinds=wanted, min_score=min_score, wish=wish, allowed=allowed
+            )
+            for read in Query.read_regions(source, self._settings, regions, start)
         ]
+
+    def _wished(
+        self,
+        wishes: Wishes,
+        limit: int,
+        kinds: Iterable[str] | None,
+        min_score: float,
+        filter: str | Filter | None,
+    ) -> Answer:
+        """Look-alikes without a query picture."""
+        start = time.perf_counter()
+        if Kind.SIMILAR not in checked(limit, kinds, min_score) or not wishes.have_a_subject:
+            raise UsageError(
+                "A search needs a picture; only look-alikes can be had of other pictures, text or colours."
+            )
+        wish, allowed = wishes.read(self._source, self._settings), self._allowed(filter)
+        read = time.perf_counter()
+        found = alike(self._engine, wish, limit, allowed)
+        matches = lookalikes(self._engine, found, limit, min_score, by_colour=not wish.wanted)
+        done = time.perf_counter()
+        times = {"decode": 0.0, "features": read - start, "recall": done - read, "verify": 0.0}
+        timings = {name: 1e3 * value for name, value in (times | {"total": done - start}).items()}
+        notes = () if matches else ("Nothing here is like that.",)
+        return Answer(QueryFacts(0, 0, "", 0, notes), tuple(matches), timings)
+
+    def _allowed(self, filter: str | Filter | None) -> NDArray[np.int64] | None:
+        return None if filter is None else self._engine.matching(filter, answers(self._engine))
+
+    def _source(self, query: Any) -> Any:
+        """What to read for a query: for an id, a file in which the image was seen."""
+        if isinstance(query, str) and query.startswith(ID_PREFIX):
+            return self._file_of(self.get(query))
+        return query
 
     def compare(self, first: Any, second: Any) -> Match | None:
         """Whether two pictures are one: a Match that describes `second` as seen from `first`, or None."""
@@ -193,6 +259,26 @@ class Collection:
         if key is None or key not in found:
             raise NotFound(f"There is no image {identifier} in this collection.")
         return found[key]
+
+    def about(self, identifier: str) -> About:
+        """What the image of an id shows: its labels, colours, and where its things are.
+
+        Raises NotFound, or UsageError for what is no id.
+        """
+        digest = digest_of(self.get(identifier).id)
+        key = self._engine.keys_of([digest])[digest]
+        return About.of(*(self._engine.features(kind, [key]).get(key, b"") for kind in (EMBEDDING, PALETTE)))
+
+    def attach(self, id_or_uri: str | os.PathLike[str], **fields: str | float | bool | None) -> int:
+        """Give the image of an id, or every image seen at a uri or path, fields of your own to filter by.
+
+        None takes a field away. Gives how many images there were. Raises NotFound when there is none,
+        UsageError for a name or value of no use.
+        """
+        keys = self._keys(id_or_uri)
+        if not keys:
+            raise NotFound(f"There is no image {os.fspath(id_or_uri)} in this collection.")
+        return self._engine.set_fields(keys, fields)
 
     def remove(self, id_or_uri: str | os.PathLike[str]) -> int:
         """Remove the image of an id, or every image seen at a uri or path; gives how many.

@@ -103,6 +103,66 @@ def test_wrong_cards_are_refused(changes: dict[str, Any]) -> None:
     assert_sentence(caught.value)
 
 
+DETECTOR = {
+    "task": "detection",
+    "boxes": "yolox",
+    "outputs": {"boxes": "boxes"},
+    "crop": "pad",
+    "input_size": [32, 64],
+}
+TEXT = {"input": "ids", "output": "vector", "length": 8}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"boxes": "yolox"},
+        DETECTOR | {"boxes": None},
+        DETECTOR | {"boxes": "ssd"},
+        DETECTOR | {"boxes": "detr"},
+        DETECTOR | {"outputs": {"logits": "logits"}},
+        DETECTOR | {"crop": "centre"},
+        DETECTOR | {"input_size": [32, 65]},
+        {"text": TEXT},
+        {"task": "embedding+text"},
+        {"task": "embedding+text", "text": TEXT, "outputs": {"features": "vector"}},
+        *(
+            {"task": "embedding+text", "text": TEXT | wrong}
+            for wrong in (
+                {"length": 0},
+                {"length": 100_000},
+                {"length": True},
+                {"pad": -1},
+                {"pad": 2**31},
+                {"lower": 1},
+                {"lower": "yes"},
+                {"mask": "ids"},
+                {"mask": 3},
+                {"sha256": "abc"},
+                {"tokenizer_sha256": "A" * 64},
+                {"bytes": 0},
+                {"tokenizer_bytes": -1},
+                {"smell": "x"},
+            )
+        ),
+    ],
+)
+def test_wrong_detectors_and_texts_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ModelError) as caught:
+        card(**changes)
+    assert_sentence(caught.value)
+
+
+def test_right_detectors_and_texts_are_taken() -> None:
+    assert card(**DETECTOR).boxes == "yolox"
+    outputs = {"boxes": "boxes", "logits": "logits"}
+    assert card(**DETECTOR | {"boxes": "detr", "crop": "squash", "outputs": outputs}).boxes == "detr"
+    found = card(task="embedding+text", text=TEXT | {"lower": True, "mask": None})
+    assert found.text is not None
+    assert (found.text.lower, found.text.pad, found.text.mask) == (True, 0, None)
+    assert from_plain(json.loads(json.dumps(found.as_json())), "again.json") == found
+
+
 @pytest.mark.parametrize("missing", [name for name in MEANS if name != "crop"])
 def test_what_a_card_must_say(missing: str) -> None:
     with pytest.raises(ModelError, match=missing):

@@ -59,10 +59,17 @@ def add(name: str, json_output: bool) -> None:
 @models.command("import", short_help="Install a model's file that is at hand.")
 @click.argument("file", metavar="FILE")
 @click.option("--card", metavar="NAME|CARD.toml", help="What the file is. Default: known by its SHA-256.")
+@click.option("--text", metavar="FILE", help="The ONNX file of the model's text side, if it takes words.")
+@click.option("--tokenizer", metavar="FILE", help="The tokenizer.json that goes with it.")
 @as_json
-def import_model(file: str, card: str | None, json_output: bool) -> None:
-    """Install an ONNX file that is at hand, without the network."""
-    path = _store().import_file(file, card)
+def import_model(
+    file: str, card: str | None, text: str | None, tokenizer: str | None, json_output: bool
+) -> None:
+    """Install an ONNX file that is at hand, without the network.
+
+    A model that finds pictures by words has two files more: --text and --tokenizer.
+    """
+    path = _store().import_file(file, card, text=text, tokenizer=tokenizer)
     _tell(path.stem, str(path), "installed", json_output)
 
 

@@ -20,25 +20,43 @@ from whence.errors import ModelError, UsageError
 
 TASKS = ("embedding", "detection", "embedding+text")
 CROPS = ("centre", "squash", "pad")
+BOXES = ("yolox", "detr")
 ROLES = {"features": 4, "vector": 2, "tokens": 3, "logits": 0, "attention": 3, "boxes": 3}
 """What an output can be, and its dimensions; 0 for any number of at least 2.
 
 `features` (n, c, h, w); `vector` (n, d); `tokens` (n, t, d), of which the first is the picture's vector;
-`logits` (n, classes) or (n, boxes, classes); `attention` (n, h, w), at or above 0; `boxes` (n, boxes, ...).
+`logits` (n, classes) or (n, boxes, classes); `attention` (n, h, w), at or above 0; `boxes` (n, boxes, ...):
+see `Card.boxes`.
 """
 
 _FOLDER = Path(__file__).with_name("cards")
 _BYTES = 64 * 1024  # of a card's file
 _SIDE = 4096  # pixels of an input
+_TOKENS = 4096  # of a text
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The side of a model that takes words: names of its tensors, and tokens of a line."""
+    """The side of a model that takes words: an ONNX file of its own, and a `tokenizer.json`.
+
+    `input` takes tokens, (n, length) whole numbers, and `output` gives the vectors, (n, dimension). A text is
+    put into lower case if `lower`, cut to `length` tokens, and filled up to as many with the token `pad`. A
+    model that has to be told which tokens are of the text, 1, and which fill up, 0, takes that as `mask`.
+
+    `sha256` and `bytes` are those of the ONNX file, `tokenizer_sha256` and `tokenizer_bytes` of the other;
+    None where unknown.
+    """
 
     input: str
     output: str
     length: int
+    pad: int = 0
+    lower: bool = False
+    mask: str | None = None
+    sha256: str | None = None
+    bytes: int | None = None
+    tokenizer_sha256: str | None = None
+    tokenizer_bytes: int | None = None
     notes: str = ""
 
 
@@ -67,8 +85,12 @@ class Card:
     is `NCHW` or `NHWC`.
 
     `outputs` names the tensor of each role (`ROLES`). `dimension` is the length of the vector, or of
-    whatever else is made of the features. `sha256` and `bytes` are those of the file, None where unknown;
-    `url` where it is downloaded from, None where by hand. `measured` says how good it is, and who says so.
+    whatever else is made of the features. `boxes` is how a detector gives what it finds, of the 80 classes of
+    COCO: `yolox` gives (n, places, 85) over a grid, undecoded, 4 of the box, the share of an object, those of
+    its class; `detr` gives (n, boxes, 4) as centre and size in shares of the input, and (n, boxes, 80)
+    `logits`. `text` is the side that takes words, of what embeds both. `sha256` and `bytes` are those of the
+    file, None where unknown; `url` where it is downloaded from, None where by hand. `measured` says how good
+    it is, and who says so.
     """
 
     name: str
@@ -92,6 +114,7 @@ class Card:
     sha256: str | None = None
     bytes: int | None = None
     measured: str = "Not measured."
+    boxes: str | None = None
     text: Text | None = None
     built: Built | None = None
 
@@ -131,8 +154,9 @@ def from_plain(plain: Mapping[str, Any], name: str) -> Card:
     """
     try:
         said = {key: list(one) if isinstance(one, tuple) else one for key, one in plain.items()}
-        said = {key: one for key, one in said.items() if one is not None}
-        parts = {part: _filled(kind, said.pop(part)) for part, kind in _PARTS.items() if part in said}
+        parts = {
+            part: _filled(kind, said.pop(part)) for part, kind in _PARTS.items() if said.get(part) is not None
+        }
         card: Card = _filled(Card, said | parts)
         _check(card)
     except (_Wrong, ValueError, RecursionError) as error:
@@ -155,6 +179,14 @@ def built_in_card(name: str) -> Card:
     return cards[name]
 
 
+def card_of_file(file: str, sha256: str) -> Card:
+    """The one that names a file by its hash; `file` is its name, for the error. Raises `UsageError`."""
+    for card in built_in_cards().values():
+        if card.sha256 == sha256:
+            return card
+    raise UsageError(f"No card names the file {file} (SHA-256 {sha256}): say with --card what it is.")
+
+
 class _Wrong(ValueError):
     """What is wrong with a card, as half a sentence."""
 
@@ -165,6 +197,7 @@ _PLAIN: dict[str, tuple[type, ...]] = {
     "str | None": (str,),
     "int": (int,),
     "int | None": (int,),
+    "bool": (bool,),
     "float": (int, float),
     "tuple[int, int]": (int, int),
     "tuple[float, float, float]": (float, float, float),
@@ -175,6 +208,7 @@ def _filled(kind: type[Any], said: object) -> Any:
     """A dataclass from a table of TOML, each value of the type that it states."""
     if not isinstance(said, dict):
         raise _Wrong(f"{kind.__name__.lower()} is a table")
+    said = {name: value for name, value in said.items() if value is not None}
     known = {one.name: one for one in fields(kind)}
     if unknown := sorted(set(said) - set(known)):
         raise _Wrong(f"{unknown[0][:40]!r} is nothing that a card says")
@@ -196,7 +230,7 @@ def _valued(name: str, kind: str, value: Any) -> Any:
         return value
     if kind not in _PLAIN:  # a part, which is filled already
         return value
-    if not isinstance(value, _PLAIN[kind]) or isinstance(value, bool):
+    if not isinstance(value, _PLAIN[kind]) or isinstance(value, bool) != (kind == "bool"):
         raise _Wrong(f"{name} cannot be {str(value)[:40]!r}")
     return float(str(value)) if kind == "float" else value
 
@@ -223,12 +257,52 @@ def _check(card: Card) -> None:
     for holds, rule in rules:
         if not holds:
             raise _Wrong(rule)
+    _check_detector(card)
+    _check_text(card)
     if (built := card.built) is not None:
         place = Path(built.file)
         if not built.package.isidentifier() or place.is_absolute() or ".." in place.parts:
             raise _Wrong("its package and file name a file inside a package")
         if built.precision not in ("float32", "int8") or not _is_hash(built.sha256):
             raise _Wrong("what it is built from has a sha256, and a precision of float32 or int8")
+
+
+def _check_detector(card: Card) -> None:
+    if (card.task == "detection") != (card.boxes is not None):
+        raise _Wrong("boxes is said of a detector, and of nothing else")
+    if card.boxes is None:
+        return
+    sides = card.input_size
+    rules = (
+        (card.boxes in BOXES, f"its boxes are {' or '.join(BOXES)}"),
+        (card.crop != "centre", "a detector sees the whole picture: its crop is squash or pad"),
+        ("boxes" in card.outputs, "a detector has an output of boxes"),
+        (card.boxes != "detr" or "logits" in card.outputs, "detr has an output of logits"),
+        (card.boxes != "yolox" or all(one % 32 == 0 for one in sides), "yolox takes sides of 32 n pixels"),
+    )
+    for holds, rule in rules:
+        if not holds:
+            raise _Wrong(rule)
+
+
+def _check_text(card: Card) -> None:
+    text = card.text
+    if (card.task == "embedding+text") != (text is not None):
+        raise _Wrong("text is said of a model of the task embedding+text, and of no other")
+    if text is None:
+        return
+    hashes, sizes = (text.sha256, text.tokenizer_sha256), (text.bytes, text.tokenizer_bytes)
+    rules = (
+        (set(card.outputs) & {"vector", "tokens"}, "what embeds texts too has an output of vector or tokens"),
+        (1 <= text.length <= _TOKENS, f"its texts have 1 to {_TOKENS} tokens"),
+        (0 <= text.pad < 2**31, "the number of its token pad is not below 0, and below 2^31"),
+        (text.mask != text.input, "its input and mask differ"),
+        (all(one is None or _is_hash(one) for one in hashes), "each sha256 is 64 digits of 0-9 and a-f"),
+        (all(one is None or one > 0 for one in sizes), "its files have at least one byte"),
+    )
+    for holds, rule in rules:
+        if not holds:
+            raise _Wrong(rule)
 
 
 def _is_hash(text: str) -> bool:

@@ -7,11 +7,14 @@ import json
 import os
 import stat
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from whence.errors import ModelError
-from whence.models.cards import Card, from_plain
+from whence.models.cards import Card, Text, from_plain
 
 MAX_BYTES = 4 * 1024**3
 """No model's file is larger."""
@@ -51,13 +54,49 @@ def is_build(path: Path, card: Card) -> bool:
 
 def is_sound(path: Path, card: Card) -> bool:
     """Whether a file has the size and hash that its record names."""
+    return _is(path, card.sha256, card.bytes)
+
+
+def text_files(folder: Path, name: str) -> tuple[Path, Path]:
+    """Where the text side of a model lies: its ONNX file and its tokenizer."""
+    return folder / f"{name}@text.onnx", folder / f"{name}@tokenizer.json"
+
+
+def text_is_sound(folder: Path, card: Card) -> bool:
+    """Whether both files of a card's text side have the sizes and hashes that its record names."""
+    if card.text is None:
+        return False
+    model, tokenizer = text_files(folder, card.name)
+    return _is(model, card.text.sha256, card.text.bytes) and _is(
+        tokenizer, card.text.tokenizer_sha256, card.text.tokenizer_bytes
+    )
+
+
+def _is(path: Path, sha256: str | None, size: int | None) -> bool:
     try:
-        if path.stat().st_size != card.bytes:
+        if path.stat().st_size != size:
             return False
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == card.sha256
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except OSError:
         return False
+
+
+def as_here(text: Text | None, here: Text | None) -> Text | None:
+    """What a card says of its text side, with the hashes that a record says of the files that are here."""
+    if text is None or here is None:
+        return text
+    names = ("sha256", "bytes", "tokenizer_sha256", "tokenizer_bytes")
+    hashes: dict[str, Any] = {name: getattr(here, name) or getattr(text, name) for name in names}
+    return replace(text, **hashes)
+
+
+def check_named(path: Path, found: str, due: str | None, name: str) -> None:
+    """Raise `ModelError` for a file whose hash is not the one, if any, that the card of a name says."""
+    if due is not None and due != found:
+        raise ModelError(
+            f"The file {path.name} is not the one that the card {name} names: its SHA-256 is {found}."
+        )
 
 
 def copied(source: Path, target: Path) -> str:
@@ -80,16 +119,22 @@ def copied(source: Path, target: Path) -> str:
     return known.hexdigest()
 
 
-def install(record: Card, place: Path, target: Path) -> None:
-    """Put a file and its record in place, each at once. In between, the two do not agree: that is noticed."""
+def install(record: Card, place: Path, target: Path, others: Sequence[tuple[Path, Path]] = ()) -> None:
+    """Put a file and its record in place, and the `others` before them, each at once.
+
+    In between, files and record do not agree: that is noticed.
+    """
     note = place.with_name(f"{place.name}.json")
     try:
         note.write_text(json.dumps(record.as_json()), encoding="utf-8")
-        place.chmod(0o644)  # others on this machine may use the folder too
-        for path in (place, note):
+        moves = [*others, (place, target)]
+        for path, _ in moves:
+            path.chmod(0o644)  # others on this machine may use the folder too
+        for path in (note, *(path for path, _ in moves)):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        place.replace(target)
+        for path, final in moves:
+            path.replace(final)
         note.replace(target.with_suffix(".json"))
     finally:
         note.unlink(missing_ok=True)

@@ -41,6 +41,10 @@ class Label:
     parent: str
     confidence: float
 
+    def as_json(self) -> dict[str, object]:
+        """The label in the shape that all faces share."""
+        return {"name": self.name, "parent": self.parent, "confidence": round(self.confidence, 3)}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classes:

@@ -98,9 +98,9 @@ def open_session(card: Card, path: str | os.PathLike[str], threads: int = 1, dev
     if threads < 1 or device not in ("cpu", *_PROVIDERS):
         raise ValueError(f"threads are 1 or more, and the device is cpu, {' or '.join(_PROVIDERS)}")
     try:
-        import onnxruntime  # type: ignore[import-untyped]
+        import onnxruntime
     except ImportError as error:
-        raise ModelMissing("Models need ONNX Runtime: pip install 'whence[models]'.") from error
+        raise ModelMissing("Models need ONNX Runtime: pip install whence") from error
     if not Path(path).is_file():
         raise ModelMissing(f"The file of the model {card.name} is not there: whence models add {card.name}.")
     options = onnxruntime.SessionOptions()

@@ -1,9 +1,10 @@
 """The store: the models that are installed on this machine, and how they get there.
 
 A folder with two files for each model: NAME.onnx, and NAME.json, its card with the hash and size of that
-very file (NAME@VERSION for what is built, so that versions lie side by side). A file is used only while its
-hash is the one recorded. What is built out of an installed package is built when it is first asked for, and
-again whenever its file is not sound.
+very file (NAME@VERSION for what is built, so that versions lie side by side). One that takes words too has
+two more, of which that card says the same: NAME@text.onnx and NAME@tokenizer.json. A file is used only while
+its hash is the one recorded. What is built out of an installed package is built when it is first asked for,
+and again whenever its file is not sound.
 
 Nothing here goes to the network but `add`, which a person asks for.
 """
@@ -17,7 +18,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -25,8 +26,20 @@ from typing import Any
 
 from whence.errors import ModelError, ModelMissing, UsageError
 from whence.models.building import graph_of, how_to_get, package_folder, version
-from whence.models.cards import Card, built_in_cards, read_card
-from whence.models.files import copied, install, is_build, is_sound, recorded, remove, temporary_folder
+from whence.models.cards import Card, built_in_cards, card_of_file, read_card
+from whence.models.files import (
+    as_here,
+    check_named,
+    copied,
+    install,
+    is_build,
+    is_sound,
+    recorded,
+    remove,
+    temporary_folder,
+    text_files,
+    text_is_sound,
+)
 
 DEFAULT = "efficientnet-lite0-int8"
 """The model that is used where none was chosen."""
@@ -88,8 +101,11 @@ class Store:
             return known
         if record.name != name:
             raise ModelError(f"The record of the model {name} is damaged: remove it and install it again.")
-        # The card of this version, which may say more; the hash of the file that is here.
-        return record if known is None else replace(known, sha256=record.sha256, bytes=record.bytes)
+        if known is None:
+            return record
+        # The card of this version, which may say more; the hashes of the files that are here.
+        text = as_here(known.text, record.text)
+        return replace(known, sha256=record.sha256, bytes=record.bytes, text=text)
 
     def names(self) -> list[str]:
         """Every model that has a card, built in or imported, in order."""
@@ -120,6 +136,23 @@ class Store:
             )
         return path
 
+    def text_folder(self, name: str) -> Path:
+        """The folder in which the sound files of a model's text side lie, for a `TextEncoder`.
+
+        Raises `UsageError` for an unknown name or a model that takes no words, `ModelMissing` where the text
+        side is not installed, and `ModelError` where a file of it is damaged.
+        """
+        from whence.models.text import check_installed
+
+        card = self.card(name)
+        check_installed(card, self.directory)
+        if not text_is_sound(self.directory, card):
+            raise ModelError(
+                f"A file of the text side of the model {name} is damaged: remove it with `whence models "
+                f"remove {name}` and install it again."
+            )
+        return self.directory
+
     def add(self, name: str, *, seconds: float = 1800.0) -> Path:
         """Install a model by its name, or by the path of a card: download it, or build it.
 
@@ -143,34 +176,46 @@ class Store:
             place.write_bytes(fetched.data)
             return self._keep(card, place, card.sha256)
 
-    def import_file(self, path: str | os.PathLike[str], card: str | None = None) -> Path:
+    def import_file(
+        self,
+        path: str | os.PathLike[str],
+        card: str | None = None,
+        *,
+        text: str | os.PathLike[str] | None = None,
+        tokenizer: str | os.PathLike[str] | None = None,
+    ) -> Path:
         """Install a file that is at hand, without the network; gives where it now lies.
 
         `card` is the name of a card, or the path of a card's TOML file; without it, the file's hash has to
-        be one that a card names. Raises `UsageError` for a file that no card names, and `ModelError` for
-        one that cannot be read, is not the one its card names, or is no such model.
+        be one that a card names. `text` and `tokenizer` are the files of the text side of a model that takes
+        words; without them it keeps those that it has, if the file is the same. Raises `UsageError` for a
+        file that no card names, and for one of the two files of the text side without the other or for a
+        model that takes none; `ModelError` for a file that cannot be read, is not the one its card names, or
+        is no such model.
         """
         chosen = None if card is None else self._named(card)
         if chosen is not None and chosen.built is not None:
             raise UsageError(
                 f"The model {chosen.name} is built here and not imported: whence models add {chosen.name}."
             )
-        with self._incoming() as place:
+        if (text is None) != (tokenizer is None):
+            raise UsageError("The text side of a model has two files: give --text and --tokenizer together.")
+        with contextlib.ExitStack() as stack:
+            place = stack.enter_context(self._incoming())
             found = copied(Path(path), place)
-            if chosen is None:
-                named = [one for one in built_in_cards().values() if one.sha256 == found]
-                if not named:
-                    raise UsageError(
-                        f"No card names the file {Path(path).name} (SHA-256 {found}): say with --card what "
-                        f"it is."
-                    )
-                chosen = named[0]
-            elif chosen.sha256 is not None and chosen.sha256 != found:
-                raise ModelError(
-                    f"The file {Path(path).name} is not the one that the card {chosen.name} names: its "
-                    f"SHA-256 is {found}."
-                )
-            return self._keep(chosen, place, found)
+            chosen = card_of_file(Path(path).name, found) if chosen is None else chosen
+            check_named(Path(path), found, chosen.sha256, chosen.name)
+            if text is None or tokenizer is None:
+                return self._keep(chosen, place, found)
+            if chosen.text is None:
+                raise UsageError(f"The model {chosen.name} takes no words: leave --text and --tokenizer out.")
+            said = (chosen.text.sha256, chosen.text.tokenizer_sha256)
+            texts = []
+            for source, due in zip((Path(text), Path(tokenizer)), said, strict=True):
+                aside = stack.enter_context(self._incoming())
+                texts.append((aside, copied(source, aside)))
+                check_named(source, texts[-1][1], due, chosen.name)
+            return self._keep(chosen, place, found, texts)
 
     def remove(self, name: str) -> None:
         """Remove a model's files; one that was chosen no longer is. Raises `ModelMissing` without any."""
@@ -225,7 +270,8 @@ class Store:
         path = self._file(name)
         if not path.is_file():
             return Listed(card, State.AVAILABLE, None)
-        return Listed(card, State.INSTALLED if is_sound(path, card) else State.DAMAGED, path)
+        sound = is_sound(path, card) and (not self._has_text(card) or text_is_sound(self.directory, card))
+        return Listed(card, State.INSTALLED if sound else State.DAMAGED, path)
 
     def _valid(self, name: str) -> None:
         """Raise `UsageError` for a name that could lead out of the folder."""
@@ -245,6 +291,10 @@ class Store:
         for ending in ("onnx", "json"):
             found += self.directory.glob(f"{name}@*.{ending}")
         return found
+
+    def _has_text(self, card: Card) -> bool:
+        """Whether there is a file of a model's text side, sound or not."""
+        return card.text is not None and any(path.exists() for path in text_files(self.directory, card.name))
 
     def _record(self, name: str) -> Path:
         return self.directory / f"{name}.json"
@@ -283,14 +333,40 @@ class Store:
                 if time.time() - path.stat().st_mtime > _STALE:
                     path.unlink()
 
-    def _keep(self, card: Card, place: Path, sha256: str) -> Path:
-        """Take a file that is whole into the store, once it opens as what its card says."""
+    def _keep(
+        self, card: Card, place: Path, sha256: str, texts: Sequence[tuple[Path, str]] | None = None
+    ) -> Path:
+        """Take files that are whole into the store, once they open as what their card says.
+
+        `texts` are the two of the text side and their hashes; without them those that are there are kept,
+        unless they belong to another file.
+        """
         from whence.models.session import open_session
 
         open_session(card, place)
-        target = self._file(card.name)
-        install(replace(card, sha256=sha256, bytes=place.stat().st_size), place, target)
-        return target
+        record = replace(card, sha256=sha256, bytes=place.stat().st_size)
+        final, moves = text_files(self.directory, card.name), []
+        old = self._old(card.name)
+        same = old is not None and old.sha256 == sha256
+        if texts:
+            from whence.models.text import described
+
+            record = replace(record, text=described(record, texts))
+            moves = [(aside, path) for (aside, _), path in zip(texts, final, strict=True)]
+        elif old is not None and same:
+            record = replace(record, text=as_here(card.text, old.text))
+        install(record, place, self._file(card.name), moves)
+        if record.text is None or not (texts or same):
+            for path in final:
+                remove(path)
+        return self._file(card.name)
+
+    def _old(self, name: str) -> Card | None:
+        """The record of what is installed under a name, None where there is none that can be read."""
+        try:
+            return recorded(self._record(name))
+        except ModelError:
+            return None
 
     def _built(self, card: Card) -> Path:
         path = self._build(card)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, overload
 
 from whence.engine.records import Image, Sighting
+from whence.models.labels import Label
 from whence.picture.metadata import Credit
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class Kind(StrEnum):
     COPY = "copy"
     PARTIAL = "partial"
     SIMILAR = "similar"
+
+
+CLAIMS = frozenset(Kind) - {Kind.SIMILAR}
+"""The kinds that say two pictures are one, or share a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,8 @@ class Edit:
 class Evidence:
     """How we know.
 
-    `method` is `sha256` (the bytes are equal), `keypoints` or `fingerprint`; `distance` counts the differing
+    `method` is `sha256` (the bytes are equal), `keypoints` or `fingerprint`, and for look-alikes, which have
+    `similarity` and nothing else, `embedding` or `colours`; `distance` counts the differing
     bits of 256 of the fingerprints, None where they are not near; `inliers` is the number of agreeing
     keypoints, None where none were compared, and `points` are those: x, y in the query, x, y in the match.
     The areas are the parts of both pictures that show the same, and `coverage` their shares. `agreement` is
@@ -77,6 +83,7 @@ class Evidence:
     edits: tuple[Edit, ...] = ()
     points: tuple[tuple[float, float, float, float], ...] = ()
     agreement: float | None = None
+    similarity: float | None = None
 
     def draw(self, query: Any, match: Any, *, height: int = 480) -> PIL.Image.Image:
         """Both pictures side by side, `height` pixels high or less, with what both show and what was done.
@@ -103,6 +110,7 @@ class Evidence:
             "match_area": _points(self.match_area),
             "coverage": {"query": self.query_coverage, "match": self.match_coverage},
             "agreement": self.agreement,
+            "similarity": self.similarity,
             "edits": [edit.as_json() for edit in self.edits],
             "points": [list(point) for point in self.points],
         }
@@ -110,12 +118,17 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One image of an answer. `score` is 0 to 100, higher is surer; `docs/scores.md` says what it means."""
+    """One image of an answer. `score` is 0 to 100, higher is surer; `docs/scores.md` says what it means.
+
+    `copies` are the ids of near-copies of a look-alike that are folded under it; `labels` what it shows.
+    """
 
     kind: Kind
     score: float
     image: Image
     evidence: Evidence
+    copies: tuple[str, ...] = ()
+    labels: tuple[Label, ...] = ()
 
     @property
     def id(self) -> str:
@@ -145,18 +158,26 @@ class Match:
             "sightings": [sighting.as_json() for sighting in self.sightings],
             "credit": self.credit.as_json(),
             "evidence": self.evidence.as_json(),
+            "copies": list(self.copies),
+            "labels": [label.as_json() for label in self.labels],
         }
 
 
 @dataclass(frozen=True, slots=True)
 class QueryFacts:
-    """What is known of the query itself. `quality` is its fingerprint's, 0 to 100; `notes` are sentences."""
+    """What is known of the query itself. `quality` is its fingerprint's, 0 to 100; `notes` are sentences.
+
+    `labels` are what it shows and `objects` the boxes (left, top, right, bottom in pixels) of the things in
+    it, where look-alikes were asked for.
+    """
 
     width: int
     height: int
     format: str
     quality: int
     notes: tuple[str, ...] = ()
+    labels: tuple[Label, ...] = ()
+    objects: tuple[tuple[float, float, float, float], ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The facts in the shape that all faces share."""
@@ -166,6 +187,8 @@ class QueryFacts:
             "format": self.format,
             "quality": self.quality,
             "notes": list(self.notes),
+            "labels": [label.as_json() for label in self.labels],
+            "objects": [[round(value, 1) for value in box] for box in self.objects],
         }
 
 

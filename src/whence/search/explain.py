@@ -34,6 +34,17 @@ class Frame:
         left, top, right, bottom = self.region
         return max(1, round((right - left) * self.width)), max(1, round((bottom - top) * self.height))
 
+    def pixels(self, shares: Shares) -> tuple[float, float, float, float]:
+        """Shares of the region as left, top, right, bottom in pixels of the whole picture."""
+        left, top, right, bottom = self.region
+        across, down = right - left, bottom - top
+        return (
+            (left + shares[0] * across) * self.width,
+            (top + shares[1] * down) * self.height,
+            (left + shares[2] * across) * self.width,
+            (top + shares[3] * down) * self.height,
+        )
+
     def shares(self, box: Box | None) -> Shares:
         """A box of working pixels as shares of the region; None is all of it."""
         if box is None:

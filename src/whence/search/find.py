@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whence.engine.base import Engine
 from whence.engine.records import Image, image_id
 from whence.engine.word_votes import WordQuery
-from whence.errors import UsageError
+from whence.errors import FeatureMismatch, ModelError, ModelMissing, UsageError
+from whence.features.embedding import Embedding
 from whence.features.extract import FINGERPRINT, KEYPOINTS
 from whence.features.fingerprint import Fingerprint, Shares, fingerprint
 from whence.features.keypoints import ASKED, LEAST, Keypoints, keypoints
 from whence.picture.picture import Picture
-from whence.search.answer import Answer, Evidence, Kind, Match
+from whence.search.answer import CLAIMS, Answer, Evidence, Kind, Match
 from whence.search.explain import explain, identical
 from whence.search.pixels import Original, looked_at, original
 from whence.search.placing import Proof, agrees, placed, with_points
 from whence.search.query import Query, picture_of
 from whence.search.rank import ranked, score_of, score_of_proof
 from whence.search.recall import CLAIM_RADIUS, NEAR_RADIUS, Candidate, cost, recall
+from whence.search.similar import Likeness, Wish, alike, folded, matches_of
 from whence.search.verify import proves, verify
 from whence.settings import Settings
 
@@ -45,6 +48,9 @@ class Suspect:
     variants: frozenset[int]
 
 
+_ALIKE = Suspect(None, frozenset({0, 1}))
+
+
 def find(
     engine: Engine,
     query: Query,
@@ -52,20 +58,34 @@ def find(
     limit: int = 20,
     kinds: Iterable[str] | None = None,
     min_score: float = 0.0,
+    wish: Wish | None = None,
+    allowed: NDArray[np.int64] | None = None,
 ) -> Answer:
-    """Search for a query that has been read; raises UsageError for a limit, kind or score of no use."""
-    if limit < 1:
-        raise UsageError(f"The limit is the number of matches wanted, at least 1, not {limit}.")
-    if not 0 <= min_score <= 100:
-        raise UsageError(f"A score is from 0 to 100, not {min_score:g}.")
-    wanted = _kinds(kinds)
+    """Search for a query that has been read; raises UsageError for a limit, kind or score of no use.
+
+    Look-alikes are searched for when their kind is asked for; `wish` says of what beside the query. With
+    `allowed`, keys that rise, nothing else is found.
+    """
+    wanted = checked(limit, kinds, min_score)
     start = time.perf_counter()
-    suspects = _suspects(engine, query, limit)
+    claims, alike_asked = bool(wanted & CLAIMS), Kind.SIMILAR in wanted
     same_bytes = engine.keys_of([query.digest]) if query.digest is not None else {}
+    same = _among(same_bytes.values(), allowed)
+    suspects = _suspects(engine, query, limit, words=claims)
     recalled = time.perf_counter()
-    matches = _matches(engine, query, suspects, set(same_bytes.values()))
+    matches = _matches(engine, query, _only(suspects, allowed), same)
+    shown, found = None, list[Likeness]()
+    if alike_asked or not matches:
+        shown, found = _likenesses(engine, query, wish or Wish(), limit, allowed, needed=alike_asked)
+    if not matches or not claims:
+        # What looks alike may be a copy that neither fingerprint nor words told.
+        seen = {key for key, suspect in suspects.items() if suspect.variants}
+        more = {one.key: _ALIKE for one in found[:_VERIFIED] if one.key not in seen}
+        matches = ranked([*matches, *_matches(engine, query, more, set())])
     matches = _looked_at(matches, query, original(query.limits))
     kept = [match for match in matches if match.kind in wanted and match.score >= min_score]
+    if alike_asked and len(kept) < limit:
+        kept += lookalikes(engine, found, limit - len(kept), min_score, {match.id for match in matches})
     done = time.perf_counter()
     timings = {
         "decode": query.decode_ms,
@@ -74,7 +94,60 @@ def find(
         "verify": (done - recalled) * 1e3,
         "total": query.decode_ms + query.features_ms + (done - start) * 1e3,
     }
-    return Answer(query.facts(_why_nothing(engine, query, matches, kept)), tuple(kept[:limit]), timings)
+    why = _why_nothing(engine, query, matches, kept)
+    return Answer(query.facts(why, shown if alike_asked else None), tuple(kept[:limit]), timings)
+
+
+def _likenesses(
+    engine: Engine,
+    query: Query,
+    wish: Wish,
+    limit: int,
+    allowed: NDArray[np.int64] | None,
+    *,
+    needed: bool,
+) -> tuple[Embedding | None, list[Likeness]]:
+    """What the query shows and what looks like it; nothing for want of a model, where it is not `needed`."""
+    if not needed and (len(query.variants[0].keypoints) < LEAST or engine.count() == 0):
+        return None, []  # no copy could be proven
+    try:
+        shown = query.embedding()
+        if shown is None:
+            if needed:
+                raise ModelMissing("No model computes embeddings here (the setting `model` is none).")
+            return None, []
+        return shown, alike(engine, replace(wish, like=(shown, *wish.like)), limit, allowed)
+    except (ModelMissing, ModelError, FeatureMismatch):
+        if needed:
+            raise
+        return None, []
+
+
+def lookalikes(
+    engine: Engine,
+    found: Sequence[Likeness],
+    limit: int,
+    min_score: float = 0.0,
+    but: Collection[str] = (),
+    *,
+    by_colour: bool = False,
+) -> list[Match]:
+    """The best `limit` look-alikes of a ranking, but those of these ids, near-copies folded into one."""
+    groups = folded(engine, found, limit + len(but))
+    matches = matches_of(engine, groups, by_colour=by_colour)
+    kept = [match for match in matches if match.id not in but and match.score >= min_score]
+    return [
+        replace(match, copies=tuple(one for one in match.copies if one not in but)) for match in kept[:limit]
+    ]
+
+
+def checked(limit: int, kinds: Iterable[str] | None, min_score: float) -> set[Kind]:
+    """The kinds asked for, claims when none are named; raises UsageError for what is of no use."""
+    if limit < 1:
+        raise UsageError(f"The limit is the number of matches wanted, at least 1, not {limit}.")
+    if not 0 <= min_score <= 100:
+        raise UsageError(f"A score is from 0 to 100, not {min_score:g}.")
+    return _kinds(kinds)
 
 
 def compare(first: Any, second: Any, settings: Settings) -> Match | None:
@@ -114,7 +187,22 @@ def compare(first: Any, second: Any, settings: Settings) -> Match | None:
     return looked[0] if looked else None
 
 
-def _suspects(engine: Engine, query: Query, limit: int) -> dict[int, Suspect]:
+def _among(keys: Iterable[int], allowed: NDArray[np.int64] | None) -> set[int]:
+    return {key for key in keys if allowed is None or _is_in(key, allowed)}
+
+
+def _only(suspects: dict[int, Suspect], allowed: NDArray[np.int64] | None) -> dict[int, Suspect]:
+    if allowed is None:
+        return suspects
+    return {key: suspect for key, suspect in suspects.items() if _is_in(key, allowed)}
+
+
+def _is_in(key: int, allowed: NDArray[np.int64]) -> bool:
+    place = int(np.searchsorted(allowed, key))
+    return place < len(allowed) and int(allowed[place]) == key
+
+
+def _suspects(engine: Engine, query: Query, limit: int, *, words: bool = True) -> dict[int, Suspect]:
     # Of a picture with thousands of copies only the nearest are looked up: enough to fill any answer.
     near = nsmallest(max(_LOOKED_UP, 4 * limit), recall(engine, query.codes), key=cost)
     suspects: dict[int, Suspect] = {}
@@ -124,7 +212,7 @@ def _suspects(engine: Engine, query: Query, limit: int) -> dict[int, Suspect]:
         variant = 1 if code.mirrored else 2 if code.negative else 0
         tried = place < _VERIFIED and not (code.mirrored and code.negative)
         suspects[candidate.key] = Suspect(candidate, frozenset([variant] if tried else []))
-    if len(query.variants[0].keypoints) >= LEAST:
+    if words and len(query.variants[0].keypoints) >= LEAST:
         asked = [
             WordQuery(p.words, p.signatures, p.angles, p.scales)
             for p in (variant.keypoints for variant in query.variants)
@@ -245,11 +333,13 @@ def _why_nothing(engine: Engine, query: Query, matches: Sequence[Match], kept: S
 
 def _kinds(kinds: Iterable[str] | None) -> set[Kind]:
     if kinds is None:
+        return set(CLAIMS)
+    if kinds == "all":
         return set(Kind)
     names = [kinds] if isinstance(kinds, str) else list(kinds)
     unknown = [name for name in names if name not in set(Kind)]
     if unknown or not names:
         raise UsageError(
-            f"Kinds of match are {', '.join(Kind)}; {', '.join(unknown) or 'an empty list'} is none."
+            f"Kinds of match are {', '.join(Kind)}, or all; {', '.join(unknown) or 'an empty list'} is none."
         )
     return {Kind(name) for name in names}

@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from whence.errors import UsageError
+from whence.features.embedding import Embedding, embedder
 from whence.features.fingerprint import QueryCode, Shares, query_codes
 from whence.features.keypoints import LEAST, Variant, query_keypoints
 from whence.picture.decode import Limits, decode
@@ -32,7 +33,8 @@ class Query:
     """A picture to search for.
 
     `picture` is the part of it that is searched and `in_colour` gives the whole, as RGB if it has a file;
-    `codes` and `variants` are what it may be known by.
+    `codes` and `variants` are what it may be known by. `embedding` gives that of the part, computed when it
+    is first asked for, and None where no model computes any.
     """
 
     picture: Picture
@@ -45,6 +47,7 @@ class Query:
     limits: Limits
     decode_ms: float
     features_ms: float
+    embedding: Callable[[], Embedding | None]
 
     @classmethod
     def read(
@@ -104,6 +107,7 @@ class Query:
                     settings.limits,
                     (decoded - start) * 1e3,
                     (done - decoded) * 1e3,
+                    cache(partial(_embedding, in_colour, shares, settings)),
                 )
             )
             start = time.perf_counter()
@@ -131,10 +135,39 @@ class Query:
             notes.append(f"The file has {self.picture.facts.frames} frames or pages; the first was searched.")
         return notes
 
-    def facts(self, extra: Iterable[str] = ()) -> QueryFacts:
-        """The query's part of the answer."""
-        facts = self.picture.facts
-        return QueryFacts(facts.width, facts.height, facts.format, self.quality, (*self.notes, *extra))
+    def facts(self, extra: Iterable[str] = (), shown: Embedding | None = None) -> QueryFacts:
+        """The query's part of the answer; `shown` is its embedding where it was looked at."""
+        facts, frame = self.picture.facts, self.frame
+        labels = () if shown is None else tuple(shown.labels())
+        boxes = () if shown is None else tuple(frame.pixels(box) for box in shown.regions)
+        notes = (*self.notes, *extra)
+        return QueryFacts(facts.width, facts.height, facts.format, self.quality, notes, labels, boxes)
+
+
+def object_of(source: Any, number: int, settings: Settings) -> Region:
+    """The box of the first, second ... thing that a picture shows. Raises UsageError when there is none."""
+    shown = embedding_of(source, settings)
+    boxes = () if shown is None else shown.regions
+    if not 1 <= number <= len(boxes):
+        count = f"{len(boxes)} things were" if len(boxes) != 1 else "One thing was"
+        raise UsageError(f"{count} found in this picture; there is no number {number}.")
+    facts = picture_of(source, settings)[0].facts
+    left, top, right, bottom = boxes[number - 1]
+    return left * facts.width, top * facts.height, right * facts.width, bottom * facts.height
+
+
+def _embedding(whole: Callable[[], Picture], shares: Shares, settings: Settings) -> Embedding | None:
+    model = settings.recipe.model
+    if model is None:
+        return None
+    picture = whole()
+    return embedder(model).embed(picture if shares == _WHOLE else _cut(picture, shares))
+
+
+def embedding_of(source: Any, settings: Settings) -> Embedding | None:
+    """The embedding of a path, URL, bytes or Picture; None where no model computes any."""
+    model = settings.recipe.model
+    return None if model is None else embedder(model).embed(picture_of(source, settings, colour=True)[0])
 
 
 def picture_of(source: Any, settings: Settings, *, colour: bool = False) -> tuple[Picture, bytes | None]:

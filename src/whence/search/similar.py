@@ -1,0 +1,209 @@
+"""Look-alikes: images whose embeddings are near a wish, ranked, near-copies folded into one.
+
+Candidates come by their vectors and are ranked by these and by what they show: the network's likeliest
+classes, compared as the shares of two softmaxes are by Bhattacharyya's coefficient. `benchmarks/similar.py`
+measures what each gives. None of this proves anything: what is found here is `similar` and no claim.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whence.engine.base import Engine
+from whence.features.colours import Wanted
+from whence.features.embedding import EXTRA, Embedding, classes_of
+from whence.features.extract import EMBEDDING, FINGERPRINT, PALETTE
+from whence.features.fingerprint import Fingerprint
+from whence.features.resemblance import resemblance
+from whence.models.labels import classes
+from whence.search.answer import Evidence, Kind, Match
+from whence.search.recall import CLAIM_RADIUS
+
+_RANKED = 200  # candidates that are ranked, or ten for each one wanted
+_CLASSES = 0.25  # what equal classes are worth beside equal vectors, 1
+_TEMPERATURE = 1.5  # of the shares of classes as they are compared
+_UNLIKE = 0.5  # what being like a picture that is not wanted costs
+_COLOURS = 0.5  # what the colours asked for are worth beside a picture
+# Of a logistic regression of `training/lookalikes.py`: how likely a look-alike of this similarity is of the
+# same kind as the query. 95 and above is kept for what is proven.
+_SLOPE, _MIDDLE, _SUREST = 6.66, 0.63, 94.9
+
+Numbers = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wish:
+    """What look-alikes are wanted of: pictures to be like and unlike, words as a vector, and colours."""
+
+    like: Sequence[Embedding] = ()
+    unlike: Sequence[Embedding] = ()
+    words: Floats | None = None
+    colours: Sequence[Wanted] = ()
+    ignore_background: bool = False
+
+    @property
+    def wanted(self) -> list[Floats]:
+        """The vectors to be like."""
+        return [one.vector for one in self.like] + ([] if self.words is None else [self.words])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is wished for."""
+        return not self.wanted and not self.colours
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likeness:
+    """A candidate: its key, how like the wish it is (1 the most that one vector alone gives), its rows."""
+
+    key: int
+    similarity: float
+    embedding: Embedding | None
+
+
+def alike(engine: Engine, wish: Wish, limit: int, allowed: Numbers | None = None) -> list[Likeness]:
+    """The candidates for a wish, most alike first: at least `limit`, where there are as many."""
+    count = max(_RANKED, 10 * limit)
+    if not wish.wanted:
+        return _by_colour(engine, wish, count, allowed)
+    centre = np.mean(wish.wanted, axis=0)
+    if wish.unlike:
+        centre = centre - _UNLIKE * np.mean([one.vector for one in wish.unlike], axis=0)
+    length = float(np.linalg.norm(centre))
+    if length < 1e-6:
+        return []
+    found = engine.near_vectors((centre / length).astype(np.float32)[None], count, allowed=allowed)
+    data = engine.features(EMBEDDING, found.key.tolist())
+    keys = [key for key in found.key.tolist() if data.get(key)]
+    near = [Embedding.from_bytes(data[key]) for key in keys]
+    if not near:
+        return []
+    scores = _similarities(wish, near)
+    if wish.colours:
+        scores = scores + _COLOURS * (_resemblances(engine, wish, keys) - 1)
+    order = np.lexsort((keys, -scores))
+    return [Likeness(keys[row], float(scores[row]), near[row]) for row in order.tolist()]
+
+
+def folded(engine: Engine, found: Sequence[Likeness], limit: int) -> list[tuple[Likeness, list[int]]]:
+    """The first `limit` of a ranking with near-copies folded: each with the keys of those behind it.
+
+    Near-copies are those whose fingerprints are near, as of shots in a row and saved copies.
+    """
+    data = engine.features(FINGERPRINT, [one.key for one in found])
+    groups: list[tuple[Likeness, list[int]]] = []
+    codes: list[NDArray[np.uint8]] = []
+    for one in found:
+        known = Fingerprint.from_bytes(data[one.key]) if one.key in data else None
+        if known is not None and known.usable:
+            near = [place for place, code in enumerate(codes) if _apart(code, known.code) <= CLAIM_RADIUS]
+            if near:
+                groups[near[0]][1].append(one.key)
+                continue
+        if len(groups) < limit:
+            groups.append((one, []))
+            codes.append(known.code if known is not None and known.usable else _FAR)
+    return groups
+
+
+def matches_of(
+    engine: Engine, found: Sequence[tuple[Likeness, list[int]]], *, by_colour: bool
+) -> list[Match]:
+    """Matches of the kind `similar`."""
+    images = engine.images([key for one, others in found for key in (one.key, *others)])
+    matches = []
+    for one, others in found:
+        if one.key not in images:
+            continue
+        evidence = Evidence("colours" if by_colour else "embedding", similarity=round(one.similarity, 4))
+        score = round(_SUREST * one.similarity, 1) if by_colour else score_of_likeness(one.similarity)
+        matches.append(
+            Match(
+                Kind.SIMILAR,
+                score,
+                images[one.key],
+                evidence,
+                copies=tuple(images[key].id for key in others if key in images),
+                labels=() if one.embedding is None else tuple(one.embedding.labels()),
+            )
+        )
+    return matches
+
+
+def score_of_likeness(similarity: float) -> float:
+    """The score of a look-alike: how many of a hundred as alike were of the same kind, below 95."""
+    return round(_SUREST / (1 + math.exp(-_SLOPE * (similarity - _MIDDLE))), 1)
+
+
+def class_shares(numbers: NDArray[np.intp], likelihoods: Floats) -> Floats:
+    """float32 (n, 1000) of unit rows: the roots of the shares of each row's classes, the rest being 0."""
+    count = len(classes().names)
+    shares = np.zeros((len(numbers), count + 1), np.float32)
+    place = np.minimum(numbers, count)  # what is no class goes into the last, which is cut off
+    np.put_along_axis(shares, place, np.exp(likelihoods / np.float32(2 * _TEMPERATURE)), axis=1)
+    shares = shares[:, :count]
+    return np.asarray(shares / np.maximum(np.linalg.norm(shares, axis=1, keepdims=True), 1e-9), np.float32)
+
+
+def _similarities(wish: Wish, near: Sequence[Embedding]) -> NDArray[np.float64]:
+    vectors = np.stack([one.vector for one in near])
+    shares = class_shares(*_classes(near))
+
+    def to(one: Embedding) -> NDArray[np.float64]:
+        own = class_shares(*_classes([one]))[0]
+        return np.asarray(vectors @ one.vector + _CLASSES * (shares @ own), np.float64)
+
+    liked = [to(one) for one in wish.like]
+    if wish.words is not None:
+        liked.append(np.asarray(vectors @ wish.words, np.float64))
+    scores = np.mean(liked, axis=0)
+    if wish.unlike:
+        scores = scores - _UNLIKE * np.max([to(one) for one in wish.unlike], axis=0)
+    return np.asarray(scores, np.float64)
+
+
+def _classes(near: Sequence[Embedding]) -> tuple[NDArray[np.intp], Floats]:
+    """The classes of embeddings as they are kept."""
+    extra = [np.frombuffer(one.to_bytes(), np.uint8)[-EXTRA:] for one in near]
+    return classes_of(np.stack(extra))
+
+
+def _by_colour(engine: Engine, wish: Wish, count: int, allowed: Numbers | None) -> list[Likeness]:
+    keys, scores = [], []
+    for numbers, rows in engine.table(PALETTE):
+        some = np.ones(len(numbers), np.bool_) if allowed is None else np.isin(numbers, allowed)
+        found = resemblance(wish.colours, rows[some], wish.ignore_background)
+        best = np.argsort(-found, kind="stable")[:count]
+        keys.append(numbers[some][best])
+        scores.append(found[best])
+    if not keys:
+        return []
+    every, all_scores = np.concatenate(keys), np.concatenate(scores)
+    order = np.lexsort((every, -all_scores))[:count]
+    return [
+        Likeness(int(every[row]), float(all_scores[row]), None) for row in order if all_scores[row] > _TINY
+    ]
+
+
+_TINY = 0.02  # resemblance below which a picture has nothing of the colours
+_FAR = np.zeros(0, np.uint8)
+
+
+def _apart(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
+    return int(np.bitwise_count(one ^ other).sum()) if len(one) else 999
+
+
+def _resemblances(engine: Engine, wish: Wish, keys: Sequence[int]) -> NDArray[np.float64]:
+    data = engine.features(PALETTE, keys)
+    there = [place for place, key in enumerate(keys) if data.get(key)]
+    found = np.zeros(len(keys))
+    if there:
+        rows = np.frombuffer(b"".join(data[keys[place]] for place in there), np.uint8)
+        found[there] = resemblance(wish.colours, rows.reshape(len(there), -1), wish.ignore_background)
+    return found

@@ -1,0 +1,89 @@
+"""What people say they want of look-alikes, and what is told of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from whence.errors import ModelMissing
+from whence.features.colours import parse_colours
+from whence.features.embedding import Embedding, Shares
+from whence.features.palette import Palette
+from whence.models.labels import Label
+from whence.search.query import embedding_of
+from whence.search.similar import Wish
+from whence.settings import Settings
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Pictures to be like and unlike, words, and colours, as they were given."""
+
+    like: Sequence[Any] = ()
+    unlike: Sequence[Any] = ()
+    text: str | None = None
+    colours: str | None = None
+    ignore_background: bool = False
+
+    @property
+    def are_none(self) -> bool:
+        """Whether nothing is wished for."""
+        return not (self.like or self.unlike or self.text or self.colours)
+
+    @property
+    def have_a_subject(self) -> bool:
+        """Whether they say enough to search by them alone."""
+        return bool(self.like or self.text or self.colours)
+
+    def read(self, source: Callable[[Any], Any], settings: Settings) -> Wish:
+        """The wishes as numbers; `source` gives what to read for a picture.
+
+        Raises a PictureError for a picture that cannot be read, UsageError for colours of no use, and
+        ModelMissing or ModelError without a model that can tell.
+        """
+
+        def embedded(pictures: Sequence[Any]) -> list[Embedding]:
+            found = [embedding_of(source(picture), settings) for picture in pictures]
+            if None in found:
+                raise ModelMissing("No model computes embeddings here (the setting `model` is none).")
+            return [one for one in found if one is not None]
+
+        return Wish(
+            embedded(self.like),
+            embedded(self.unlike),
+            None,
+            parse_colours(self.colours) if self.colours else (),
+            self.ignore_background,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an image shows, as far as a network tells: labels, colours, and boxes of its things.
+
+    `colours` is as `Palette.as_json` gives it; `objects` are left, top, right, bottom as shares of the width
+    and the height.
+    """
+
+    labels: tuple[Label, ...] = ()
+    colours: list[dict[str, object]] = field(default_factory=list)
+    objects: tuple[Shares, ...] = ()
+
+    @classmethod
+    def of(cls, embedding: bytes, palette: bytes) -> Self:
+        """What the features of an image say; empty bytes say nothing."""
+        shown = Embedding.from_bytes(embedding) if embedding else None
+        return cls(
+            tuple(shown.labels()) if shown else (),
+            Palette.from_bytes(palette).as_json() if palette else [],
+            shown.regions if shown else (),
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """The shape that all faces share."""
+        return {
+            "labels": [label.as_json() for label in self.labels],
+            "colours": self.colours,
+            "objects": [[round(value, 4) for value in box] for box in self.objects],
+        }
