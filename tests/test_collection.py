@@ -271,7 +271,7 @@ def test_the_shape_of_an_answer(indexed: tuple[Collection, list[Path]]) -> None:
     assert isinstance(matches, list)
     assert isinstance(query, dict)
     assert isinstance(timings, dict)
-    assert set(query) == {"width", "height", "format", "quality", "notes"}
+    assert set(query) == {"width", "height", "format", "quality", "notes", "labels", "objects"}
     assert set(timings) == {"decode", "features", "recall", "verify", "total"}
     (match,) = matches
     assert {
@@ -285,6 +285,8 @@ def test_the_shape_of_an_answer(indexed: tuple[Collection, list[Path]]) -> None:
         "sightings",
         "credit",
         "evidence",
+        "copies",
+        "labels",
     } == set(match)
     assert list(match["evidence"]) == [
         "method",
@@ -295,6 +297,7 @@ def test_the_shape_of_an_answer(indexed: tuple[Collection, list[Path]]) -> None:
         "match_area",
         "coverage",
         "agreement",
+        "similarity",
         "edits",
         "points",
     ]

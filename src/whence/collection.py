@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from whence.engine.terms import Filter
 
+_EVERY = "width>=0"  # a filter that lets every image through
+
 
 def open_collection(
     path: str | os.PathLike[str], *, create: bool = False, settings: Settings | None = None
@@ -293,6 +295,16 @@ class Collection:
     def find(self, id_or_uri: str | os.PathLike[str]) -> list[Image]:
         """The image of an id, or the images seen at a uri or path; empty when there are none."""
         return list(self._engine.images(self._keys(id_or_uri)).values())
+
+    def select(self, filter: str | Filter | None = None) -> Iterator[Image]:
+        """The images that a filter lets through, or all, in the order in which they were added.
+
+        Which these are is settled at the call; those that are removed before their turn are left out.
+        Raises UsageError for a filter of no use.
+        """
+        keys = self._engine.matching(_EVERY if filter is None else filter, answers(self._engine)).tolist()
+        found = ((some, self._engine.images(some)) for some in batched(keys, 256))
+        return (images[key] for some, images in found for key in some if key in images)
 
     def duplicates(
         self,

@@ -30,7 +30,8 @@ class Settings:
     core; `max_bytes`, `max_pixels`, `max_scaled_pixels` and `decode_seconds` are the caps of
     `whence.picture.decode.Limits`; `fetch_seconds` is how long a URL may take; `keypoints` is how many of an
     image are kept: fewer take less room, more find smaller parts; `model` names the model that computes
-    embeddings, empty for the one that `whence models use` chose, and "none" for no look-alikes.
+    embeddings, empty for the one that `whence models use` chose, and "none" for no look-alikes;
+    `detector` names one that finds the things in a query, empty for where the model itself looks.
     """
 
     collection: str = "photos.whence"
@@ -42,6 +43,7 @@ class Settings:
     fetch_seconds: float = 30.0
     keypoints: int = KEPT
     model: str = ""
+    detector: str = ""
 
     @property
     def limits(self) -> Limits:

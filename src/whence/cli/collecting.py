@@ -1,4 +1,4 @@
-"""Commands that change a collection or look after it: index, remove, check, rebuild."""
+"""Commands that change a collection or look after it: index, attach, remove, check, rebuild."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from whence.cli.common import as_json, counted, done, in_collection, opened, print_json, say, shown_place
-from whence.errors import Exit
+from whence.errors import Exit, UsageError
 from whence.outcome import Outcome, Report, Status
+
+if TYPE_CHECKING:
+    from whence.engine.records import FieldValue
 
 _NAMED = 10  # refused files that are named without being asked to
 
@@ -114,6 +118,43 @@ def _name_refused(refused: list[Outcome], status: Status) -> None:
             shown += 1
     if len(refused) > shown:
         say(f"  ... --json lists all {len(refused):,}, with their reasons")
+
+
+@click.command(short_help="Give images fields of your own.")
+@click.argument("name", metavar="ID|URI|PATH")
+@click.argument("fields", nargs=-1, required=True, metavar="NAME=VALUE...")
+@in_collection
+@as_json
+def attach(name: str, fields: tuple[str, ...], collection: str | None, json_output: bool) -> None:
+    """Give an image, or all that were seen in a place, fields to filter by; NAME= takes one away.
+
+    true and false are truths, what reads as a number is one, and all else is text; so is what stands in
+    quotes of its own: 'code="0815"'.
+    """
+    given: dict[str, FieldValue | None] = {}
+    for field in fields:
+        key, value = _field(field)
+        if key in given:
+            raise UsageError(f"{key} is given twice; an image has one value of each name.")
+        given[key] = value
+    with opened(collection) as photos:
+        count = photos.attach(name, **given)
+    if json_output:
+        print_json({"images": count, "fields": given})
+    say(f"{counted(count, 'image')} changed.")
+
+
+def _field(text: str) -> tuple[str, FieldValue | None]:
+    from whence.engine.syntax import typed
+
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"A field reads NAME=VALUE, or NAME= to take it away, not {text!r}.")
+    if not value:
+        return name, None
+    if len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]:
+        return name, value[1:-1]
+    return name, typed(value)
 
 
 @click.command(short_help="Remove images; files are left alone.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,16 +21,19 @@ from whence.cli.common import (
     table,
 )
 from whence.cli.drawing import HOWS, check_folder, check_target, draw_matches, draw_pair, held
+from whence.cli.lookalikes import check_wishes, shown_by, shown_in, wishes
 from whence.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from whence.search.answer import Answer, Evidence
+    from whence.search.answer import Answer, Evidence, Match
 
 Region = tuple[float, float, float, float]
 
 
-def _kinds(text: str | None) -> list[str] | None:
-    return None if text is None else [kind.strip() for kind in text.split(",") if kind.strip()]
+def _kinds(text: str | None) -> str | list[str] | None:
+    if text is None or text.strip() == "all":
+        return text and "all"
+    return [kind.strip() for kind in text.split(",") if kind.strip()]
 
 
 def _region(text: str) -> Region:
@@ -49,10 +52,16 @@ def _least(min_score: float | None, precision: float | None) -> float:
     return precision_score(precision) if precision is not None else min_score or 0.0
 
 
-@click.command(short_help="Find where a picture comes from.")
-@click.argument("image", metavar="IMAGE")
+@click.command(short_help="Find where a picture comes from, or what looks like it.")
+@click.argument("image", required=False, metavar="[IMAGE]")
 @in_collection
-@click.option("--kinds", metavar="K,K", help="Only these kinds: identical, same, copy, partial, similar.")
+@click.option(
+    "--kinds",
+    metavar="all|K,K",
+    help="Only these kinds: identical, same, copy, partial, similar. Default: all but similar, and with "
+    "--like, --unlike, --text or --colours all.",
+)
+@click.option("--filter", metavar="TEXT", help='Only images that this lets through: "type:jpeg width>=1000".')
 @click.option(
     "--limit", type=int, default=20, show_default=True, metavar="N", help="At most so many matches."
 )
@@ -70,43 +79,59 @@ def _least(min_score: float | None, precision: float | None) -> float:
     metavar="L,T,R,B",
     help="Search for a part of the picture, in pixels. Given several times, each gets its own answer.",
 )
+@wishes
 @click.option("--draw", "folder", metavar="DIR", help="Draw the proof of each match into a PNG file there.")
 @as_json
 def search(
-    image: str,
+    image: str | None,
     collection: str | None,
     kinds: str | None,
+    filter: str | None,
     limit: int,
     min_score: float | None,
     precision: float | None,
     regions: tuple[str, ...],
+    thing: int | None,
     folder: str | None,
     json_output: bool,
+    **wanted: Any,
 ) -> None:
-    """Find where IMAGE (a file, a URL, or the id of an indexed image) comes from."""
+    """Find where IMAGE (a file, a URL, or the id of an indexed image) comes from.
+
+    Look-alikes, which prove nothing, are found where --kinds has similar or all, or where --like, --unlike,
+    --text or --colours say what they are wanted of; IMAGE may then be left out.
+    """
     from whence.settings import load
 
+    check_wishes(image, wanted, regions, thing, folder)
     parts, least = [_region(text) for text in regions], _least(min_score, precision)
     if folder:
         check_folder(folder)
     with opened(collection) as photos:
-        query = held(image, load()) if folder else image
-        wanted = _kinds(kinds)
-        if parts:
-            answers = photos.search_regions(query, parts, limit=limit, kinds=wanted, min_score=least)
+        query = held(image, load()) if folder and image else image
+        options: dict[str, Any] = {
+            "limit": limit,
+            "kinds": _kinds(kinds),
+            "min_score": least,
+            "filter": filter,
+        }
+        if len(parts) > 1:
+            answers = photos.search_regions(query, parts, **options)
         else:
-            answers = [photos.search(query, limit=limit, kinds=wanted, min_score=least)]
+            region = parts[0] if parts else None
+            answers = [photos.search(query, region=region, object=thing, **options, **wanted)]
+        numbered = not parts and thing is None  # objects count in the whole picture
         if json_output:
-            _print_documents(answers, parts)
+            _print_documents(answers, parts, numbered)
         else:
-            _print_answers(answers, parts)
+            _print_answers(answers, parts, numbered)
         if folder:
             draw_matches(photos, query, answers, folder)
     if not any(answer.matches for answer in answers):
         done(Exit.NOTHING_FOUND)
 
 
-def _print_documents(answers: list[Answer], parts: list[Region]) -> None:
+def _print_documents(answers: list[Answer], parts: list[Region], numbered: bool) -> None:
     if len(parts) < 2:
         print_json(answers[0].as_json())
     else:
@@ -115,10 +140,10 @@ def _print_documents(answers: list[Answer], parts: list[Region]) -> None:
         ]
         print_json({"answers": documents})
     for answer in answers:
-        _notes(answer)
+        _notes(answer, numbered)
 
 
-def _print_answers(answers: list[Answer], parts: list[Region]) -> None:
+def _print_answers(answers: list[Answer], parts: list[Region], numbered: bool) -> None:
     for number, answer in enumerate(answers):
         if len(parts) > 1:
             title = f"region {','.join(f'{value:g}' for value in parts[number])}"
@@ -128,10 +153,12 @@ def _print_answers(answers: list[Answer], parts: list[Region]) -> None:
                 say(("\n" if number else "") + title)
         if answer.matches:
             click.echo(_matches(answer))
-        _notes(answer)
+        _notes(answer, numbered)
 
 
-def _notes(answer: Answer) -> None:
+def _notes(answer: Answer, numbered: bool) -> None:
+    if shown := shown_in(answer.query, numbered=numbered):
+        say(shown)
     for note in answer.query.notes:
         say(note)
     if not answer.matches:
@@ -139,7 +166,7 @@ def _notes(answer: Answer) -> None:
 
 
 def _matches(answer: Answer) -> str:
-    """A line for each match, and below it what was done to it."""
+    """A line for each match, and below it what was done to it, or what a look-alike shows."""
     rows = [
         (match.kind.value, f"{match.score:.1f}", described(match.image), first_place(match.sightings))
         for match in answer
@@ -150,10 +177,14 @@ def _matches(answer: Answer) -> str:
     told = [heading]
     for line, match in zip(lines, answer, strict=True):
         told.append(line)
-        if said := "; ".join(_said(match.evidence)).replace(" %", "\N{NO-BREAK SPACE}%"):
+        if said := _said_below(match).replace(" %", "\N{NO-BREAK SPACE}%"):
             lines_of_it = textwrap.wrap(said, max(40, width) - len(indent), break_long_words=False)
             told += [indent + part.replace("\N{NO-BREAK SPACE}", " ") for part in lines_of_it]
     return "\n".join(told)
+
+
+def _said_below(match: Match) -> str:
+    return "; ".join(_said(match.evidence)) if match.kind != "similar" else shown_by(match)
 
 
 def _said(evidence: Evidence) -> list[str]:

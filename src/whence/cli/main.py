@@ -32,6 +32,8 @@ for command in (
     finding.search,
     finding.compare,
     showing.show,
+    showing.list_images,
+    collecting.attach,
     collecting.remove,
     showing.duplicates,
     collecting.check,

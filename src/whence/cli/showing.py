@@ -1,4 +1,4 @@
-"""Commands that show what there is: show, duplicates, demo."""
+"""Commands that show what there is: show, list, duplicates, demo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import csv
 import io
 import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ from whence.cli.common import (
     counted,
     described,
     done,
+    first_place,
     in_collection,
     opened,
     print_json,
@@ -23,14 +25,16 @@ from whence.cli.common import (
     shown_place,
     size,
 )
+from whence.cli.lookalikes import lines_about
 from whence.errors import Exit, NotFound, UsageError
 from whence.search.wording import in_words
 
 if TYPE_CHECKING:
     from whence.duplicates import Group
-    from whence.engine.records import Image, Sighting
+    from whence.engine.records import FieldValue, Image, Sighting
 
 _WIDTH = 80  # columns that lines are folded to; places are never folded
+_DESCRIBED = 25  # columns that size and format of nearly every picture need
 _DEEPEST = 8  # levels of a tree that are set in further
 _SECONDS = 10.0  # between lines that tell of progress
 
@@ -42,25 +46,65 @@ _SECONDS = 10.0  # between lines that tell of progress
 def show(name: str, collection: str | None, json_output: bool) -> None:
     """Show what a collection knows of an image, by its id or by where it was seen."""
     with opened(collection) as photos:
-        images = photos.find(name)
+        images = [(image, photos.about(image.id)) for image in photos.find(name)]
     if not images:
         raise NotFound(f"There is no image {name} in this collection.")
     if json_output:
-        print_json([image.as_json() for image in images])
+        print_json([image.as_json() | about.as_json() for image, about in images])
         return
-    for image in images:
+    for image, about in images:
         click.echo(image.id)
-        click.echo(
-            f"  {described(image)}, frames {image.frames}, quality {image.quality}, added {image.added}"
-        )
-        for field, value in image.credit.as_json().items():
-            if value:
-                click.echo(f"  {field.replace('_', ' ')}: {value}")
-        for sighting in image.sightings:
-            gone = f", gone {sighting.gone}" if sighting.gone else ""
-            click.echo(
-                f"  seen {shown_place(sighting.uri)} ({sighting.first_seen} to {sighting.last_seen}{gone})"
-            )
+        for line in (*_facts(image), *lines_about(about), *_attached(image), *_places(image)):
+            click.echo(f"  {line}")
+
+
+def _facts(image: Image) -> Iterator[str]:
+    yield f"{described(image)}, frames {image.frames}, quality {image.quality}, added {image.added}"
+    for field, value in image.credit.as_json().items():
+        if value:
+            yield f"{field.replace('_', ' ')}: {value}"
+
+
+def _attached(image: Image) -> Iterator[str]:
+    for name, value in image.fields.items():
+        yield f"field {name}: {_as_written(value)}"
+
+
+def _places(image: Image) -> Iterator[str]:
+    for sighting in image.sightings:
+        gone = f", gone {sighting.gone}" if sighting.gone else ""
+        yield f"seen {shown_place(sighting.uri)} ({sighting.first_seen} to {sighting.last_seen}{gone})"
+
+
+def _as_written(value: FieldValue) -> str:
+    """A field's value as `attach` takes it: text that would be read as something else in quotes."""
+    if isinstance(value, str):
+        from whence.engine.syntax import typed
+
+        return value if typed(value) == value else f'"{value}"'
+    return str(value).lower() if isinstance(value, bool) else f"{value:.15g}"
+
+
+@click.command("list", short_help="List the images, or those that a filter lets through.")
+@in_collection
+@click.option("--filter", metavar="TEXT", help='Only images that this lets through: "type:jpeg width>=1000".')
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many. Default: all.")
+@as_json
+def list_images(collection: str | None, filter: str | None, limit: int | None, json_output: bool) -> None:
+    """List the images in the order in which they were added: id, size and format, and a place of each."""
+    with opened(collection) as photos:
+        found = islice(photos.select(filter), limit)
+        count = 0
+        if json_output:
+            documents = [image.as_json() for image in found]
+            print_json(documents)
+            count = len(documents)
+        for image in found:  # which are done with where JSON was wanted
+            click.echo(f"{image.id}  {described(image):<{_DESCRIBED}}  {first_place(image.sightings)}")
+            count += 1
+    say(f"{counted(count, 'image')}.")
+    if not count:
+        done(Exit.NOTHING_FOUND)
 
 
 @click.command(short_help="Group the files that are one picture.")

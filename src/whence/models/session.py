@@ -100,7 +100,7 @@ def open_session(card: Card, path: str | os.PathLike[str], threads: int = 1, dev
     try:
         import onnxruntime
     except ImportError as error:
-        raise ModelMissing("Models need ONNX Runtime: pip install whence") from error
+        raise ModelMissing("Models need ONNX Runtime: pip install onnxruntime.") from error
     if not Path(path).is_file():
         raise ModelMissing(f"The file of the model {card.name} is not there: whence models add {card.name}.")
     options = onnxruntime.SessionOptions()

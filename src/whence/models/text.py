@@ -159,7 +159,7 @@ def _runtime(card: Card, path: Path, threads: int) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise ModelMissing("Models need ONNX Runtime: pip install whence.") from error
+        raise ModelMissing("Models need ONNX Runtime: pip install onnxruntime.") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

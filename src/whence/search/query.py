@@ -6,9 +6,9 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from whence.picture.picture import Picture
 from whence.search.answer import QueryFacts
 from whence.search.explain import Frame
 from whence.settings import Settings
+
+if TYPE_CHECKING:
+    from whence.features.objects import Detector
 
 Region = tuple[float, float, float, float]
 """left, top, right, bottom in pixels of the whole upright picture."""
@@ -146,8 +149,7 @@ class Query:
 
 def object_of(source: Any, number: int, settings: Settings) -> Region:
     """The box of the first, second ... thing that a picture shows. Raises UsageError when there is none."""
-    shown = embedding_of(source, settings)
-    boxes = () if shown is None else shown.regions
+    boxes = things_of(picture_of(source, settings, colour=True)[0], embedding_of(source, settings), settings)
     if not 1 <= number <= len(boxes):
         count = f"{len(boxes)} things were" if len(boxes) != 1 else "One thing was"
         raise UsageError(f"{count} found in this picture; there is no number {number}.")
@@ -156,12 +158,29 @@ def object_of(source: Any, number: int, settings: Settings) -> Region:
     return left * facts.width, top * facts.height, right * facts.width, bottom * facts.height
 
 
+def things_of(picture: Picture, shown: Embedding | None, settings: Settings) -> tuple[Shares, ...]:
+    """Where the things in a picture are: told by a detector where one is set, or by what was looked at."""
+    if settings.detector:
+        return tuple(thing.box for thing in _detector(settings.detector).detect(picture))
+    return () if shown is None else shown.regions
+
+
+@lru_cache(maxsize=1)
+def _detector(name: str) -> Detector:
+    from whence.features.objects import Detector
+    from whence.models.store import Store
+
+    store = Store()
+    return Detector(store.card(name), store.path(name))
+
+
 def _embedding(whole: Callable[[], Picture], shares: Shares, settings: Settings) -> Embedding | None:
     model = settings.recipe.model
     if model is None:
         return None
-    picture = whole()
-    return embedder(model).embed(picture if shares == _WHOLE else _cut(picture, shares))
+    picture = whole() if shares == _WHOLE else _cut(whole(), shares)
+    shown = embedder(model).embed(picture)
+    return replace(shown, regions=things_of(picture, shown, settings))
 
 
 def embedding_of(source: Any, settings: Settings) -> Embedding | None:

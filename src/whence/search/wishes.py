@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from whence.errors import ModelMissing
+import numpy as np
+from numpy.typing import NDArray
+
+from whence.errors import ModelMissing, UsageError
 from whence.features.colours import parse_colours
 from whence.features.embedding import Embedding, Shares
 from whence.features.palette import Palette
@@ -52,10 +55,24 @@ class Wishes:
         return Wish(
             embedded(self.like),
             embedded(self.unlike),
-            None,
+            _vector_of(self.text, settings) if self.text else None,
             parse_colours(self.colours) if self.colours else (),
             self.ignore_background,
         )
+
+
+def _vector_of(text: str, settings: Settings) -> NDArray[np.float32]:
+    from whence.models.store import Store
+    from whence.models.text import TextEncoder
+
+    card = settings.card
+    if card is None or card.text is None:
+        name = "none" if card is None else card.name
+        raise UsageError(
+            f"Searching by words needs a model that has a side for them, which {name} has not. "
+            f"See which do: whence models list"
+        )
+    return TextEncoder(card, Store().text_folder(card.name)).encode(text)
 
 
 @dataclass(frozen=True, slots=True)
