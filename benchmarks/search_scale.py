@@ -141,10 +141,10 @@ with whence.open(sys.argv[1]) as collection:
         stages.append(answer.timings_ms)
         first += bool(answer) and any(s.uri == uri for s in answer[0].sightings)
     engine = collection._engine
-    for segment in engine._words._sealed:
+    for segment in engine._indexes.words()._sealed:
         for pages in (segment.images, segment.offsets, segment.signatures, segment.details):
             pages.sum()
-    engine._index._sealed.planes.sum()
+    engine._indexes.fingerprints()._sealed.planes.sum()
     status = Path("/proc/self/status").read_text()
 resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 print(json.dumps({
@@ -161,7 +161,7 @@ def derived(directory: Path) -> dict:
     engine = EmbeddedEngine(directory)
     engine._become_writer()
     start = time.perf_counter()
-    engine._visual_words()
+    engine._indexes.words()
     seconds = time.perf_counter() - start
     count = engine.count()
     engine.close()

@@ -437,3 +437,35 @@ def test_duplicates_among_many_equal_those_of_brute_force(photos: Collection) ->
     assert scanned == hashed
     assert {(i, i + 150) for i in range(50)} <= scanned
     assert {(i, i + 150) for i in range(50, 100)} <= scanned
+
+
+def test_select_gives_all_or_what_a_filter_lets_through(photos: Collection, tmp_path: Path) -> None:
+    assert list(photos.select()) == []
+    random = np.random.default_rng(5)
+    pixels = random.integers(0, 255, (300, 24, 24), np.uint8)  # more than a batch
+    photos.add(whence.Picture.from_array(one) for one in pixels)
+    folder_of(tmp_path / "in here", 3)
+    added = photos.add(tmp_path / "in here").added
+    everything = list(photos.select())
+    assert len({image.id for image in everything}) == len(everything) == len(photos) == 303
+    assert {image.id for image in everything[300:]} == {outcome.id for outcome in added}
+    assert [photos.get(image.id) for image in everything[:3]] == everything[:3]
+    inside = list(photos.select("folder:'in here'"))
+    assert inside == everything[300:]
+    assert list(photos.select("-folder:'in here'")) == everything[:300]
+    photos.attach(inside[1].id, price=3)
+    (priced,) = photos.select("price<4")
+    assert (priced.id, dict(priced.fields)) == (inside[1].id, {"price": 3.0})
+    assert list(photos.select("price>4")) == []
+
+
+def test_select_settles_at_the_call_what_is_given(photos: Collection, tmp_path: Path) -> None:
+    with pytest.raises(whence.UsageError, match="did you mean width"):
+        photos.select("widht>3")
+    files = folder_of(tmp_path / "pictures", 4)
+    photos.add(tmp_path / "pictures")
+    chosen = photos.select("width>0")
+    photos.remove(files[2])
+    photos.add(encoded(picture(9)))
+    assert len(list(chosen)) == 3
+    assert len(list(photos.select())) == 4

@@ -83,7 +83,7 @@ def tilted(image: Image.Image, random: Random, share: float) -> Edited:
     inward = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * random.uniform(0, share, (4, 2))
     outline = corners(width, height)
     matrix = homography(outline, outline + inward * [width, height])
-    return Edited(warped(image, matrix, image.size), matrix, frozenset({"perspective", "border"}))
+    return Edited(warped(image, matrix, image.size), matrix, frozenset({"perspective"}))
 
 
 def bordered(image: Image.Image, share: float, colour: str) -> Edited:

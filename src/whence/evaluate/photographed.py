@@ -24,7 +24,7 @@ def off_screen(image: Image.Image, random: Random) -> Edited:
     shot = pixels_of(blurred(placed(shown, matrix, room), 0.8)) + _glare(random, *canvas)
     shot = shot * np.array([0.94, 0.99, 1.07], np.float32) + 5
     done = noisy(image_of(shot), random, 3)
-    names = frozenset({"perspective", "border", "tone"})  # the room is as good as plain
+    names = frozenset({"perspective", "embedded", "tone"})
     return _after(small, Edited(done, matrix, names))
 
 

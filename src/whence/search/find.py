@@ -23,13 +23,13 @@ from whence.features.keypoints import ASKED, LEAST, Keypoints, keypoints
 from whence.picture.picture import Picture
 from whence.search.answer import CLAIMS, Answer, Evidence, Kind, Match
 from whence.search.explain import explain, identical
-from whence.search.pixels import Original, looked_at, original
+from whence.search.pixels import Original, confirms, looked_at, original
 from whence.search.placing import Proof, agrees, placed, with_points
 from whence.search.query import Query, picture_of
 from whence.search.rank import ranked, score_of, score_of_proof
 from whence.search.recall import CLAIM_RADIUS, NEAR_RADIUS, Candidate, cost, recall
 from whence.search.similar import Likeness, Wish, alike, folded, matches_of
-from whence.search.verify import proves, verify
+from whence.search.verify import proves, suggests, verify
 from whence.settings import Settings
 
 _LOOKED_UP = 1_000
@@ -37,6 +37,7 @@ _VERIFIED = 40  # images by visual words, and as many by fingerprint, whose keyp
 _IN_A_ROW = 6  # candidates that fail after some were proven, before the rest are passed over
 _TELLING = 40  # keypoints on both sides from which some of a copy's agree
 _FINE = 256  # longer side in pixels of a query that shows such detail
+_HINTS = 3  # matches that keypoints only suggest, whose pixels are compared
 _LOOKED_AT = 10  # best matches whose pixels are compared
 
 
@@ -176,13 +177,22 @@ def compare(first: Any, second: Any, settings: Settings) -> Match | None:
         if target is not None and known.usable
     ]
     best = min((one for one in found if one.distance <= CLAIM_RADIUS), key=cost, default=None)
-    proof = _proof(query, image, points, range(len(query.variants)))
+    proof, colour = _proof(query, image, points, range(len(query.variants))), None
+    if proof is None or not proof.sure:
+        # The strongest alone, as a collection has them: of a poor copy they are the ones that are left.
+        points = keypoints(picture, settings.keypoints)
+        proof = _proof(query, image, points, range(len(query.variants))) or proof
+    if proof is not None and not proof.sure:
+        colour = picture if data is None else picture_of(data, settings, colour=True)[0]
+        hinted = _judged(query, image, None, proof, None)
+        if hinted is None or not confirms(hinted, query.in_colour(), colour):
+            proof = None
     if proof is None and best is not None and _should_agree(query, points, best):
         return None
     match = _judged(query, image, best, proof, known.inside)
     if match is None:
         return None
-    colour = picture if data is None else picture_of(data, settings, colour=True)[0]
+    colour = colour or (picture if data is None else picture_of(data, settings, colour=True)[0])
     looked = _looked_at([match], query, lambda _: colour)
     return looked[0] if looked else None
 
@@ -238,6 +248,7 @@ def _matches(engine: Engine, query: Query, suspects: dict[int, Suspect], same_by
         if key in images
     ]
     proven, failed = 0, 0
+    hints: list[tuple[int, Proof]] = []
     for key, suspect in suspects.items():
         image = images.get(key)
         if image is None or key in same_bytes:
@@ -246,6 +257,9 @@ def _matches(engine: Engine, query: Query, suspects: dict[int, Suspect], same_by
         # The further down, the fewer words spoke for it: after one that is true, many in a row are none.
         tried = bool(suspect.variants) and not (proven and failed >= _IN_A_ROW)
         proof = _proof(query, image, known, suspect.variants) if tried else None
+        if proof is not None and not proof.sure:
+            hints.append((key, proof))
+            proof = None
         if tried:
             proven, failed = (proven + 1, 0) if proof is not None else (proven, failed + 1)
         candidate = suspect.candidate
@@ -254,7 +268,20 @@ def _matches(engine: Engine, query: Query, suspects: dict[int, Suspect], same_by
         match = _judged(query, image, candidate, proof, boxes.get(key))
         if match is not None:
             matches.append(match)
+    if not matches:
+        matches = _confirmed(query, images, hints)
     return ranked(matches)
+
+
+def _confirmed(query: Query, images: dict[int, Image], hints: Sequence[tuple[int, Proof]]) -> list[Match]:
+    """Matches whose keypoints only suggest them, where the files are at hand and their pixels agree."""
+    read, kept = original(query.limits), list[Match]()
+    for key, proof in sorted(hints, key=lambda hint: -hint[1].geometry.inliers)[:_HINTS]:
+        match = _judged(query, images[key], None, proof, None)
+        picture = read(images[key])
+        if match is not None and picture is not None and confirms(match, query.in_colour(), picture):
+            kept.append(match)
+    return kept
 
 
 def _should_agree(query: Query, points: Keypoints, candidate: Candidate) -> bool:
@@ -268,15 +295,20 @@ def _should_agree(query: Query, points: Keypoints, candidate: Candidate) -> bool
 
 
 def _proof(query: Query, image: Image, points: Keypoints, variants: Iterable[int]) -> Proof | None:
-    """The geometry that most keypoints agree on, under any of these variants of the query."""
+    """The geometry that most keypoints agree on, under any of these variants of the query.
+
+    It is `sure` where it proves something by itself, and else has to be confirmed by the pixels.
+    """
     best: Proof | None = None
     for number in variants:
         variant = query.variants[number]
         found = verify(variant.keypoints, query.frame.size, points, (image.width, image.height))
-        if found is None or not proves(found, rare=variant.mirrored or variant.negative):
+        rare = variant.mirrored or variant.negative
+        if found is None or not (proves(found, rare=rare) or (not rare and suggests(found))):
             continue
-        if best is None or found.inliers > best.geometry.inliers:
-            best = Proof(found, variant, points)
+        sure = proves(found, rare=rare)
+        if best is None or (sure, found.inliers) > (best.sure, best.geometry.inliers):
+            best = Proof(found, variant, points, sure)
     return best
 
 

@@ -20,6 +20,7 @@ COLOUR_SHARE = 0.1
 """Of a picture that a colour has to have where a filter does not say how much."""
 
 Numbers = NDArray[np.int64]
+Floats = NDArray[np.float32]
 
 
 def answers(engine: Engine) -> Callable[[Term], Numbers]:
@@ -35,22 +36,21 @@ def answers(engine: Engine) -> Callable[[Term], Numbers]:
 
 
 def classes_named(text: str) -> NDArray[np.intp]:
-    """The numbers of the classes whose name, category or a word of them is `text`.
+    """The numbers of the classes whose name or category is `text`, or else of those with it as a word.
 
     Raises UsageError when there is none, with names that come near.
     """
     import difflib
 
     known, wanted = classes(), " ".join(text.lower().split())
-    parents = [known.categories[place] for place in known.parents.tolist()]
-    found = [
-        number
-        for number, (name, parent) in enumerate(zip(known.names, parents, strict=True))
-        if wanted in (name.lower(), parent.lower()) or wanted in name.lower().split()
-    ]
+    parents = [known.categories[place].lower() for place in known.parents.tolist()]
+    names = [name.lower() for name in known.names]
+    # Whole names come first: a hot dog is no dog.
+    found = [number for number, said in enumerate(zip(names, parents, strict=True)) if wanted in said]
     if not found:
-        names = {name.lower() for name in (*known.names, *known.categories)}
-        near = difflib.get_close_matches(wanted, names, 3)
+        found = [number for number, name in enumerate(names) if wanted in name.split()]
+    if not found:
+        near = difflib.get_close_matches(wanted, sorted({*names, *parents}), 3)
         hint = f" Near it are {', '.join(near)}." if near else ""
         raise UsageError(f"There is no label {text!r} among the {len(known.names):,} classes.{hint}")
     return np.array(found, np.intp)
@@ -64,10 +64,23 @@ def _labelled(engine: Engine, wanted: Graded) -> Numbers:
     keys = []
     for some, rows in engine.table(EMBEDDING):
         found, logs = classes_of(rows)
-        shares = np.exp(logs / np.float32(TEMPERATURE)) * (found < len(classes().names))
-        total = np.maximum(shares.sum(axis=1), 1e-9)
-        keys.append(some[(shares * named[found]).sum(axis=1) / total >= least])
+        keys.append(some[_confidences(found, logs, named) >= least])
     return np.concatenate(keys) if keys else np.zeros(0, np.int64)
+
+
+def _confidences(found: NDArray[np.intp], logs: Floats, named: NDArray[np.bool_]) -> Floats:
+    """The confidence of each row's classes in those that are named, float32 (n,), as `labels_of` has it.
+
+    The classes that are not kept share what is left; where none are kept it is 0.
+    """
+    count = len(classes().names)
+    there, wanted = found < count, named[found]
+    left = np.maximum(1 - (np.exp(logs) * there).sum(axis=1), 1e-6) / count
+    rest = left ** (1 / TEMPERATURE)
+    shares = np.exp(logs / np.float32(TEMPERATURE)) * there
+    total = shares.sum(axis=1) + (count - there.sum(axis=1)) * rest
+    sure = (shares * wanted).sum(axis=1) + (named.sum() - wanted.sum(axis=1)) * rest
+    return np.asarray(np.where(there.any(axis=1), sure / total, 0), np.float32)
 
 
 def _coloured(engine: Engine, wanted: Graded) -> Numbers:

@@ -26,8 +26,9 @@ _PIECE, _SIDES = (
     0.15,
     2,
 )  # share that differs in one piece, and its sides that both pictures have an edge along
-_HIDDEN = 0.4  # of what both show, laid over: more is no longer the same picture
+_SHARED = 0.8  # of the match that is shown: less is a part that may be shared by two pictures
 _AROUND = 60  # inliers that agree around what was laid over a fifth of a picture
+_SURE, _SURE_SHARE, _SURE_DIFFERS = 0.915, 0.72, 0.08  # what no other picture of the same thing reaches
 _TEXTURED = 0.03  # share of the common area that must have texture for that to be said
 _UNTOUCHED = 0.8  # agreement below which something was done, whether or not it can be named
 _MILD_TONE = 0.08  # a change that leaves a picture the same
@@ -56,25 +57,30 @@ def original(limits: Limits) -> Original:
     return read
 
 
+def confirms(match: Match, query: Picture, picture: Picture) -> bool:
+    """Whether the pixels say that two pictures are one where keypoints only suggest it."""
+    found = _compared(match, query, picture)
+    return (
+        found is not None
+        and found.agreement > _SURE
+        and found.agreeing > _SURE_SHARE
+        and found.differing < _SURE_DIFFERS
+        and found.textured > _TEXTURED
+    )
+
+
 def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
     """A match with the edits of its pixels named, or None when the pixels say that it is none.
 
     `query` and `picture` are both whole, in colour where they have any, at any size.
     """
     evidence = match.evidence
-    if evidence.transform is None or evidence.query_area is None:
+    found = _compared(match, query, picture)
+    if found is None:
         return match
-    shrunk, match_shrunk = _reduction(query), _reduction(picture)
-    area = np.array(evidence.query_area) * shrunk
+    shrunk = _reduction(query)
     negative = any(edit.name == "negative" for edit in evidence.edits)
-    found = changes(
-        query.pixels,
-        picture.pixels,
-        np.diag([*shrunk, 1.0]) @ np.array(evidence.transform) @ np.diag([*(1 / match_shrunk), 1.0]),
-        negative=negative,
-        area=area,
-    )
-    if _refutes(found, evidence.inliers or 0, match.kind is Kind.PARTIAL):
+    if _refutes(found, evidence.inliers or 0, (evidence.match_coverage or 1.0) < _SHARED):
         return None
     added = tuple(
         replace(edit, area=tuple((x / shrunk[0], y / shrunk[1]) for x, y in edit.area)) if edit.area else edit
@@ -88,13 +94,28 @@ def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
     return replace(match, kind=kind, evidence=evidence)
 
 
-def _refutes(found: Changes, inliers: int, partial: bool) -> bool:
+def _compared(match: Match, query: Picture, picture: Picture) -> Changes | None:
+    """What was done to the pixels of a match; None where the evidence does not say how the two lie."""
+    evidence = match.evidence
+    if evidence.transform is None or evidence.query_area is None:
+        return None
+    shrunk, match_shrunk = _reduction(query), _reduction(picture)
+    return changes(
+        query.pixels,
+        picture.pixels,
+        np.diag([*shrunk, 1.0]) @ np.array(evidence.transform) @ np.diag([*(1 / match_shrunk), 1.0]),
+        negative=any(edit.name == "negative" for edit in evidence.edits),
+        area=np.array(evidence.query_area) * shrunk,
+    )
+
+
+def _refutes(found: Changes, inliers: int, part: bool) -> bool:
     """Whether the pixels say that two pictures only share a part or a thing that was photographed twice."""
     laid_over = sum(edit.amount or 0.0 for edit in found.edits if edit.name == "overlay")
-    if partial and max(found.differing, laid_over) > _PIECE:
+    if part and max(found.differing, laid_over) > _PIECE:
         return True  # the same column of text beside another picture
     framed = found.framed >= _SIDES or inliers < _AROUND
-    if laid_over > _HIDDEN or (found.differing > _PIECE and framed):
+    if found.differing > _PIECE and framed:
         return True  # the same app around another picture
     if found.textured < _TEXTURED or found.agreement > _ALIKE or found.agreeing > _ALIKE_SHARE:
         return False

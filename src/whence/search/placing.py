@@ -35,11 +35,15 @@ _POINTS = 200
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proof:
-    """A candidate's geometry, the query's variant that it holds for, and both sides' keypoints."""
+    """A candidate's geometry, the query's variant that it holds for, and both sides' keypoints.
+
+    One that is not `sure` has to be confirmed by the pixels.
+    """
 
     geometry: Geometry
     variant: Variant
     keypoints: Keypoints
+    sure: bool = True
 
 
 def placed(

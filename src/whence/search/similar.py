@@ -31,7 +31,7 @@ _UNLIKE = 0.5  # what being like a picture that is not wanted costs
 _COLOURS = 0.5  # what the colours asked for are worth beside a picture
 # Of a logistic regression of `training/lookalikes.py`: how likely a look-alike of this similarity is of the
 # same kind as the query. 95 and above is kept for what is proven.
-_SLOPE, _MIDDLE, _SUREST = 6.66, 0.63, 94.9
+_SLOPE, _MIDDLE, _SUREST = 2.11, 0.744, 94.9
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float32]
