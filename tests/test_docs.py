@@ -12,6 +12,8 @@ import pytest
 
 from tests.scenes import folder_of
 from whence.cli.main import commands
+from whence.engine.syntax import parse
+from whence.engine.terms import ALIASES, FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -39,11 +41,22 @@ def test_every_option_has_help() -> None:
 def test_commands_in_the_documentation_parse(page: Path) -> None:
     for block in blocks(page, "(?:sh|console)"):
         for line in block.splitlines():
-            words = shlex.split(line.partition("#")[0])
+            words = shlex.split(line, comments=True)
             if not words or words[0] != "whence":
                 continue
             command = commands.commands[words[1]]
             command.make_context(words[1], words[2:])
+
+
+def test_filters_in_the_documentation_parse() -> None:
+    page = (ROOT / "docs" / "filters.md").read_text(encoding="utf-8")
+    told = page.partition("## Fields\n")[2].partition("## ")[0]
+    rows = re.findall(r"^\| `.*\| (.*) \|$", told, re.M)
+    examples = [example for row in rows for example in re.findall(r"`([^`]+)`", row)]
+    assert len(examples) > 20
+    for example in examples:
+        parse(example)
+    assert {*FIELDS, *ALIASES} <= set(re.findall(r"`(\w+)`", told))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from whence.errors import UsageError
+from whence.features.extract import Recipe
 from whence.picture.decode import DEFAULT_LIMITS
 from whence.settings import Settings, load
 
@@ -43,6 +44,7 @@ def test_a_file_in_the_present_folder_counts(tmp_path: Path, monkeypatch: pytest
         ("max_bytes = true", "True"),
         ("wrokers = 1", "no setting"),
         ("workers = = 1", "cannot be read"),
+        ("device = 'tpu'", "cpu, cuda, rocm"),
     ],
 )
 def test_wrong_files(tmp_path: Path, text: str, word: str) -> None:
@@ -58,3 +60,16 @@ def test_wrong_files(tmp_path: Path, text: str, word: str) -> None:
 def test_wrong_environment(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=name if name != "WHENCE_CONFIG" else "/no"):
         load({name: value})
+
+
+def test_what_is_computed_follows_from_the_settings() -> None:
+    assert Settings(model="none").card is None
+    plain = Settings(model="none", keypoints=50).recipe
+    assert (plain.kept, plain.model) == (50, None)
+    assert Recipe.from_plain(plain.as_plain()) == plain
+    chosen = Settings(model="efficientnet-lite0", device="cuda").recipe
+    assert chosen.model is not None
+    assert (chosen.model.card.name, chosen.model.device) == ("efficientnet-lite0", "cuda")
+    assert Recipe.from_plain(chosen.as_plain()) == chosen
+    with pytest.raises(UsageError, match="no model"):
+        _ = Settings(model="nonsense").card

@@ -271,7 +271,7 @@ class Collection:
         key = self._engine.keys_of([digest])[digest]
         return About.of(*(self._engine.features(kind, [key]).get(key, b"") for kind in (EMBEDDING, PALETTE)))
 
-    def attach(self, id_or_uri: str | os.PathLike[str], **fields: str | float | bool | None) -> int:
+    def attach(self, id_or_uri: str | os.PathLike[str], /, **fields: str | float | bool | None) -> int:
         """Give the image of an id, or every image seen at a uri or path, fields of your own to filter by.
 
         None takes a field away. Gives how many images there were. Raises NotFound when there is none,

@@ -20,6 +20,7 @@ from whence.models.cards import Card
 from whence.picture.decode import DEFAULT_LIMITS, Limits
 
 PREFIX = "WHENCE_"
+_DEVICES = ("cpu", "cuda", "rocm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,9 @@ class Settings:
     `whence.picture.decode.Limits`; `fetch_seconds` is how long a URL may take; `keypoints` is how many of an
     image are kept: fewer take less room, more find smaller parts; `model` names the model that computes
     embeddings, empty for the one that `whence models use` chose, and "none" for no look-alikes;
-    `detector` names one that finds the things in a query, empty for where the model itself looks.
+    `detector` names one that finds the things in a query, empty for where the model itself looks; `device` is
+    what models compute on, `cpu`, `cuda` or `rocm`: what is not there gives way to the processor, with a
+    notice.
     """
 
     collection: str = "photos.whence"
@@ -44,6 +47,7 @@ class Settings:
     keypoints: int = KEPT
     model: str = ""
     detector: str = ""
+    device: str = "cpu"
 
     @property
     def limits(self) -> Limits:
@@ -60,7 +64,7 @@ class Settings:
             return Recipe(self.keypoints)
         from whence.models.store import Store
 
-        return Recipe(self.keypoints, Model(card, str(Store().path(card.name))))
+        return Recipe(self.keypoints, Model(card, str(Store().path(card.name)), self.device))
 
     @property
     def card(self) -> Card | None:
@@ -106,6 +110,8 @@ def _checked(name: str, value: object, where: str) -> int | float | str:
         raise UsageError(f"{where} is no setting; there are {', '.join(kinds)}.")
     kind = kinds[name]
     if kind is str:
+        if name == "device" and value not in _DEVICES:
+            raise UsageError(f"{where} is one of {', '.join(_DEVICES)}, not {value!r}.")
         return str(value)
     try:
         number = float(str(value)) if kind is float else int(str(value))

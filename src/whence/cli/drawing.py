@@ -63,13 +63,20 @@ def draw_pair(evidence: Evidence, query: Any, match: Any, how: str, path: str, s
 
 
 def draw_matches(photos: Collection, query: Any, answers: list[Answer], folder: str) -> None:
-    """Draw the query beside every match whose file is at hand, the surest first, as PNG files of a folder."""
+    """Draw the query beside every match whose file is at hand, the surest first, as PNG files of a folder.
+
+    Look-alikes are left out: there is nothing to prove.
+    """
     from whence.engine.records import ID_PREFIX
+    from whence.search.answer import CLAIMS
     from whence.search.draw import draw, image_of
     from whence.search.pixels import original
     from whence.settings import load
 
-    if not any(answer.matches for answer in answers):
+    claims = [[(rank, m) for rank, m in enumerate(a, 1) if m.kind in CLAIMS] for a in answers]
+    if any(len(some) < len(answer) for some, answer in zip(claims, answers, strict=True)):
+        say("Look-alikes are not drawn: they prove nothing.")
+    if not any(claims):
         return
     settings = load()
     read = original(settings.limits)
@@ -85,8 +92,8 @@ def draw_matches(photos: Collection, query: Any, answers: list[Answer], folder: 
     except OSError as error:
         raise UsageError(f"The folder {folder} cannot be made: {error.strerror}.") from None
     drawn = 0
-    for number, answer in enumerate(answers, 1):
-        for rank, match in enumerate(answer, 1):
+    for number, some in enumerate(claims, 1):
+        for rank, match in some:
             picture = read(match.image)
             if picture is None:
                 say(f"Not drawn, for its file is gone or has changed: {_name_of(match)}")

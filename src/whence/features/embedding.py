@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from whence.errors import ModelError
 from whence.models.cards import Card
 from whence.models.labels import Label, calibrated, classes
 from whence.picture.picture import Picture
@@ -50,10 +51,11 @@ _WHITENING = Path(__file__).with_name("whitening.npz")
 
 
 class Model(NamedTuple):
-    """Which model computes embeddings: its card and its file. It can be sent to another process."""
+    """Which model computes embeddings: its card, its file, and on what. It can be sent to another process."""
 
     card: Card
     path: str
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,10 +136,13 @@ class Embedder:
         from whence.models.session import open_session
 
         self.card = model.card
-        self._session = open_session(model.card, model.path, threads)
+        self._session = open_session(model.card, model.path, threads, model.device)
 
     def embed(self, picture: Picture) -> Embedding:
-        """The embedding of a picture, colour or luma, of any size."""
+        """The embedding of a picture, colour or luma, of any size.
+
+        Raises ModelError when the model fails or gives what its card does not say.
+        """
         from whence.models.session import prepared
 
         pixels = picture.pixels
@@ -145,13 +150,20 @@ class Embedder:
             pixels = np.repeat(pixels[..., None], 3, axis=2)
         out = self._session.run(prepared(pixels, self.card))
         attention = out["attention"][0] if "attention" in out else None
+        if "features" in out and attention is not None and out["features"].shape[2:] != attention.shape:
+            raise self._other(f"attention of the shape {attention.shape} to other features")
         vector = out["vector"][0] if "vector" in out else pooled(out["features"][0], attention)
+        if len(vector) != self.card.dimension:
+            raise self._other(f"{len(vector)} numbers, not {self.card.dimension}")
         if (made := _whitening(self.card)) is not None:
             vector = made.apply(vector)
         numbers, likelihoods = _likeliest(out["logits"][0]) if "logits" in out else _NONE
         regions = () if attention is None else _regions(attention, _seen(pixels.shape[:2], self.card))
         length = max(float(np.linalg.norm(vector)), 1e-9)
         return Embedding((vector / length).astype(np.float32), numbers, likelihoods, regions)
+
+    def _other(self, what: str) -> ModelError:
+        return ModelError(f"The model {self.card.name} gives {what}: its card is that of another.")
 
 
 @lru_cache(maxsize=2)

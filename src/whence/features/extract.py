@@ -58,7 +58,15 @@ class Recipe:
     def as_plain(self) -> dict[str, Any]:
         """The recipe in numbers, texts, lists and dicts."""
         model = self.model
-        plain = None if model is None else {"card": model.card.as_json(), "path": model.path}
+        plain = (
+            None
+            if model is None
+            else {
+                "card": model.card.as_json(),
+                "path": model.path,
+                "device": model.device,
+            }
+        )
         return {"kept": self.kept, "model": plain}
 
     @classmethod
@@ -67,7 +75,7 @@ class Recipe:
         model = plain["model"]
         if model is None:
             return cls(plain["kept"])
-        return cls(plain["kept"], Model(from_plain(model["card"], "given"), model["path"]))
+        return cls(plain["kept"], Model(from_plain(model["card"], "given"), model["path"], model["device"]))
 
 
 def versions_of(card: Card | None) -> dict[str, str]:

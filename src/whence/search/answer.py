@@ -91,8 +91,12 @@ class Evidence:
         They are the ones compared, each a path, URL, bytes, Picture or PIL image. Raises a PictureError or
         FetchError when one cannot be read, UsageError for one of no use, ValueError for a height below 64.
         """
+        from whence.errors import UsageError
         from whence.search.draw import draw, image_of
         from whence.settings import load
+
+        if self.similarity is not None:
+            raise UsageError("What merely looks alike has no proof that could be drawn.")
 
         settings = load()
         first, first_size = image_of(query, settings)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whence.engine.base import Engine
-from whence.engine.records import Image, image_id
+from whence.engine.records import Image, digest_of, image_id
 from whence.engine.word_votes import WordQuery
 from whence.errors import FeatureMismatch, ModelError, ModelMissing, UsageError
 from whence.features.embedding import Embedding
@@ -34,6 +34,7 @@ from whence.settings import Settings
 
 _LOOKED_UP = 1_000
 _VERIFIED = 40  # images by visual words, and as many by fingerprint, whose keypoints are compared
+_MOST_VOTES = 4_000  # images by visual words that a filter may be asked of
 _IN_A_ROW = 6  # candidates that fail after some were proven, before the rest are passed over
 _TELLING = 40  # keypoints on both sides from which some of a copy's agree
 _FINE = 256  # longer side in pixels of a query that shows such detail
@@ -72,9 +73,9 @@ def find(
     claims, alike_asked = bool(wanted & CLAIMS), Kind.SIMILAR in wanted
     same_bytes = engine.keys_of([query.digest]) if query.digest is not None else {}
     same = _among(same_bytes.values(), allowed)
-    suspects = _suspects(engine, query, limit, words=claims)
+    suspects = _suspects(engine, query, limit, allowed)
     recalled = time.perf_counter()
-    matches = _matches(engine, query, _only(suspects, allowed), same)
+    matches = _matches(engine, query, suspects, same)
     shown, found = None, list[Likeness]()
     if alike_asked or not matches:
         shown, found = _likenesses(engine, query, wish or Wish(), limit, allowed, needed=alike_asked)
@@ -134,12 +135,10 @@ def lookalikes(
     by_colour: bool = False,
 ) -> list[Match]:
     """The best `limit` look-alikes of a ranking, but those of these ids, near-copies folded into one."""
-    groups = folded(engine, found, limit + len(but))
+    claimed = set(engine.keys_of([digest_of(one) for one in but]).values())
+    groups = folded(engine, [one for one in found if one.key not in claimed], limit)
     matches = matches_of(engine, groups, by_colour=by_colour)
-    kept = [match for match in matches if match.id not in but and match.score >= min_score]
-    return [
-        replace(match, copies=tuple(one for one in match.copies if one not in but)) for match in kept[:limit]
-    ]
+    return [match for match in matches if match.score >= min_score]
 
 
 def checked(limit: int, kinds: Iterable[str] | None, min_score: float) -> set[Kind]:
@@ -201,20 +200,17 @@ def _among(keys: Iterable[int], allowed: NDArray[np.int64] | None) -> set[int]:
     return {key for key in keys if allowed is None or _is_in(key, allowed)}
 
 
-def _only(suspects: dict[int, Suspect], allowed: NDArray[np.int64] | None) -> dict[int, Suspect]:
-    if allowed is None:
-        return suspects
-    return {key: suspect for key, suspect in suspects.items() if _is_in(key, allowed)}
-
-
 def _is_in(key: int, allowed: NDArray[np.int64]) -> bool:
     place = int(np.searchsorted(allowed, key))
     return place < len(allowed) and int(allowed[place]) == key
 
 
-def _suspects(engine: Engine, query: Query, limit: int, *, words: bool = True) -> dict[int, Suspect]:
+def _suspects(
+    engine: Engine, query: Query, limit: int, allowed: NDArray[np.int64] | None
+) -> dict[int, Suspect]:
+    found = [one for one in recall(engine, query.codes) if allowed is None or _is_in(one.key, allowed)]
     # Of a picture with thousands of copies only the nearest are looked up: enough to fill any answer.
-    near = nsmallest(max(_LOOKED_UP, 4 * limit), recall(engine, query.codes), key=cost)
+    near = nsmallest(max(_LOOKED_UP, 4 * limit), found, key=cost)
     suspects: dict[int, Suspect] = {}
     for place, candidate in enumerate(near):
         code = candidate.code
@@ -222,13 +218,21 @@ def _suspects(engine: Engine, query: Query, limit: int, *, words: bool = True) -
         variant = 1 if code.mirrored else 2 if code.negative else 0
         tried = place < _VERIFIED and not (code.mirrored and code.negative)
         suspects[candidate.key] = Suspect(candidate, frozenset([variant] if tried else []))
-    if words and len(query.variants[0].keypoints) >= LEAST:
+    if len(query.variants[0].keypoints) >= LEAST:
         asked = [
             WordQuery(p.words, p.signatures, p.angles, p.scales)
             for p in (variant.keypoints for variant in query.variants)
         ]
-        votes = engine.near_words(asked, _VERIFIED)
-        for key, variant in zip(votes.keys.tolist(), votes.variants.tolist(), strict=True):
+        wanted = _VERIFIED
+        if allowed is not None:  # as many as leave enough of those that are let through
+            wanted = min(_MOST_VOTES, _VERIFIED * -(-engine.count() // max(1, len(allowed))))
+        votes = engine.near_words(asked, wanted)
+        named = [
+            (key, variant)
+            for key, variant in zip(votes.keys.tolist(), votes.variants.tolist(), strict=True)
+            if allowed is None or _is_in(key, allowed)
+        ]
+        for key, variant in named[:_VERIFIED]:
             known = suspects.get(key, Suspect(None, frozenset()))
             suspects[key] = Suspect(known.candidate, known.variants | {variant})
     return suspects
@@ -366,9 +370,9 @@ def _why_nothing(engine: Engine, query: Query, matches: Sequence[Match], kept: S
 def _kinds(kinds: Iterable[str] | None) -> set[Kind]:
     if kinds is None:
         return set(CLAIMS)
-    if kinds == "all":
-        return set(Kind)
     names = [kinds] if isinstance(kinds, str) else list(kinds)
+    if "all" in names:
+        return set(Kind)
     unknown = [name for name in names if name not in set(Kind)]
     if unknown or not names:
         raise UsageError(

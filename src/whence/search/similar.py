@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whence.engine.base import Engine
+from whence.errors import UsageError
 from whence.features.colours import Wanted
 from whence.features.embedding import EXTRA, Embedding, classes_of
 from whence.features.extract import EMBEDDING, FINGERPRINT, PALETTE
@@ -68,9 +69,14 @@ class Likeness:
 
 
 def alike(engine: Engine, wish: Wish, limit: int, allowed: Numbers | None = None) -> list[Likeness]:
-    """The candidates for a wish, most alike first: at least `limit`, where there are as many."""
+    """The candidates for a wish, most alike first: at least `limit`, where there are as many.
+
+    Raises UsageError where only what it is to be unlike is told of pictures, FeatureMismatch.
+    """
     count = max(_RANKED, 10 * limit)
     if not wish.wanted:
+        if wish.unlike:
+            raise UsageError("Pictures to be unlike need a picture or words to be like beside them.")
         return _by_colour(engine, wish, count, allowed)
     centre = np.mean(wish.wanted, axis=0)
     if wish.unlike:
