@@ -1,7 +1,8 @@
 """How many copies are found, edit by edit, beside peers on the same pictures in the same run.
 
     python benchmarks/copies.py [--folder DIR] [--originals 300] [--edits NAME ...] [--seed 0]
-                                [--peers NAME ... | --no-peers] [--slow-originals 60] [--jobs N] [--json]
+                                [--peers NAME ... | --no-peers] [--slow-originals 60] [--minutes N]
+                                [--jobs N] [--json]
 
 The first `--originals` photographs are edited by every edit of the suite (`whence.evaluate.edits`; the
 amounts are in the names), saved as JPEG at quality 90 and searched for among all pictures of the folder
@@ -82,7 +83,9 @@ def main() -> int:
                 )
                 for number, path in enumerate(originals)
             ]
-            trials = gathered(pool.imap_unordered(try_original, work), len(work), "originals")
+            until = time.time() + 60 * options.minutes if options.minutes else None
+            asked = ((task, until) for task in work)
+            trials = gathered(pool.imap_unordered(try_in_time, asked), len(work), "originals")
             unrelated = gathered(pool.imap_unordered(try_stranger, held_out), len(held_out), "held out")
         styled = [
             claim
@@ -92,7 +95,7 @@ def main() -> int:
     result: dict[str, Any] = {
         "machine": platform.processor() or platform.machine(),
         "indexed": count,
-        "originals": len(originals),
+        "originals": len(trials),
         "slow_originals": min(options.slow_originals, len(originals)),
         "held_out": len(held_out),
         "seed": options.seed,
@@ -121,6 +124,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", action="append", choices=list(PEERS), help="these peers alone")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--slow-originals", type=int, default=60)
+    parser.add_argument("--minutes", type=float, help="begin no original after so long; those done count")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
@@ -133,6 +137,8 @@ def say(words: str) -> None:
 def gathered(results: Iterator[Any], total: int, what: str) -> list[Any]:
     start, done = time.monotonic(), []
     for result in results:
+        if result is None:
+            continue
         done.append(result)
         if len(done) % 20 == 0 or len(done) == total:
             say(f"{len(done)} of {total} {what}, {time.monotonic() - start:.0f} s")
@@ -236,6 +242,12 @@ class Task(NamedTuple):
     seed: int
     beside: list[Path]
     peers: list[str]
+
+
+def try_in_time(asked: tuple[Task, float | None]) -> dict[str, Any] | None:
+    """As `try_original`; None once the time is over."""
+    task, until = asked
+    return None if until is not None and time.time() > until else try_original(task)
 
 
 def try_original(task: Task) -> dict[str, Any]:

@@ -11,6 +11,7 @@ Models that give a vector of their own are taken as they are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -105,6 +106,23 @@ class Embedding:
     def labels(self, most: int = 3) -> list[Label]:
         """What the picture shows, as far as the classes go; surest first."""
         return labels_of(self.classes, self.likelihoods, most)
+
+
+class Kept(NamedTuple):
+    """Embeddings as they are kept, n of them: unit vectors float32 (n, d), and what `classes_of` gives."""
+
+    vectors: Floats
+    classes: NDArray[np.intp]
+    likelihoods: Floats
+
+    @classmethod
+    def of(cls, rows: Sequence[bytes]) -> Kept:
+        """From the bytes of at least one embedding, all of one length."""
+        every = np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
+        length = every.shape[1] - 4 - EXTRA
+        vectors = every[:, :length].view(np.int8).astype(np.float32)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        return cls(vectors, *classes_of(every[:, length + 4 :]))
 
 
 def classes_of(extra: NDArray[np.uint8]) -> tuple[NDArray[np.intp], Floats]:

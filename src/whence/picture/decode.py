@@ -251,9 +251,7 @@ def _decode_jpeg(
             import simplejpeg
 
             with contextlib.suppress(ValueError):
-                small: Pixels = simplejpeg.decode_jpeg(
-                    data, "RGB", **least, fastdct=True, fastupsample=True, strict=True
-                )
+                small: Pixels = simplejpeg.decode_jpeg(data, "RGB", **least, strict=True)
                 return small
         image.draft(image.mode, (image.width // factor, image.height // factor))
         image.load()

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from whence.engine.base import Engine
 from whence.errors import UsageError
 from whence.features.colours import Wanted
-from whence.features.embedding import EXTRA, Embedding, classes_of
+from whence.features.embedding import Embedding, Kept
 from whence.features.extract import EMBEDDING, FINGERPRINT, PALETTE
-from whence.features.fingerprint import Fingerprint
+from whence.features.fingerprint import CODE_BYTES, Fingerprint
 from whence.features.resemblance import resemblance
 from whence.models.labels import classes
 from whence.search.answer import Evidence, Kind, Match
@@ -30,9 +30,9 @@ _CLASSES = 0.25  # what equal classes are worth beside equal vectors, 1
 _TEMPERATURE = 1.5  # of the shares of classes as they are compared
 _UNLIKE = 0.5  # what being like a picture that is not wanted costs
 _COLOURS = 0.5  # what the colours asked for are worth beside a picture
-# Of a logistic regression of `training/lookalikes.py`: how likely a look-alike of this similarity is of the
-# same kind as the query. 95 and above is kept for what is proven.
-_SLOPE, _MIDDLE, _SUREST = 2.11, 0.744, 94.9
+# Of a logistic regression of `training/lookalikes.py`, over all pairs of labelled pictures: how likely one of
+# this similarity is of the same kind as the query. 95 and above is kept for what is proven.
+_SLOPE, _MIDDLE, _SUREST = 5.0, 0.854, 94.9
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -61,11 +61,16 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Likeness:
-    """A candidate: its key, how like the wish it is (1 the most that one vector alone gives), its rows."""
+    """A candidate: its key, how like the wish it is (1 is an equal vector), its embedding."""
 
     key: int
     similarity: float
-    embedding: Embedding | None
+    data: bytes = b""
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """What it shows, None where that was not looked at."""
+        return Embedding.from_bytes(self.data) if self.data else None
 
 
 def alike(engine: Engine, wish: Wish, limit: int, allowed: Numbers | None = None) -> list[Likeness]:
@@ -87,14 +92,13 @@ def alike(engine: Engine, wish: Wish, limit: int, allowed: Numbers | None = None
     found = engine.near_vectors((centre / length).astype(np.float32)[None], count, allowed=allowed)
     data = engine.features(EMBEDDING, found.key.tolist())
     keys = [key for key in found.key.tolist() if data.get(key)]
-    near = [Embedding.from_bytes(data[key]) for key in keys]
-    if not near:
+    if not keys:
         return []
-    scores = _similarities(wish, near)
+    scores = _similarities(wish, Kept.of([data[key] for key in keys]))
     if wish.colours:
         scores = scores + _COLOURS * (_resemblances(engine, wish, keys) - 1)
     order = np.lexsort((keys, -scores))
-    return [Likeness(keys[row], float(scores[row]), near[row]) for row in order.tolist()]
+    return [Likeness(keys[row], float(scores[row]), data[keys[row]]) for row in order.tolist()]
 
 
 def folded(engine: Engine, found: Sequence[Likeness], limit: int) -> list[tuple[Likeness, list[int]]]:
@@ -103,18 +107,21 @@ def folded(engine: Engine, found: Sequence[Likeness], limit: int) -> list[tuple[
     Near-copies are those whose fingerprints are near, as of shots in a row and saved copies.
     """
     data = engine.features(FINGERPRINT, [one.key for one in found])
+    known = [Fingerprint.from_bytes(data[one.key]) if one.key in data else None for one in found]
+    codes = np.stack([_NO_CODE if one is None else one.code for one in known]) if known else _NO_CODE[None]
+    usable = np.array([one is not None and one.usable for one in known], np.bool_)
     groups: list[tuple[Likeness, list[int]]] = []
-    codes: list[NDArray[np.uint8]] = []
-    for one in found:
-        known = Fingerprint.from_bytes(data[one.key]) if one.key in data else None
-        if known is not None and known.usable:
-            near = [place for place, code in enumerate(codes) if _apart(code, known.code) <= CLAIM_RADIUS]
-            if near:
-                groups[near[0]][1].append(one.key)
+    heads: list[int] = []
+    for row, one in enumerate(found):
+        if usable[row] and heads:
+            apart = np.bitwise_count(codes[heads] ^ codes[row]).sum(axis=1)
+            near = np.flatnonzero((apart <= CLAIM_RADIUS) & usable[heads])
+            if len(near):
+                groups[int(near[0])][1].append(one.key)
                 continue
         if len(groups) < limit:
             groups.append((one, []))
-            codes.append(known.code if known is not None and known.usable else _FAR)
+            heads.append(row)
     return groups
 
 
@@ -136,7 +143,7 @@ def matches_of(
                 images[one.key],
                 evidence,
                 copies=tuple(images[key].id for key in others if key in images),
-                labels=() if one.embedding is None else tuple(one.embedding.labels()),
+                labels=() if (shown := one.embedding) is None else tuple(shown.labels()),
             )
         )
     return matches
@@ -157,27 +164,21 @@ def class_shares(numbers: NDArray[np.intp], likelihoods: Floats) -> Floats:
     return np.asarray(shares / np.maximum(np.linalg.norm(shares, axis=1, keepdims=True), 1e-9), np.float32)
 
 
-def _similarities(wish: Wish, near: Sequence[Embedding]) -> NDArray[np.float64]:
-    vectors = np.stack([one.vector for one in near])
-    shares = class_shares(*_classes(near))
+def _similarities(wish: Wish, near: Kept) -> NDArray[np.float64]:
+    shares = class_shares(near.classes, near.likelihoods)
 
     def to(one: Embedding) -> NDArray[np.float64]:
-        own = class_shares(*_classes([one]))[0]
-        return np.asarray(vectors @ one.vector + _CLASSES * (shares @ own), np.float64)
+        own = Kept.of([one.to_bytes()])
+        alike = shares @ class_shares(own.classes, own.likelihoods)[0]
+        return np.asarray(near.vectors @ one.vector + _CLASSES * alike, np.float64)
 
     liked = [to(one) for one in wish.like]
     if wish.words is not None:
-        liked.append(np.asarray(vectors @ wish.words, np.float64))
+        liked.append(np.asarray(near.vectors @ wish.words, np.float64))
     scores = np.mean(liked, axis=0)
     if wish.unlike:
         scores = scores - _UNLIKE * np.max([to(one) for one in wish.unlike], axis=0)
     return np.asarray(scores, np.float64)
-
-
-def _classes(near: Sequence[Embedding]) -> tuple[NDArray[np.intp], Floats]:
-    """The classes of embeddings as they are kept."""
-    extra = [np.frombuffer(one.to_bytes(), np.uint8)[-EXTRA:] for one in near]
-    return classes_of(np.stack(extra))
 
 
 def _by_colour(engine: Engine, wish: Wish, count: int, allowed: Numbers | None) -> list[Likeness]:
@@ -192,17 +193,11 @@ def _by_colour(engine: Engine, wish: Wish, count: int, allowed: Numbers | None) 
         return []
     every, all_scores = np.concatenate(keys), np.concatenate(scores)
     order = np.lexsort((every, -all_scores))[:count]
-    return [
-        Likeness(int(every[row]), float(all_scores[row]), None) for row in order if all_scores[row] > _TINY
-    ]
+    return [Likeness(int(every[row]), float(all_scores[row])) for row in order if all_scores[row] > _TINY]
 
 
 _TINY = 0.02  # resemblance below which a picture has nothing of the colours
-_FAR = np.zeros(0, np.uint8)
-
-
-def _apart(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
-    return int(np.bitwise_count(one ^ other).sum()) if len(one) else 999
+_NO_CODE = np.zeros(CODE_BYTES, np.uint8)
 
 
 def _resemblances(engine: Engine, wish: Wish, keys: Sequence[int]) -> NDArray[np.float64]:
