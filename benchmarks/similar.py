@@ -7,7 +7,9 @@ Kinds: folders with a sub-folder for each kind (grocery and clothing of the meas
 named). Each picture is searched for among all others of its folder; precision@1, precision@10 and the mean
 average precision over the whole ranking are of pictures of the same kind. Contenders: Whence as it ranks;
 its vectors alone; the network's last features averaged over the picture (the floor: what the same network
-gives without our work); a colour histogram; the fingerprint. Then what each step takes, one thread.
+gives without our work); a colour histogram; the fingerprint. Then what each step takes, one thread. The
+folders of the measuring set are those that the shipped whitening has learnt from, so that the first two
+contenders know them: `training/whitening.py --held-out` has figures for pictures that they do not know.
 
 Copies: the first `--originals` photographs are edited, saved as JPEG at quality 90 and searched for among all
 pictures but the held-out ones (as in `copies.py`), with embeddings and without: the same collection, opened

@@ -1,13 +1,13 @@
 """Fit the score of a look-alike: how likely one of its similarity is of the same kind as the query.
 
-    python training/lookalikes.py [--images ../shared/data/images] [--folders grocery clothing]
-                                  [--nearest 1000]
+    python training/lookalikes.py [--images ../shared/data/images]
 
-Every picture of each folder, which has a sub-folder for each kind, is searched for among the others of its
-folder, as a search for look-alikes ranks them. A logistic regression of "of the same kind" on the similarity
-of the nearest, in which all folders weigh the same, gives the slope and the middle that
-`whence.search.similar` holds. The table says how far that can be relied on: of the look-alikes in each band
-of scores, how many were of the same kind, over all folders and in each.
+Every picture of the labelled folders of `whitening.py` is held against the others of its folder that the
+whitening was not learnt from: it is learnt from one half, and the pairs of the other are taken, both ways. A
+logistic regression of "of the same kind" on the similarity of all these pairs, in which both folders weigh
+the same, gives the slope and the middle that `whence.search.similar` holds. The table says how far that can
+be relied on: of the look-alikes in each band of scores, how many were of the same kind, over both folders and
+in each.
 """
 
 from __future__ import annotations
@@ -15,27 +15,15 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-import whence
-from whence.engine.embedded import EmbeddedEngine
-from whence.features.embedding import dimension_of
-from whence.features.extract import EMBEDDING, versions_of
-from whence.search.query import embedding_of
-from whence.search.similar import Wish, alike
-from whence.settings import Settings, load
-from whence.sources.folder import path_of
+from whitening import LABELLED, classifier, halves, looked_at, similarities
 
 BANDS = 10  # of scores, as wide as each other
-
-Row = tuple[float, bool]
-"""The similarity of a look-alike, and whether it is of the same kind as the query."""
+MODEL = "efficientnet-lite0-int8"
 
 
 def main() -> int:
@@ -43,49 +31,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     here = Path(__file__).resolve().parent.parent
     parser.add_argument("--images", type=Path, default=here.parent / "shared" / "data" / "images")
-    parser.add_argument("--folders", nargs="+", default=["grocery", "clothing"])
-    parser.add_argument("--nearest", type=int, default=1000)
     options = parser.parse_args()
-    rows = [list(collected(options.images / name, options.nearest)) for name in options.folders]
-    similarity = np.array([row[0] for part in rows for row in part])
-    same = np.array([row[1] for part in rows for row in part])
-    folder = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
-    weights = (1 / np.bincount(folder))[folder] / len(rows)
+    parts = list(halves(looked_at(options.images, MODEL), classifier(MODEL)))
+    near: list[NDArray[np.float64]] = []
+    alike: list[NDArray[np.bool_]] = []
+    where: list[NDArray[np.intp]] = []
+    for place, name in enumerate(LABELLED):
+        for made, other in parts:
+            found, same = similarities(other, made, name)
+            pairs = np.isfinite(found)
+            near.append(found[pairs])
+            alike.append(same[pairs])
+            where.append(np.full(int(pairs.sum()), place))
+    similarity, same, folder = np.concatenate(near), np.concatenate(alike), np.concatenate(where)
+    weights = (1 / np.bincount(folder))[folder] / len(LABELLED)
     slope, middle = fitted(similarity, same, weights)
     print(f"slope {slope:.2f}, middle {middle:.3f}, of {len(same):,} look-alikes\n")
-    report(1 / (1 + np.exp(-slope * (similarity - middle))), same, weights, folder, options.folders)
+    report(1 / (1 + np.exp(-slope * (similarity - middle))), same, weights, folder, LABELLED)
     return 0
-
-
-def collected(root: Path, nearest: int) -> Iterator[Row]:
-    """The nearest of each picture of a folder, itself left out; of equal files there is one picture."""
-    settings = load()
-    with tempfile.TemporaryDirectory() as scratch:
-        directory = Path(scratch) / "c.whence"
-        with whence.open(directory, create=True, settings=settings) as collection:
-            collection.add(root)
-        with closing(engine_of(directory, settings)) as engine:
-            keys = [key for some, _ in engine.table(EMBEDDING) for key in some.tolist()]
-            images = engine.images(keys)
-            label = {key: label_of(image) for key, image in images.items()}
-            for key, image in images.items():
-                shown = embedding_of(path_of(image.sightings[0].uri), settings)
-                if shown is None:
-                    sys.exit("There is no model to fit the score of (the setting `model` is none).")
-                found = alike(engine, Wish([shown]), nearest + 1)
-                for one in [one for one in found if one.key != key][:nearest]:
-                    yield one.similarity, label[one.key] == label[key]
-
-
-def engine_of(directory: Path, settings: Settings) -> EmbeddedEngine:
-    """The engine of a collection's directory."""
-    card = settings.card
-    return EmbeddedEngine(directory, versions=versions_of(card), dimension=dimension_of(card))
-
-
-def label_of(image: whence.Image) -> str:
-    """The name of the sub-folder in which an image was seen."""
-    return image.sightings[0].uri.split("/")[-2]
 
 
 def fitted(

@@ -138,7 +138,7 @@ def test_labels_are_those_of_all_the_logits() -> None:
     golden = classes().names.index("golden retriever")
     logits[golden] = 8
     logits[golden + 1 : golden + 5] = (3, 2, 1, 0.5)
-    numbers, logs = module._likeliest(logits)
+    numbers, logs = module.likeliest(logits)
     assert numbers[0] == golden
     assert np.exp(logs).sum() == pytest.approx(1, abs=0.01)
     assert np.all(np.diff(logs) <= 0)
@@ -148,14 +148,14 @@ def test_labels_are_those_of_all_the_logits() -> None:
 
 
 def test_where_nothing_is_likely_nothing_is_named() -> None:
-    numbers, logs = module._likeliest(np.zeros(COUNT, np.float32))
+    numbers, logs = module.likeliest(np.zeros(COUNT, np.float32))
     assert np.exp(logs) == pytest.approx(1 / COUNT, abs=1e-6)
     assert labels_of(numbers, logs) == []
     assert labels_of(np.zeros(0, np.intp), np.zeros(0, np.float32)) == []
 
 
 def test_logits_of_other_classes_are_not_taken() -> None:
-    numbers, logs = module._likeliest(np.ones(90, np.float32))
+    numbers, logs = module.likeliest(np.ones(90, np.float32))
     assert len(numbers) == len(logs) == 0
 
 
@@ -223,7 +223,7 @@ def test_pooling_equals_its_definition(
             due[channel] = (features[channel].astype(float) ** 3).mean() ** (1 / 3)
         else:
             weighted = (features[channel] * attention).sum() / attention.sum()
-            due[channel] = 0.5 * weighted + 0.5 * features[channel].mean()
+            due[channel] = 0.25 * weighted + 0.75 * features[channel].mean()
     assert pooled(features, attention) == pytest.approx(due, rel=1e-4, abs=1e-5)
 
 

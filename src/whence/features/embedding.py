@@ -1,8 +1,8 @@
 """Embedding: a vector that is near that of what looks alike, what the picture shows, and where that is.
 
 One pass of a neural network gives all three. The vector is the mean of the network's last features over the
-picture, weighted by its attention, in the directions that the network's own classifier tells things apart by
-(`whitening.npz`, made by `training/whitening.py`), at unit length: `DIMENSION` numbers of 8 bits and one
+picture, weighted by its attention, in directions in which pictures of one kind differ little and others much
+(`whitening.npz`, learnt by `training/whitening.py`), at unit length: `DIMENSION` numbers of 8 bits and one
 factor. The likeliest classes are kept beside it, for labels and for ranking; the attention's peaks are the
 regions of the things that are shown (class activation maps: Zhou et al. 2016).
 
@@ -42,7 +42,7 @@ NO_MODEL = "none"
 """The name of the model that computes nothing."""
 
 _FORM = "1"
-_ATTENDED = 0.5  # of a feature's mean that is taken where the attention is, the rest everywhere
+_ATTENDED = 0.25  # of a feature's mean that is taken where the attention is, the rest everywhere
 _POWER = 3.0  # of the generalised mean (Radenović et al. 2018) where a model has no attention
 _LN_STEPS = 16.0  # of a class's negative log-likelihood, to the unit
 _FINE = 28  # cells a side in which regions are looked for
@@ -175,7 +175,7 @@ class Embedder:
             raise self._other(f"{len(vector)} numbers, not {self.card.dimension}")
         if (made := _whitening(self.card)) is not None:
             vector = made.apply(vector)
-        numbers, likelihoods = _likeliest(out["logits"][0]) if "logits" in out else _NONE
+        numbers, likelihoods = likeliest(out["logits"][0]) if "logits" in out else _NONE
         regions = () if attention is None else _regions(attention, _seen(pixels.shape[:2], self.card))
         length = max(float(np.linalg.norm(vector)), 1e-9)
         return Embedding((vector / length).astype(np.float32), numbers, likelihoods, regions)
@@ -247,7 +247,7 @@ _NONE = (np.zeros(0, np.intp), np.zeros(0, np.float32))
 
 
 def pooled(features: Floats, attention: Floats | None) -> Floats:
-    """The features (c, h, w) of one picture as (c,)."""
+    """The features (c, h, w) of one picture as (c,), attention (h, w) weighing them where there is one."""
     flat = features.reshape(len(features), -1)
     if attention is None:
         raised = np.maximum(flat, 1e-6) ** np.float32(_POWER)
@@ -256,7 +256,8 @@ def pooled(features: Floats, attention: Floats | None) -> Floats:
     return np.asarray(flat @ (_ATTENDED * weights + (1 - _ATTENDED) / flat.shape[1]), np.float32)
 
 
-def _likeliest(logits: Floats) -> tuple[NDArray[np.intp], Floats]:
+def likeliest(logits: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """The likeliest classes of logits (1000,) and their log-likelihoods; none for logits of other shapes."""
     if logits.shape != (len(classes().names),):
         return _NONE
     best = np.argsort(-logits, kind="stable")[:CLASSES]
