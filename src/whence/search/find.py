@@ -70,7 +70,7 @@ def find(
     """
     wanted = checked(limit, kinds, min_score)
     start = time.perf_counter()
-    claims, alike_asked = bool(wanted & CLAIMS), Kind.SIMILAR in wanted
+    alike_asked = Kind.SIMILAR in wanted
     same_bytes = engine.keys_of([query.digest]) if query.digest is not None else {}
     same = _among(same_bytes.values(), allowed)
     suspects = _suspects(engine, query, limit, allowed)
@@ -79,10 +79,11 @@ def find(
     shown, found = None, list[Likeness]()
     if alike_asked or not matches:
         shown, found = _likenesses(engine, query, wish or Wish(), limit, allowed, needed=alike_asked)
-    if not matches or not claims:
+    if not matches or alike_asked:
         # What looks alike may be a copy that neither fingerprint nor words told.
-        seen = {key for key, suspect in suspects.items() if suspect.variants}
-        more = {one.key: _ALIKE for one in found[:_VERIFIED] if one.key not in seen}
+        asked = min(_VERIFIED, limit) if matches else _VERIFIED
+        seen = same | set(suspects)
+        more = {one.key: _ALIKE for one in found[:asked] if one.key not in seen}
         matches = ranked([*matches, *_matches(engine, query, more, set())])
     matches = _looked_at(matches, query, original(query.limits))
     kept = [match for match in matches if match.kind in wanted and match.score >= min_score]
