@@ -27,7 +27,7 @@ _PIECE, _SIDES = (
     2,
 )  # share that differs in one piece, and its sides that both pictures have an edge along
 _SHARED = 0.8  # of the match that is shown: less is a part that may be shared by two pictures
-_AROUND = 60  # inliers that agree around what was laid over a fifth of a picture
+_AROUND = 40  # inliers that agree around what was laid over a fifth of a picture
 _SURE, _SURE_SHARE, _SURE_DIFFERS = 0.915, 0.72, 0.08  # what no other picture of the same thing reaches
 _TEXTURED = 0.03  # share of the common area that must have texture for that to be said
 _UNTOUCHED = 0.8  # agreement below which something was done, whether or not it can be named
