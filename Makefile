@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit docs clean
+.PHONY: demo test lint types unit coverage docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/whence demo
@@ -20,6 +20,9 @@ types: $(VENV)/.test
 	$(BIN)/mypy
 
 unit: $(VENV)/.test
+	$(BIN)/pytest -n auto --dist worksteal
+
+coverage: $(VENV)/.test
 	$(BIN)/pytest -n auto --cov --cov-report=term
 
 docs: $(VENV)/.test

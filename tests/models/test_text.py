@@ -151,7 +151,7 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         TextEncoder(card(), tmp_path)
     with pytest.raises(ValueError, match="threads"):
         TextEncoder(wordy(), tmp_path, threads=0)
-    for library, cure in (("tokenizers", "'whence[text]'"), ("onnxruntime", "whence")):
+    for library, cure in (("tokenizers", "'whence[text]'"), ("onnxruntime", "onnxruntime")):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, library, None)
             with pytest.raises(ModelMissing) as caught:
