@@ -25,7 +25,7 @@ from whence.search.answer import Answer, Kind, Match, QueryFacts
 from whence.search.find import checked, compare, find, lookalikes
 from whence.search.lookup import answers
 from whence.search.pixels import original
-from whence.search.query import Query, Region, object_of
+from whence.search.query import Query, Region, object_of, picture_of
 from whence.search.similar import alike
 from whence.search.wishes import About, Wishes
 from whence.settings import Settings, load
@@ -207,7 +207,9 @@ class Collection:
         allowed = self._allowed(filter)
         source = self._source(query)
         if thing is not None:
-            regions = [object_of(source, thing, self._settings)]
+            picture, data = picture_of(source, self._settings, colour=True)
+            regions = [object_of(picture, thing, self._settings)]
+            source = picture if data is None else data  # a URL is fetched once
         wish = None if wishes is None or wishes.are_none else wishes.read(self._source, self._settings)
         return [
             find(

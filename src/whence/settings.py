@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 from whence.errors import UsageError
@@ -62,9 +63,9 @@ class Settings:
         """
         if (card := self.card) is None:
             return Recipe(self.keypoints)
-        from whence.models.store import Store
+        from whence.models.store import default_directory
 
-        return Recipe(self.keypoints, Model(card, str(Store().path(card.name)), self.device))
+        return Recipe(self.keypoints, Model(card, _file_of(card, default_directory()), self.device))
 
     @property
     def card(self) -> Card | None:
@@ -82,6 +83,14 @@ class Settings:
         if self.workers > 0:
             return self.workers
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=4)
+def _file_of(card: Card, directory: Path) -> str:
+    """The file of a model, which is built or checked once: that takes longer than a pass of the network."""
+    from whence.models.store import Store
+
+    return str(Store(directory).path(card.name))
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -77,8 +77,10 @@ def find(
     recalled = time.perf_counter()
     matches = _matches(engine, query, suspects, same)
     shown, found = None, list[Likeness]()
+    proven = time.perf_counter()
     if alike_asked or not matches:
         shown, found = _likenesses(engine, query, wish or Wish(), limit, allowed, needed=alike_asked)
+    looked_up = time.perf_counter() - proven
     if not matches or alike_asked:
         # What looks alike may be a copy that neither fingerprint nor words told.
         asked = min(_VERIFIED, limit) if matches else _VERIFIED
@@ -93,11 +95,11 @@ def find(
     timings = {
         "decode": query.decode_ms,
         "features": query.features_ms,
-        "recall": (recalled - start) * 1e3,
-        "verify": (done - recalled) * 1e3,
+        "recall": (recalled - start + looked_up) * 1e3,
+        "verify": (done - recalled - looked_up) * 1e3,
         "total": query.decode_ms + query.features_ms + (done - start) * 1e3,
     }
-    why = _why_nothing(engine, query, matches, kept)
+    why = _why_nothing(engine, query, matches, kept, allowed)
     return Answer(query.facts(why, shown if alike_asked else None), tuple(kept[:limit]), timings)
 
 
@@ -354,7 +356,13 @@ def _looked_at(matches: Sequence[Match], query: Query, read: Original) -> list[M
     return ranked(kept)
 
 
-def _why_nothing(engine: Engine, query: Query, matches: Sequence[Match], kept: Sequence[Match]) -> list[str]:
+def _why_nothing(
+    engine: Engine,
+    query: Query,
+    matches: Sequence[Match],
+    kept: Sequence[Match],
+    allowed: NDArray[np.int64] | None,
+) -> list[str]:
     if kept:
         return []
     if matches:
@@ -363,8 +371,14 @@ def _why_nothing(engine: Engine, query: Query, matches: Sequence[Match], kept: S
     count = engine.count()
     if count == 0:
         return ["The collection is empty."]
+    if allowed is not None and not len(allowed):
+        return [f"The filter lets none of the {count:,} images through."]
     if not query.codes and len(query.variants[0].keypoints) < LEAST:
         return []
+    if allowed is not None:
+        return [
+            f"None of the {len(allowed):,} images that the filter lets through is this picture or a copy."
+        ]
     return [f"None of the {count:,} images is this picture, a copy of it, or shares a part with it."]
 
 

@@ -147,13 +147,13 @@ class Query:
         return QueryFacts(facts.width, facts.height, facts.format, self.quality, notes, labels, boxes)
 
 
-def object_of(source: Any, number: int, settings: Settings) -> Region:
+def object_of(picture: Picture, number: int, settings: Settings) -> Region:
     """The box of the first, second ... thing that a picture shows. Raises UsageError when there is none."""
-    boxes = things_of(picture_of(source, settings, colour=True)[0], embedding_of(source, settings), settings)
+    boxes = things_of(picture, embedding_of(picture, settings), settings)
     if not 1 <= number <= len(boxes):
         count = f"{len(boxes)} things were" if len(boxes) != 1 else "One thing was"
         raise UsageError(f"{count} found in this picture; there is no number {number}.")
-    facts = picture_of(source, settings)[0].facts
+    facts = picture.facts
     left, top, right, bottom = boxes[number - 1]
     return left * facts.width, top * facts.height, right * facts.width, bottom * facts.height
 
