@@ -242,3 +242,21 @@ def test_a_search_that_finds_its_copy_loads_no_network(place: Path, tmp_path: Pa
     query.write_bytes(jpeg(edit("crop 50 %", picture(2), 2)))
     assert not loaded_by(place, query, "None") & {"onnxruntime", "tokenizers", "numba"}
     assert "onnxruntime" in loaded_by(place, query, "'all'")
+
+
+def test_what_a_filter_leaves_out_is_said(collection: whence.Collection) -> None:
+    query = jpeg(picture(991))
+    (note,) = collection.search(query, filter="width>100000").query.notes
+    assert "The filter lets none of the" in note
+    (note,) = collection.search(query, filter="width>1").query.notes
+    assert "that the filter lets through" in note
+
+
+def test_a_picture_to_be_like_that_cannot_be_read_is_named(
+    collection: whence.Collection, tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "good.jpg", tmp_path / "bad.jpg"
+    good.write_bytes(jpeg(picture(3)))
+    bad.write_bytes(jpeg(picture(3))[:200])
+    with pytest.raises(whence.PictureError, match=r"bad\.jpg: "):
+        collection.search(None, like=[good, bad])

@@ -92,23 +92,22 @@ features = Table(
     Column("crc", Integer, nullable=False),
 )
 
-keypoints = Table(
-    "keypoints",
-    metadata,
-    Column("image_id", Integer, primary_key=True),
-    Column("version_id", Integer, nullable=False),
-    Column("data", Blob, nullable=False),
-    Column("crc", Integer, nullable=False),
-)
 
-embeddings = Table(
-    "embeddings",
-    metadata,
-    Column("image_id", Integer, primary_key=True),
-    Column("version_id", Integer, nullable=False),
-    Column("data", Blob, nullable=False),
-    Column("crc", Integer, nullable=False),
-)
+def _of_large(name: str) -> Table:
+    """A table for one kind of feature that is large: one row an image."""
+    return Table(
+        name,
+        metadata,
+        Column("image_id", Integer, primary_key=True),
+        Column("version_id", Integer, nullable=False),
+        Column("data", Blob, nullable=False),
+        Column("crc", Integer, nullable=False),
+    )
+
+
+keypoints = _of_large("keypoints")
+
+embeddings = _of_large("embeddings")
 
 TABLE_OF = {"keypoints": keypoints, "embedding": embeddings}
 """Where features of a kind are kept: large ones in a table of their own, so that reading small ones passes

@@ -97,12 +97,26 @@ def open_session(card: Card, path: str | os.PathLike[str], threads: int = 1, dev
     """
     if threads < 1 or device not in ("cpu", *_PROVIDERS):
         raise ValueError(f"threads are 1 or more, and the device is cpu, {' or '.join(_PROVIDERS)}")
+    if not Path(path).is_file():
+        raise ModelMissing(f"The file of the model {card.name} is not there: whence models add {card.name}.")
+    try:
+        runtime = opened(path, threads, device)
+    except ModelMissing:
+        raise
+    except Exception as error:  # the runtime's own classes, which it does not export
+        raise ModelError(_failed(card, "cannot be opened", error)) from error
+    return Session(card, runtime, _checked(card, runtime))
+
+
+def opened(path: str | os.PathLike[str], threads: int, device: str = "cpu") -> Any:
+    """The runtime's session of an ONNX file, sparing of memory and quiet.
+
+    Raises `ModelMissing` without the runtime, and the runtime's own errors, which it does not export.
+    """
     try:
         import onnxruntime
     except ImportError as error:
         raise ModelMissing("Models need ONNX Runtime: pip install onnxruntime.") from error
-    if not Path(path).is_file():
-        raise ModelMissing(f"The file of the model {card.name} is not there: whence models add {card.name}.")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -112,13 +126,8 @@ def open_session(card: Card, path: str | os.PathLike[str], threads: int = 1, dev
     if not _sums_exactly():
         options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = _QUIET
-    try:
-        runtime = onnxruntime.InferenceSession(
-            os.fspath(path), options, providers=_providers(device, onnxruntime.get_available_providers())
-        )
-    except Exception as error:  # the runtime's own classes, which it does not export
-        raise ModelError(_failed(card, "cannot be opened", error)) from error
-    return Session(card, runtime, _checked(card, runtime))
+    providers = _providers(device, onnxruntime.get_available_providers())
+    return onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
 
 
 @cache

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from whence.errors import ModelError, ModelMissing, UsageError
 from whence.models.cards import Card, Text
 from whence.models.files import text_files
+from whence.models.session import opened
 
 _CHARACTERS = 64  # for each token that a model takes: what comes after them is not looked at
 _TOKENIZER_BYTES = 256 * 1024**2
-_QUIET = 4  # of the runtime, only what is fatal: the rest is raised, and said in our words
 _WHOLE = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
@@ -155,20 +155,11 @@ def _guarded(card: Card, what: str) -> Iterator[None]:
 
 
 def _runtime(card: Card, path: Path, threads: int) -> Any:
-    """Open the ONNX file, with a session made as `open_session` makes those of pictures."""
+    """Open the ONNX file, with a session made as those of pictures are."""
     try:
-        import onnxruntime
-    except ImportError as error:
-        raise ModelMissing("Models need ONNX Runtime: pip install onnxruntime.") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    options.enable_mem_pattern = False
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = _QUIET
-    try:
-        return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+        return opened(path, threads)
+    except ModelMissing:
+        raise
     except Exception as error:  # the runtime's own classes, which it does not export
         raise _failed(card, "cannot be opened", error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -9,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from whence.errors import ModelMissing, UsageError
+from whence.errors import ModelMissing, PictureError, UsageError
 from whence.features.colours import parse_colours
 from whence.features.embedding import Embedding, Shares
 from whence.features.palette import Palette
@@ -47,10 +48,18 @@ class Wishes:
         """
 
         def embedded(pictures: Sequence[Any]) -> list[Embedding]:
-            found = [embedding_of(source(picture), settings) for picture in pictures]
-            if None in found:
-                raise ModelMissing("No model computes embeddings here (the setting `model` is none).")
-            return [one for one in found if one is not None]
+            found = []
+            for picture in pictures:
+                try:
+                    shown = embedding_of(source(picture), settings)
+                except PictureError as error:
+                    if isinstance(picture, str | os.PathLike):  # one of several: say which
+                        raise type(error)(f"{os.fspath(picture)}: {error}") from error
+                    raise
+                if shown is None:
+                    raise ModelMissing("No model computes embeddings here (the setting `model` is none).")
+                found.append(shown)
+            return found
 
         return Wish(
             embedded(self.like),
