@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whence.engine.conditions import Extra
-from whence.engine.records import FieldValue, FileStamp, Image, NewImage, Refusal
+from whence.engine.copying import Copied, OnPages
+from whence.engine.records import FieldValue, FileStamp, Image, NewImage, Refusal, Sighting
 from whence.engine.terms import Filter
 from whence.engine.vectors import Found
 from whence.engine.word_votes import Votes, WordQuery
@@ -37,8 +39,21 @@ class Engine(Protocol):
     What `add` returns is searchable; what `remove` returns is gone; both have been committed.
     """
 
-    def add(self, images: Sequence[NewImage]) -> list[tuple[int, bool]]:
-        """Add images; gives each one's key and whether it was new."""
+    def add(
+        self, images: Sequence[NewImage], originals: Mapping[bytes, bytes] | None = None
+    ) -> list[tuple[int, bool]]:
+        """Add images; gives each one's key and whether it was new.
+
+        `originals` are the bytes of some of them, to be kept, by digest.
+        """
+        ...
+
+    def kept(self, digest: bytes) -> str | None:
+        """The path of the file in which an image's bytes are kept; None where they are not."""
+        ...
+
+    def sweep(self) -> int:
+        """Delete kept bytes that belong to no image; gives how many there were."""
         ...
 
     def remove(self, keys: Sequence[int]) -> int:
@@ -47,6 +62,14 @@ class Engine(Protocol):
 
     def set_fields(self, keys: Sequence[int], fields: Mapping[str, FieldValue | None]) -> int:
         """Give images fields, or with None take them away; gives how many images there were."""
+        ...
+
+    def document(self, name: str) -> Any:
+        """The JSON value kept with the collection under that name, None when there is none."""
+        ...
+
+    def keep_document(self, name: str, value: Any) -> bool:
+        """Keep a JSON value under a name, or with None forget it; gives whether there was one before."""
         ...
 
     def matching(self, wanted: Filter | str, extra: Extra | None = None) -> NDArray[np.int64]:
@@ -98,6 +121,10 @@ class Engine(Protocol):
         """(2 × key + trimmed, uint8 (n, 32) codes) of every usable fingerprint, a batch at a time."""
         ...
 
+    def ordered(self, by: str) -> NDArray[np.int64]:
+        """The keys of all images in an order: `added`, `date` or `pixels`, rising."""
+        ...
+
     def seen_twice(self) -> list[int]:
         """The keys of images that are in several places at present."""
         ...
@@ -112,6 +139,23 @@ class Engine(Protocol):
 
     def present_under(self, prefix: str) -> Iterator[tuple[int, str]]:
         """(number, uri) of the sightings at or below a uri that are not marked gone."""
+        ...
+
+    def sightings_from(
+        self, prefix: str, after: tuple[str, int], limit: int
+    ) -> list[tuple[int, bytes, Sighting]]:
+        """(image key, digest, sighting) of the next sightings whose uri begins with `prefix`, gone or not.
+
+        They come in order of uri and key; `after` is those of the last one read, ("", 0) to begin with.
+        """
+        ...
+
+    def total_bytes(self) -> int:
+        """The sizes of the images' files, in sum."""
+        ...
+
+    def revision(self) -> tuple[int, int]:
+        """What changes when images are added or removed."""
         ...
 
     def mark_gone(self, numbers: Sequence[int]) -> None:
@@ -132,6 +176,10 @@ class Engine(Protocol):
 
     def rebuild(self) -> None:
         """Derive every index from the catalog again."""
+        ...
+
+    def backup(self, directory: Path, progress: OnPages | None = None) -> Copied:
+        """Copy what is kept to a directory that is new or empty, as it is at one moment."""
         ...
 
     def close(self) -> None:

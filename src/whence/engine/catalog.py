@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, select, union
 
-from whence.engine import digests, fields, kept, migrations, sightings, soundness
+from whence.engine import digests, documents, fields, kept, migrations, orders, sightings, soundness
 from whence.engine.batches import batched
 from whence.engine.conditions import Extra, select_keys
+from whence.engine.copying import Copied, OnPages, copy_collection
 from whence.engine.database import Database
 from whence.engine.images import image_of, image_values, sighting_of
-from whence.engine.records import FieldValue, FileStamp, Image, NewImage, Place, Refusal, now
+from whence.engine.records import FieldValue, FileStamp, Image, NewImage, Place, Refusal, Sighting, now
 from whence.engine.statements import CHUNK, insert_rows, one_of, storable
 from whence.engine.sums import with_crcs
 from whence.engine.syntax import parse
@@ -170,6 +171,11 @@ class Catalog:
                 wanted = parse(wanted, fields.names(connection))
             return select_keys(connection, wanted, extra)
 
+    def ordered(self, by: str) -> NDArray[np.int64]:
+        """The keys of all images in one of `orders.ORDERS`, rising. Raises UsageError for no order."""
+        with self._database.reading() as connection:
+            return orders.ordered(connection, by)
+
     def seen_twice(self) -> list[int]:
         """The keys of images that are in several places at present."""
         at = places_seen.c
@@ -283,6 +289,16 @@ class Catalog:
         with self._database.writing() as connection:
             return fields.put(connection, keys, new)
 
+    def document(self, name: str) -> Any:
+        """The JSON value kept under that name, None when there is none; raises CollectionDamaged."""
+        with self._database.reading() as connection:
+            return documents.read(connection, name)
+
+    def keep_document(self, name: str, value: Any) -> bool:
+        """Keep a JSON value under a name, or with None forget it; gives whether there was one before."""
+        with self._database.writing() as connection:
+            return documents.put(connection, name, value)
+
     def remove(self, keys: Sequence[int]) -> int:
         """Remove images with all that hangs on them; returns how many there were."""
         removed = 0
@@ -339,6 +355,27 @@ class Catalog:
                 raise CollectionDamaged("The catalog's sightings are in disorder. Run: whence check")
             after = last
 
+    def sightings_from(
+        self, prefix: str, after: tuple[str, int], limit: int
+    ) -> list[tuple[int, bytes, Sighting]]:
+        """(image key, digest, sighting) of the next sightings whose uri begins with `prefix`, gone or not.
+
+        They come in order of uri and key; `after` is those of the last one read, ("", 0) to begin with.
+        """
+        with self._database.reading() as connection:
+            rows = sightings.seen_from(connection, storable(prefix), (storable(after[0]), after[1]), limit)
+            keys = {row.image_id for row in rows}
+            known: dict[int, bytes] = {}
+            for chunk in batched(keys, CHUNK):
+                known.update((row.id, row.digest) for row in connection.execute(_IMAGES, {"values": chunk}))
+        here = [row for row in rows if row.image_id in known]
+        return [(row.image_id, known[row.image_id], sighting_of(row)) for row in here]
+
+    def total_bytes(self) -> int:
+        """The sizes of the images' files, in sum."""
+        with self._database.reading() as connection:
+            return int(connection.execute(select(func.coalesce(func.sum(images.c.bytes), 0))).scalar_one())
+
     def mark_gone(self, numbers: Sequence[int]) -> None:
         """Mark sightings as no longer there."""
         if numbers:
@@ -352,10 +389,14 @@ class Catalog:
         with self._database.reading() as connection:
             yield from soundness.damage(connection, kinds)
 
+    def copy(self, directory: Path, progress: OnPages | None = None) -> Copied:
+        """Copy the catalog and what was uploaded to a directory, as they are now: see `copying`."""
+        return copy_collection(self._database, directory, progress)
+
     def repair(self) -> None:
         """Put right what the rest of the catalog tells, or what is only a note.
 
-        That is SQLite's own indexes, refusals, and features that belong to nothing.
+        That is SQLite's own indexes, refusals, documents, and features that belong to nothing.
         """
         with self._database.writing() as connection:
             soundness.repair(connection)

@@ -7,17 +7,20 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whence.engine.base import CodeHit
-from whence.engine.catalog import FILE_NAME, Catalog
+from whence.engine.catalog import FILE_NAME, Catalog, Marks
 from whence.engine.conditions import Extra
+from whence.engine.copying import Copied, OnPages
 from whence.engine.indexes import FOLDERS, Indexes, refreshed
 from whence.engine.lock import WriterLock
 from whence.engine.marker import MARKER, left_half_made, read_marker, write_marker
-from whence.engine.records import FieldValue, FileStamp, Image, NewImage, Refusal
+from whence.engine.originals import Originals
+from whence.engine.records import FieldValue, FileStamp, Image, NewImage, Refusal, Sighting, digest_of
 from whence.engine.terms import Filter
 from whence.engine.vectors import Found
 from whence.engine.word_votes import Votes, WordQuery
@@ -61,6 +64,8 @@ class EmbeddedEngine:
         self._closed = False
         self._writer: WriterLock | None = None
         self._versions = versions
+        self._originals = Originals(directory)
+        self._orders: dict[str, tuple[Marks, NDArray[np.int64]]] = {}
         try:
             if not self._there():
                 if not create:
@@ -106,6 +111,10 @@ class EmbeddedEngine:
     def keys_of(self, digests: Sequence[bytes]) -> dict[bytes, int]:
         """The keys of those digests that are here."""
         return self._catalog.keys_of(digests)
+
+    def kept(self, digest: bytes) -> str | None:
+        """The path of the file in which an image's bytes are kept; None where they are not."""
+        return self._originals.path(digest)
 
     def keys_at(self, uri: str) -> list[int]:
         """The keys of the images seen at a uri."""
@@ -158,6 +167,14 @@ class EmbeddedEngine:
         """The keys, rising, of the images a filter lets through; `extra` answers for labels and colours."""
         return self._catalog.matching(wanted, extra)
 
+    def ordered(self, by: str) -> NDArray[np.int64]:
+        """The keys of all images by `added`, `date` or `pixels`, rising; kept until images change."""
+        marks = self._catalog.marks()
+        known = self._orders.get(by)
+        if known is None or known[0] != marks:
+            known = self._orders[by] = (marks, self._catalog.ordered(by))
+        return known[1]
+
     def seen_twice(self) -> list[int]:
         """The keys of images that are in several places at present."""
         return self._catalog.seen_twice()
@@ -171,6 +188,21 @@ class EmbeddedEngine:
         """(number, uri) of the sightings at or below a uri that are not marked gone."""
         return self._catalog.present_under(prefix)
 
+    def sightings_from(
+        self, prefix: str, after: tuple[str, int], limit: int
+    ) -> list[tuple[int, bytes, Sighting]]:
+        """(image key, digest, sighting) of the next sightings whose uri begins with `prefix`, gone or not."""
+        return self._catalog.sightings_from(prefix, after, limit)
+
+    def total_bytes(self) -> int:
+        """The sizes of the images' files, in sum."""
+        return self._catalog.total_bytes()
+
+    def revision(self) -> tuple[int, int]:
+        """What changes when images are added or removed."""
+        marks = self._catalog.marks()
+        return marks.key, marks.removal
+
     def stale(self) -> list[int]:
         """The keys of images whose features are missing, damaged or of another version."""
         return sorted(
@@ -179,13 +211,20 @@ class EmbeddedEngine:
 
     # Changes
 
-    def add(self, images: Sequence[NewImage]) -> list[tuple[int, bool]]:
-        """Add images; gives each one's key and whether it was new. Committed and searchable on return."""
+    def add(
+        self, images: Sequence[NewImage], originals: Mapping[bytes, bytes] | None = None
+    ) -> list[tuple[int, bool]]:
+        """Add images; gives each one's key and whether it was new. Committed and searchable on return.
+
+        `originals` are the bytes of some of them, by digest: kept before, and removed with the image.
+        """
         self._become_writer()
         self._check_version(tuple(self._versions))
         with self._lock:
             # First: what could not be searched for is not added.
             indexes = self._indexes.all()
+            if originals:
+                self._originals.keep(originals)
             results = self._catalog.add(images, self._versions)
             refreshed(indexes)
         return results
@@ -197,14 +236,34 @@ class EmbeddedEngine:
             # Features of another version are not searched, and may not be taken into the indexes.
             other = self._other_version(tuple(self._versions))
             indexes = [] if other else self._indexes.all()
+            digests = [digest_of(image.id) for image in self._catalog.images(keys).values()]
             removed = self._catalog.remove(keys)
+            self._originals.remove(digests)
             refreshed(indexes)
         return removed
+
+    def sweep(self) -> int:
+        """Delete kept originals that belong to no image, which a crash leaves; gives how many there were."""
+        swept = 0
+        for folder in self._originals.folders():
+            self._become_writer()
+            with self._lock, contextlib.suppress(OSError):  # they are in nobody's way
+                swept += self._originals.sweep(folder, self._catalog.keys_of)
+        return swept
 
     def set_fields(self, keys: Sequence[int], fields: Mapping[str, FieldValue | None]) -> int:
         """Give images fields, or with None take them away; gives how many images there were."""
         self._become_writer()
         return self._catalog.set_fields(keys, fields)
+
+    def document(self, name: str) -> Any:
+        """The JSON value kept with the collection under that name, None when there is none."""
+        return self._catalog.document(name)
+
+    def keep_document(self, name: str, value: Any) -> bool:
+        """Keep a JSON value under a name, or with None forget it; gives whether there was one before."""
+        self._become_writer()
+        return self._catalog.keep_document(name, value)
 
     def refuse(self, rows: Sequence[Refusal]) -> None:
         """Remember files that gave no picture."""
@@ -241,6 +300,11 @@ class EmbeddedEngine:
                 ) from error
             self._catalog.forget_unused_versions()
             self._indexes.all()
+        self.sweep()
+
+    def backup(self, directory: Path, progress: OnPages | None = None) -> Copied:
+        """Copy what is kept to a directory that is new or empty, as it is at one moment."""
+        return self._catalog.copy(directory, progress)
 
     # Damage
 

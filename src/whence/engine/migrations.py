@@ -102,6 +102,14 @@ STEPS: list[tuple[str, Step]] = [
                 data BLOB NOT NULL, crc INTEGER NOT NULL)""",
         ),
     ),
+    (
+        "0005-documents",
+        _statements(
+            # What is known of the collection as a whole, as JSON by name.
+            """CREATE TABLE documents (
+                name TEXT PRIMARY KEY, data TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID""",
+        ),
+    ),
 ]
 
 

@@ -177,6 +177,15 @@ def present_below(connection: Connection, prefix: str, after: tuple[str, int]) -
     return connection.execute(query).all()
 
 
+def seen_from(connection: Connection, prefix: str, after: tuple[str, int], limit: int) -> Sequence[Any]:
+    """The next rows whose uri begins with `prefix`, gone or not, in order of uri and image key."""
+    at = sightings.c
+    query = select(sightings).where(tuple_(at.uri, at.image_id) > tuple_(*after))
+    if prefix:
+        query = query.where(at.uri >= prefix, at.uri < prefix + "\U0010ffff")
+    return connection.execute(query.order_by(at.uri, at.image_id).limit(limit)).all()
+
+
 def _refusal(row: Any) -> Refusal:
     stamp = FileStamp(row.size, row.mtime_ns)
     return Refusal(row.uri, stamp, row.code, row.reason, bool(row.skipped), row.reader)

@@ -15,6 +15,7 @@ from whence.engine import digests, kept, migrations
 from whence.engine.database import CURE
 from whence.engine.sums import COVERED, crcs, due_times_sum
 from whence.engine.tables import (
+    documents,
     embeddings,
     feature_versions,
     features,
@@ -39,6 +40,7 @@ _IN_WORDS: dict[Table, tuple[str, str, str]] = {
     keypoints: ("the keypoints of image number", "image_id", _REBUILD),
     embeddings: ("the embedding of image number", "image_id", _REBUILD),
     fields: ("a field of image number", "image_id", CURE),
+    documents: ("the document", "name", _REBUILD),
     refusals: ("the refusal of", "uri", _REBUILD),
 }
 
@@ -58,13 +60,16 @@ def damage(connection: Connection, kinds: Sequence[str]) -> Iterator[str]:
 
 
 def repair(connection: Connection) -> None:
-    """Make SQLite's indexes anew where they are damaged, and drop refusals and features that are."""
+    """Make SQLite's indexes anew where they are damaged, and drop refusals, documents and features
+    that are."""
     if not _intact(connection) and _tables_are_whole(connection):
         connection.execute(text("REINDEX"))
     if digests.are_wrong(connection, key := _highest_key(connection)):
         digests.derive(connection, key)
     for uri in [row[0] for row in _not_as_written(connection, refusals)]:
         connection.execute(delete(refusals).where(refusals.c.uri == uri))
+    for name in [row[0] for row in _not_as_written(connection, documents)]:
+        connection.execute(delete(documents).where(documents.c.name == name))
     for table in kept.TABLES:
         places = [COVERED[table].index(column.name) for column in table.primary_key]
         for row in list(_not_as_written(connection, table)):

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, func
 
 from whence.engine.tables import (
+    documents,
     embeddings,
     feature_versions,
     features,
@@ -45,6 +46,7 @@ COVERED: dict[Table, tuple[str, ...]] = {
         keypoints,
         embeddings,
         fields,
+        documents,
         refusals,
     )
 }

@@ -123,6 +123,14 @@ fields = Table(
     Column("crc", Integer, nullable=False),
 )
 
+documents = Table(
+    "documents",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("data", String, nullable=False),
+    Column("crc", Integer, nullable=False),
+)
+
 removals = Table(
     "removals",
     metadata,

@@ -101,12 +101,15 @@ _toned("jpeg q50", "compression", lambda i: recoded(i, "JPEG", 50))
 _toned("webp q20", "compression", lambda i: recoded(i, "WEBP", 20))
 _toned("webp q40", "compression", lambda i: recoded(i, "WEBP", 40))
 _toned("avif q40", "compression", lambda i: recoded(i, "AVIF", 40))
+_toned("avif q20", "compression", lambda i: recoded(i, "AVIF", 20))
+_moving("resize 12 %", lambda i: geometry.resized(i, 0.125))
 _moving("resize 25 %", lambda i: geometry.resized(i, 0.25))
 _moving("resize 50 %", lambda i: geometry.resized(i, 0.5))
 _moving("resize 200 %", lambda i: geometry.resized(i, 2))
 _toned("grey", "grey", tone.grey)
 _toned("brightness +30 %", "tone", lambda i: ImageEnhance.Brightness(i).enhance(1.3))
 _toned("brightness -40 %", "tone", lambda i: ImageEnhance.Brightness(i).enhance(0.6))
+_toned("brightness +60 %", "tone", lambda i: ImageEnhance.Brightness(i).enhance(1.6))
 _toned("contrast +50 %", "tone", lambda i: ImageEnhance.Contrast(i).enhance(1.5))
 _toned("contrast -50 %", "tone", lambda i: ImageEnhance.Contrast(i).enhance(0.5))
 _toned("gamma 0.6", "tone", lambda i: tone.gamma(i, 0.6))
@@ -129,7 +132,9 @@ _toned("negative", "negative", ImageOps.invert)
 
 _moving("aspect 1.3", lambda i: geometry.reshaped(i, 1.3, 1))
 _moving("aspect 0.77", lambda i: geometry.reshaped(i, 1, 1.3))
+_moving("aspect 1.6", lambda i: geometry.reshaped(i, 1.6, 1))
 _moving("mirror", geometry.mirrored)
+_moving("flip", geometry.flipped)
 _moving("turn 90", lambda i: geometry.quarter_turned(i, 1))
 _moving("turn 180", lambda i: geometry.quarter_turned(i, 2))
 _moving("turn 270", lambda i: geometry.quarter_turned(i, 3))
@@ -145,6 +150,16 @@ _chancy("crop 90 %", lambda i, random: geometry.cropped(i, random, 0.9))
 _chancy("crop 70 %", lambda i, random: geometry.cropped(i, random, 0.7))
 _chancy("crop 50 %", lambda i, random: geometry.cropped(i, random, 0.5))
 _chancy("crop 30 %", lambda i, random: geometry.cropped(i, random, 0.3))
+_chancy("crop 20 %", lambda i, random: geometry.cropped(i, random, 0.2))
+_moving("crop 50 %, top left", lambda i: geometry.cropped_at(i, 0.5, 0, 0))
+_moving("crop 50 %, top right", lambda i: geometry.cropped_at(i, 0.5, 1, 0))
+_moving("crop 50 %, bottom left", lambda i: geometry.cropped_at(i, 0.5, 0, 1))
+_moving("crop 50 %, bottom right", lambda i: geometry.cropped_at(i, 0.5, 1, 1))
+_moving("crop 50 %, middle", lambda i: geometry.cropped_at(i, 0.5, 0.5, 0.5))
+_chancy("perspective 5 %", lambda i, random: geometry.tilted(i, random, 0.05))
+_chancy("perspective 25 %", lambda i, random: geometry.tilted(i, random, 0.25))
+_moving("border 5 % white", lambda i: geometry.bordered(i, 0.05, "white"))
+_moving("border 25 % white", lambda i: geometry.bordered(i, 0.25, "white"))
 _chancy("perspective 15 %", lambda i, random: geometry.tilted(i, random, 0.15))
 _moving("border 10 % white", lambda i: geometry.bordered(i, 0.1, "white"))
 _moving("border 10 % black", lambda i: geometry.bordered(i, 0.1, "black"))
@@ -153,6 +168,8 @@ _moving("letterbox 16:9", lambda i: geometry.letterboxed(i, 16 / 9 if i.width / 
 _moving("pillarbox 1:1", lambda i: geometry.letterboxed(i, 1.0))
 _chain("border 10 %, mirror, jpeg q30", "border 10 % white", "mirror", "jpeg q30")
 _moving("swirl 60", lambda i: geometry.swirled(i, 60))
+_moving("swirl 30", lambda i: geometry.swirled(i, 30))
+_moving("swirl 120", lambda i: geometry.swirled(i, 120))
 
 _chancy("caption above", lambda i, random: overlays.captioned(i, random, above=True))
 _chancy("caption below", lambda i, random: overlays.captioned(i, random, above=False))
@@ -164,8 +181,11 @@ _chancy("stickers", overlays.stickered)
 _chancy("photo of a screen", photographed.off_screen)
 _chancy("photo of a print", photographed.off_print)
 _chancy("screenshot 40 %", lambda i, random: compositions.screenshot(i, random, 0.4))
+_chancy("screenshot 25 %", lambda i, random: compositions.screenshot(i, random, 0.25))
 EDITS["collage 25 %"] = compositions.collage
 EDITS["picture in picture 15 %"] = lambda i, random, others: compositions.inset(i, random, others, 0.15)
+EDITS["picture in picture 30 %"] = lambda i, random, others: compositions.inset(i, random, others, 0.3)
+EDITS["picture in picture 8 %"] = lambda i, random, others: compositions.inset(i, random, others, 0.08)
 _moving("cut-out on white", lambda i: compositions.cut_out(i, "white", "overlay"))
 EDITS["cut-out on another"] = lambda i, random, others: compositions.cut_out(
     i, companions(others, random, [i.size])[0], "embedded"
@@ -196,12 +216,20 @@ _MILD = (
 )
 
 
-def _three(image: Image.Image, random: Random, others: Others) -> Edited:
-    drawn = np.sort(random.choice(len(_MILD), 3, replace=False))
-    return _chained(tuple(_MILD[number] for number in drawn), image, random, others)
+def _several(name: str, count: int) -> None:
+    """So many different ones of the mild edits, drawn by chance."""
+
+    def editor(image: Image.Image, random: Random, others: Others) -> Edited:
+        drawn = np.sort(random.choice(len(_MILD), count, replace=False))
+        return _chained(tuple(_MILD[number] for number in drawn), image, random, others)
+
+    EDITS[name] = editor
 
 
-EDITS["three random edits"] = _three
+_several("one random edit", 1)
+_several("two random edits", 2)
+_several("three random edits", 3)
+_several("five random edits", 5)
 
 TONE = (
     "jpeg q10",

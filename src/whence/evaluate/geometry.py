@@ -36,6 +36,12 @@ def mirrored(image: Image.Image) -> Edited:
     return Edited(ImageOps.mirror(image), matrix, frozenset({"mirror"}))
 
 
+def flipped(image: Image.Image) -> Edited:
+    """Top and bottom changed over: a mirror image that was turned by two right angles."""
+    matrix = moved(0, image.height) @ stretched(1, -1)
+    return Edited(ImageOps.flip(image), matrix, frozenset({"mirror", "rotate"}))
+
+
 def quarter_turned(image: Image.Image, quarters: int) -> Edited:
     """Turned clockwise by one to three right angles."""
     width, height = image.size
@@ -69,10 +75,28 @@ def rotated_inside(image: Image.Image, degrees: float) -> Edited:
 
 def cropped(image: Image.Image, random: Random, share: float) -> Edited:
     """A part of `share` of the area, anywhere in the picture and of its shape."""
-    side = np.sqrt(share)
-    width, height = max(1, round(image.width * side)), max(1, round(image.height * side))
+    width, height = _part(image, share)
     left = int(random.integers(image.width - width + 1))
     top = int(random.integers(image.height - height + 1))
+    return _cut(image, left, top, width, height)
+
+
+def cropped_at(image: Image.Image, share: float, across: float, down: float) -> Edited:
+    """A part of `share` of the area and of the picture's shape, at a place.
+
+    (0, 0) is the top left corner, (1, 1) the bottom right one, (0.5, 0.5) the middle.
+    """
+    width, height = _part(image, share)
+    left, top = round(across * (image.width - width)), round(down * (image.height - height))
+    return _cut(image, left, top, width, height)
+
+
+def _part(image: Image.Image, share: float) -> tuple[int, int]:
+    side = np.sqrt(share)
+    return max(1, round(image.width * side)), max(1, round(image.height * side))
+
+
+def _cut(image: Image.Image, left: int, top: int, width: int, height: int) -> Edited:
     part = image.crop((left, top, left + width, top + height))
     return Edited(part, moved(-left, -top), frozenset({"crop"}))
 

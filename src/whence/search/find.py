@@ -14,30 +14,27 @@ from numpy.typing import NDArray
 
 from whence.engine.base import Engine
 from whence.engine.records import Image, digest_of, image_id
-from whence.engine.word_votes import WordQuery
 from whence.errors import FeatureMismatch, ModelError, ModelMissing, UsageError
 from whence.features.embedding import Embedding
 from whence.features.extract import FINGERPRINT, KEYPOINTS
-from whence.features.fingerprint import Fingerprint, Shares, fingerprint
+from whence.features.fingerprint import Fingerprint, fingerprint
 from whence.features.keypoints import ASKED, LEAST, Keypoints, keypoints
 from whence.picture.picture import Picture
-from whence.search.answer import CLAIMS, Answer, Evidence, Kind, Match
-from whence.search.explain import explain, identical
+from whence.search.answer import CLAIMS, Answer, Kind, Match
+from whence.search.explain import identical
+from whence.search.judging import judged, proof_of, should_agree, word_queries
 from whence.search.pixels import Original, confirms, looked_at, original
-from whence.search.placing import Proof, agrees, placed, with_points
+from whence.search.placing import Proof
 from whence.search.query import Query, picture_of
-from whence.search.rank import ranked, score_of, score_of_proof
-from whence.search.recall import CLAIM_RADIUS, NEAR_RADIUS, Candidate, cost, recall
+from whence.search.rank import ranked
+from whence.search.recall import CLAIM_RADIUS, Candidate, cost, recall
 from whence.search.similar import Likeness, Wish, alike, folded, matches_of
-from whence.search.verify import proves, suggests, verify
 from whence.settings import Settings
 
 _LOOKED_UP = 1_000
-_VERIFIED = 40  # images by visual words, and as many by fingerprint, whose keypoints are compared
-_MOST_VOTES = 4_000  # images by visual words that a filter may be asked of
+VERIFIED = 40  # images by visual words, and as many by fingerprint, whose keypoints are compared
+MOST_VOTES = 4_000  # images by visual words that a filter may be asked of
 _IN_A_ROW = 6  # candidates that fail after some were proven, before the rest are passed over
-_TELLING = 40  # keypoints on both sides from which some of a copy's agree
-_FINE = 256  # longer side in pixels of a query that shows such detail
 _HINTS = 3  # matches that keypoints only suggest, whose pixels are compared
 _LOOKED_AT = 10  # best matches whose pixels are compared
 
@@ -83,11 +80,11 @@ def find(
     looked_up = time.perf_counter() - proven
     if not matches or alike_asked:
         # What looks alike may be a copy that neither fingerprint nor words told.
-        asked = min(_VERIFIED, limit) if matches else _VERIFIED
+        asked = min(VERIFIED, limit) if matches else VERIFIED
         seen = same | set(suspects)
         more = {one.key: _ALIKE for one in found[:asked] if one.key not in seen}
         matches = ranked([*matches, *_matches(engine, query, more, set())])
-    matches = _looked_at(matches, query, original(query.limits))
+    matches = _looked_at(matches, query, original(query.limits, engine.kept))
     kept = [match for match in matches if match.kind in wanted and match.score >= min_score]
     if alike_asked and len(kept) < limit:
         kept += lookalikes(engine, found, limit - len(kept), min_score, {match.id for match in matches})
@@ -179,19 +176,19 @@ def compare(first: Any, second: Any, settings: Settings) -> Match | None:
         if target is not None and known.usable
     ]
     best = min((one for one in found if one.distance <= CLAIM_RADIUS), key=cost, default=None)
-    proof, colour = _proof(query, image, points, range(len(query.variants))), None
+    proof, colour = proof_of(query, image, points, range(len(query.variants))), None
     if proof is None or not proof.sure:
         # The strongest alone, as a collection has them: of a poor copy they are the ones that are left.
         points = keypoints(picture, settings.keypoints)
-        proof = _proof(query, image, points, range(len(query.variants))) or proof
+        proof = proof_of(query, image, points, range(len(query.variants))) or proof
     if proof is not None and not proof.sure:
         colour = picture if data is None else picture_of(data, settings, colour=True)[0]
-        hinted = _judged(query, image, None, proof, None)
+        hinted = judged(query, image, None, proof, None)
         if hinted is None or not confirms(hinted, query.in_colour(), colour):
             proof = None
-    if proof is None and best is not None and _should_agree(query, points, best):
+    if proof is None and best is not None and should_agree(query, points, best):
         return None
-    match = _judged(query, image, best, proof, known.inside)
+    match = judged(query, image, best, proof, known.inside)
     if match is None:
         return None
     colour = colour or (picture if data is None else picture_of(data, settings, colour=True)[0])
@@ -200,10 +197,11 @@ def compare(first: Any, second: Any, settings: Settings) -> Match | None:
 
 
 def _among(keys: Iterable[int], allowed: NDArray[np.int64] | None) -> set[int]:
-    return {key for key in keys if allowed is None or _is_in(key, allowed)}
+    return {key for key in keys if allowed is None or is_among(key, allowed)}
 
 
-def _is_in(key: int, allowed: NDArray[np.int64]) -> bool:
+def is_among(key: int, allowed: NDArray[np.int64]) -> bool:
+    """Whether a key is one of `allowed`, keys that rise."""
     place = int(np.searchsorted(allowed, key))
     return place < len(allowed) and int(allowed[place]) == key
 
@@ -211,7 +209,7 @@ def _is_in(key: int, allowed: NDArray[np.int64]) -> bool:
 def _suspects(
     engine: Engine, query: Query, limit: int, allowed: NDArray[np.int64] | None
 ) -> dict[int, Suspect]:
-    found = [one for one in recall(engine, query.codes) if allowed is None or _is_in(one.key, allowed)]
+    found = [one for one in recall(engine, query.codes) if allowed is None or is_among(one.key, allowed)]
     # Of a picture with thousands of copies only the nearest are looked up: enough to fill any answer.
     near = nsmallest(max(_LOOKED_UP, 4 * limit), found, key=cost)
     suspects: dict[int, Suspect] = {}
@@ -219,23 +217,19 @@ def _suspects(
         code = candidate.code
         # There is no variant that is both mirrored and negative.
         variant = 1 if code.mirrored else 2 if code.negative else 0
-        tried = place < _VERIFIED and not (code.mirrored and code.negative)
+        tried = place < VERIFIED and not (code.mirrored and code.negative)
         suspects[candidate.key] = Suspect(candidate, frozenset([variant] if tried else []))
     if len(query.variants[0].keypoints) >= LEAST:
-        asked = [
-            WordQuery(p.words, p.signatures, p.angles, p.scales)
-            for p in (variant.keypoints for variant in query.variants)
-        ]
-        wanted = _VERIFIED
+        wanted = VERIFIED
         if allowed is not None:  # as many as leave enough of those that are let through
-            wanted = min(_MOST_VOTES, _VERIFIED * -(-engine.count() // max(1, len(allowed))))
-        votes = engine.near_words(asked, wanted)
+            wanted = min(MOST_VOTES, VERIFIED * -(-engine.count() // max(1, len(allowed))))
+        votes = engine.near_words(word_queries(query), wanted)
         named = [
             (key, variant)
             for key, variant in zip(votes.keys.tolist(), votes.variants.tolist(), strict=True)
-            if allowed is None or _is_in(key, allowed)
+            if allowed is None or is_among(key, allowed)
         ]
-        for key, variant in named[:_VERIFIED]:
+        for key, variant in named[:VERIFIED]:
             known = suspects.get(key, Suspect(None, frozenset()))
             suspects[key] = Suspect(known.candidate, known.variants | {variant})
     return suspects
@@ -263,81 +257,34 @@ def _matches(engine: Engine, query: Query, suspects: dict[int, Suspect], same_by
         known = Keypoints.from_bytes(points.get(key, b""))
         # The further down, the fewer words spoke for it: after one that is true, many in a row are none.
         tried = bool(suspect.variants) and not (proven and failed >= _IN_A_ROW)
-        proof = _proof(query, image, known, suspect.variants) if tried else None
+        proof = proof_of(query, image, known, suspect.variants) if tried else None
         if proof is not None and not proof.sure:
             hints.append((key, proof))
             proof = None
         if tried:
             proven, failed = (proven + 1, 0) if proof is not None else (proven, failed + 1)
         candidate = suspect.candidate
-        if tried and proof is None and candidate is not None and _should_agree(query, known, candidate):
+        if tried and proof is None and candidate is not None and should_agree(query, known, candidate):
             continue
-        match = _judged(query, image, candidate, proof, boxes.get(key))
+        match = judged(query, image, candidate, proof, boxes.get(key))
         if match is not None:
             matches.append(match)
     if not matches:
-        matches = _confirmed(query, images, hints)
+        matches = _confirmed(engine, query, images, hints)
     return ranked(matches)
 
 
-def _confirmed(query: Query, images: dict[int, Image], hints: Sequence[tuple[int, Proof]]) -> list[Match]:
+def _confirmed(
+    engine: Engine, query: Query, images: dict[int, Image], hints: Sequence[tuple[int, Proof]]
+) -> list[Match]:
     """Matches whose keypoints only suggest them, where the files are at hand and their pixels agree."""
-    read, kept = original(query.limits), list[Match]()
+    read, kept = original(query.limits, engine.kept), list[Match]()
     for key, proof in sorted(hints, key=lambda hint: -hint[1].geometry.inliers)[:_HINTS]:
-        match = _judged(query, images[key], None, proof, None)
+        match = judged(query, images[key], None, proof, None)
         picture = read(images[key])
         if match is not None and picture is not None and confirms(match, query.in_colour(), picture):
             kept.append(match)
     return kept
-
-
-def _should_agree(query: Query, points: Keypoints, candidate: Candidate) -> bool:
-    """Whether keypoints that do not agree speak against a fingerprint that is not very near.
-
-    Two screens of one app, or two pages, are near by fingerprint: what they share is most of their area.
-    """
-    textured = min(len(points), len(query.variants[0].keypoints)) >= _TELLING
-    fine = max(query.frame.working) >= _FINE
-    return textured and fine and candidate.distance > NEAR_RADIUS
-
-
-def _proof(query: Query, image: Image, points: Keypoints, variants: Iterable[int]) -> Proof | None:
-    """The geometry that most keypoints agree on, under any of these variants of the query.
-
-    It is `sure` where it proves something by itself, and else has to be confirmed by the pixels.
-    """
-    best: Proof | None = None
-    for number in variants:
-        variant = query.variants[number]
-        found = verify(variant.keypoints, query.frame.size, points, (image.width, image.height))
-        rare = variant.mirrored or variant.negative
-        if found is None or not (proves(found, rare=rare) or (not rare and suggests(found))):
-            continue
-        sure = proves(found, rare=rare)
-        if best is None or (sure, found.inliers) > (best.sure, best.geometry.inliers):
-            best = Proof(found, variant, points, sure)
-    return best
-
-
-def _judged(
-    query: Query, image: Image, candidate: Candidate | None, proof: Proof | None, inside: Shares | None
-) -> Match | None:
-    """The match that a fingerprint, a geometry or both make of an image."""
-    exact: tuple[Kind, Evidence] | None = None
-    if candidate is not None:
-        exact = explain(candidate, image, query.frame, inside)
-    if proof is None:
-        if exact is None or candidate is None:
-            return None
-        return Match(exact[0], score_of(candidate.distance), image, exact[1])
-    distance = candidate.distance if candidate is not None else None
-    kind, evidence = placed(proof, image, query.frame, query.picture.luma8, distance)
-    score = score_of_proof(proof.geometry)
-    if exact is not None and distance is not None:
-        score = max(score, score_of(distance))
-        if agrees(exact[1], evidence, (query.frame.width, query.frame.height), image):
-            kind, evidence = exact[0], with_points(exact[1], evidence)
-    return Match(kind, score, image, evidence)
 
 
 def _looked_at(matches: Sequence[Match], query: Query, read: Original) -> list[Match]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,58 @@ def classes_named(text: str) -> NDArray[np.intp]:
     return np.array(found, np.intp)
 
 
+class LabelCount(NamedTuple):
+    """How many images have a label; of a category, `name` and `parent` are the same."""
+
+    name: str
+    parent: str
+    images: int
+
+    def as_json(self) -> dict[str, object]:
+        """The count in the shape that all faces share."""
+        return self._asdict()
+
+
+def label_counts(engine: Engine) -> list[LabelCount]:
+    """The labels and categories that images have as surely as a filter asks, most images first."""
+    known = classes()
+    names, categories = len(known.names), len(known.categories)
+    members = np.bincount(known.parents, minlength=categories)
+    named, parents = np.zeros(names, np.int64), np.zeros(categories, np.int64)
+    for _, rows in engine.table(EMBEDDING):
+        found, logs = classes_of(rows)
+        there = found < names
+        shares, rest = _shares(found, logs)
+        named += np.bincount(found[there & (shares >= CLASS_SHARE)], minlength=names)
+        category = np.where(there, known.parents[np.where(there, found, 0)], -1)
+        same = (category[:, :, None] == category[:, None, :]) & there[:, None, :]
+        of_category = (same * shares[:, None, :]).sum(axis=2)
+        of_category += (members[category] - same.sum(axis=2)) * rest[:, None]
+        # Each category of a row once: where the first of its classes stands.
+        first = there & ~np.tril(same, -1).any(axis=2)
+        parents += np.bincount(category[first & (of_category >= CLASS_SHARE)], minlength=categories)
+    counts = [
+        LabelCount(known.names[place], known.categories[known.parents[place]], int(named[place]))
+        for place in np.flatnonzero(named).tolist()
+    ]
+    counts += [
+        LabelCount(known.categories[place], known.categories[place], int(parents[place]))
+        for place in np.flatnonzero(parents).tolist()
+    ]
+    return sorted(counts, key=lambda one: (-one.images, one.parent, one.name != one.parent, one.name))
+
+
+def _shares(found: NDArray[np.intp], logs: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The confidence of each of the classes kept (n, CLASSES), and of each class that is not (n,)."""
+    count = len(classes().names)
+    there = found < count
+    left = np.maximum(1 - (np.exp(logs) * there).sum(axis=1), 1e-6) / count
+    rest = left ** (1 / TEMPERATURE)
+    shares = np.exp(logs / np.float32(TEMPERATURE)) * there
+    total = shares.sum(axis=1) + (count - there.sum(axis=1)) * rest
+    return shares / total[:, None], rest / total
+
+
 def _labelled(engine: Engine, wanted: Graded) -> Numbers:
     numbers = classes_named(wanted.text)
     named = np.zeros(65_536, np.bool_)
@@ -73,14 +126,11 @@ def _confidences(found: NDArray[np.intp], logs: Floats, named: NDArray[np.bool_]
 
     The classes that are not kept share what is left; where none are kept it is 0.
     """
-    count = len(classes().names)
-    there, wanted = found < count, named[found]
-    left = np.maximum(1 - (np.exp(logs) * there).sum(axis=1), 1e-6) / count
-    rest = left ** (1 / TEMPERATURE)
-    shares = np.exp(logs / np.float32(TEMPERATURE)) * there
-    total = shares.sum(axis=1) + (count - there.sum(axis=1)) * rest
+    there = found < len(classes().names)
+    wanted = named[found] & there
+    shares, rest = _shares(found, logs)
     sure = (shares * wanted).sum(axis=1) + (named.sum() - wanted.sum(axis=1)) * rest
-    return np.asarray(np.where(there.any(axis=1), sure / total, 0), np.float32)
+    return np.asarray(np.where(there.any(axis=1), sure, 0), np.float32)
 
 
 def _coloured(engine: Engine, wanted: Graded) -> Numbers:

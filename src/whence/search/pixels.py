@@ -13,12 +13,20 @@ from whence.engine.records import Image, digest_of
 from whence.errors import WhenceError
 from whence.picture.decode import Limits, decode
 from whence.picture.picture import Picture
-from whence.search.answer import Edit, Kind, Match
+from whence.search.answer import Edit, Evidence, Kind, Match
 from whence.search.changes import Changes, changes
 from whence.sources.folder import path_of
 
 Original = Callable[[Image], Picture | None]
 """The colour picture of an image, None where it cannot be had."""
+
+Kept = Callable[[bytes], str | None]
+"""The path of the file in which the bytes of a digest are kept, None where they are not."""
+
+
+def _nowhere(_: bytes) -> None:
+    return None
+
 
 _ALIKE, _ALIKE_SHARE = 0.9, 0.66  # agreement, or share of agreeing blocks, that edited pictures reach
 _CUT_OUT, _CUT_OUT_SHARE = 45, 0.38  # inliers, and share, that a subject cut out reaches
@@ -27,7 +35,11 @@ _PIECE, _SIDES = (
     2,
 )  # share that differs in one piece, and its sides that both pictures have an edge along
 _SHARED = 0.8  # of the match that is shown: less is a part that may be shared by two pictures
+_WRITTEN_ON = 0.945  # agreement around what is laid over a part, that no second photograph of a thing reaches
 _AROUND = 40  # inliers that agree around what was laid over a fifth of a picture
+_LARGER = 0.25  # the piece, where the two do not lie square to each other
+_SLANT = 0.01  # share of the longer side by which what lies square may miss
+_STRETCHED = 0.03  # of a side, by which what keeps its shape may miss
 _SURE, _SURE_SHARE, _SURE_DIFFERS = 0.915, 0.72, 0.08  # what no other picture of the same thing reaches
 _TEXTURED = 0.03  # share of the common area that must have texture for that to be said
 _UNTOUCHED = 0.8  # agreement below which something was done, whether or not it can be named
@@ -36,30 +48,43 @@ _MILD_BLUR = 2.0
 _STRONG = {"grey", "overlay", "noise", "negative"}
 
 
-def original(limits: Limits) -> Original:
-    """What reads an image's file: one in which it was seen, whose bytes are still the image's."""
+def original(limits: Limits, kept: Kept = _nowhere) -> Original:
+    """What reads an image's bytes, wherever `bytes_of` finds them."""
 
     def read(image: Image) -> Picture | None:
-        from whence.workers import read_file
-
-        for sighting in image.sightings:
-            path = path_of(sighting.uri)
-            if path is None or sighting.gone is not None:
-                continue
-            try:
-                data, _ = read_file(path, limits)
-                if hashlib.sha256(data).digest() == digest_of(image.id):
-                    return decode(data, colour=True, limits=limits)
-            except WhenceError:
-                continue
-        return None
+        data = bytes_of(image, limits, kept)
+        try:
+            return None if data is None else decode(data, colour=True, limits=limits)
+        except WhenceError:
+            return None
 
     return read
 
 
+def bytes_of(image: Image, limits: Limits, kept: Kept = _nowhere) -> bytes | None:
+    """An image's bytes: of a file in which it was seen and that still has them, or else those that are kept.
+
+    None where they are nowhere.
+    """
+    from whence.workers import read_file
+
+    digest = digest_of(image.id)
+    seen = (path_of(sighting.uri) for sighting in image.sightings if sighting.gone is None)
+    for path in (*seen, kept(digest)):
+        if path is None:
+            continue
+        try:
+            data, _ = read_file(path, limits)
+        except WhenceError:
+            continue
+        if hashlib.sha256(data).digest() == digest:
+            return data
+    return None
+
+
 def confirms(match: Match, query: Picture, picture: Picture) -> bool:
     """Whether the pixels say that two pictures are one where keypoints only suggest it."""
-    found = _compared(match, query, picture)
+    found = compared(match, query, picture)
     return (
         found is not None
         and found.agreement > _SURE
@@ -75,12 +100,12 @@ def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
     `query` and `picture` are both whole, in colour where they have any, at any size.
     """
     evidence = match.evidence
-    found = _compared(match, query, picture)
+    found = compared(match, query, picture)
     if found is None:
         return match
     shrunk = _reduction(query)
     negative = any(edit.name == "negative" for edit in evidence.edits)
-    if _refutes(found, evidence.inliers or 0, (evidence.match_coverage or 1.0) < _SHARED):
+    if refutes(found, evidence):
         return None
     added = tuple(
         replace(edit, area=tuple((x / shrunk[0], y / shrunk[1]) for x, y in edit.area)) if edit.area else edit
@@ -94,7 +119,7 @@ def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
     return replace(match, kind=kind, evidence=evidence)
 
 
-def _compared(match: Match, query: Picture, picture: Picture) -> Changes | None:
+def compared(match: Match, query: Picture, picture: Picture) -> Changes | None:
     """What was done to the pixels of a match; None where the evidence does not say how the two lie."""
     evidence = match.evidence
     if evidence.transform is None or evidence.query_area is None:
@@ -109,18 +134,36 @@ def _compared(match: Match, query: Picture, picture: Picture) -> Changes | None:
     )
 
 
-def _refutes(found: Changes, inliers: int, part: bool) -> bool:
+def refutes(found: Changes, evidence: Evidence) -> bool:
     """Whether the pixels say that two pictures only share a part or a thing that was photographed twice."""
+    inliers, part = evidence.inliers or 0, (evidence.match_coverage or 1.0) < _SHARED
     laid_over = sum(edit.amount or 0.0 for edit in found.edits if edit.name == "overlay")
-    if part and max(found.differing, laid_over) > _PIECE:
+    alike = found.agreement > _ALIKE or found.agreeing > _ALIKE_SHARE
+    around = found.agreement > _WRITTEN_ON
+    if part and (found.differing > _PIECE or (laid_over > _PIECE and not (around and inliers >= _AROUND))):
         return True  # the same column of text beside another picture
-    framed = found.framed >= _SIDES or inliers < _AROUND
+    # Screens lie square to each other, photographs of things do not.
+    least = _PIECE if _is_square(evidence) else _LARGER
+    framed = found.framed >= _SIDES or (inliers < _AROUND and found.differing > least)
     if found.differing > _PIECE and framed:
         return True  # the same app around another picture
-    if found.textured < _TEXTURED or found.agreement > _ALIKE or found.agreeing > _ALIKE_SHARE:
+    if found.textured < _TEXTURED or alike:
         return False
     # What was cut out and set on another ground differs in all else, and agrees in very many places.
     return inliers < _CUT_OUT or found.agreeing < _CUT_OUT_SHARE
+
+
+def _is_square(evidence: Evidence) -> bool:
+    """Whether the one picture lies in the other with upright sides, and in its own shape."""
+    if evidence.transform is None or evidence.match_area is None:
+        return True
+    (across, slant, _), (lean, down, _), (near, far, whole) = evidence.transform
+    width, height = (max(ends) for ends in zip(*evidence.match_area, strict=True))
+    side = max(abs(across) * width, abs(down) * height, 1e-9) / max(abs(whole), 1e-9)
+    misses = (slant * height, lean * width, near * width * side, far * height * side)
+    if abs(abs(down) - abs(across)) > _STRETCHED * abs(across):
+        return False
+    return all(abs(miss) <= _SLANT * side * abs(whole) for miss in misses)
 
 
 def _reduction(picture: Picture) -> NDArray[np.float64]:

@@ -198,7 +198,12 @@ def picture_of(source: Any, settings: Settings, *, colour: bool = False) -> tupl
     elif isinstance(source, str) and source.partition("://")[0].lower() in ("http", "https"):
         from whence.sources.fetch import fetch
 
-        data = fetch(source, max_bytes=settings.max_bytes, seconds=settings.fetch_seconds).data
+        data = fetch(
+            source,
+            max_bytes=settings.max_bytes,
+            seconds=settings.fetch_seconds,
+            allow_private=settings.private_networks,
+        ).data
     elif isinstance(source, str | os.PathLike):
         from whence.sources.folder import path_of
         from whence.workers import read_file

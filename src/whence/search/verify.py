@@ -148,12 +148,21 @@ def proves(geometry: Geometry, *, rare: bool = False) -> bool:
     the query has many more, but in one place, or few among many. Of what is `rare`, a mirror image or a
     negative, twice as much must agree: letters and buttons are like their own mirror images.
     """
-    enough = geometry.inliers >= _ENOUGH and geometry.inliers * geometry.density >= _WEIGHT * (1 + rare)
-    return (
-        enough
-        and geometry.distance < _APART
-        and _even((geometry.density, geometry.evenness, geometry.query_evenness, geometry.clumping))
-    )
+    return not lacking(geometry, rare=rare)
+
+
+def lacking(geometry: Geometry, *, rare: bool = False) -> list[str]:
+    """What a geometry lacks to prove anything, as phrases; empty where it proves one picture."""
+    found = []
+    if geometry.inliers < _ENOUGH:
+        found.append(f"too few keypoints agree ({geometry.inliers})")
+    elif geometry.inliers * geometry.density < _WEIGHT * (1 + rare):
+        found.append(f"too few of the keypoints that should agree do ({100 * geometry.density:.0f} %)")
+    if geometry.distance >= _APART:
+        found.append(f"those that agree differ too much ({geometry.distance:.1f} bits on average)")
+    if not _even((geometry.density, geometry.evenness, geometry.query_evenness, geometry.clumping)):
+        found.append("they lie in one part of what both should show")
+    return found
 
 
 def suggests(geometry: Geometry) -> bool:
