@@ -4,8 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-bench
 
-.PHONY: demo test lint types unit coverage docs clean
+.PHONY: demo test lint types unit coverage docs bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/whence demo
@@ -28,6 +29,16 @@ coverage: $(VENV)/.test
 docs: $(VENV)/.test
 	$(BIN)/python docs/generate.py
 
+# All benchmarks beside their peers, which stay out of the way of the tests: BENCH="--minutes 15 --only copies".
+bench: $(PEERS)/.peers
+	$(PEERS)/bin/python benchmarks/bench.py $(BENCH)
+
+$(PEERS)/.peers: pyproject.toml benchmarks/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,formats]' \
+		--requirement benchmarks/requirements.txt
+	@touch $@
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -40,4 +51,4 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist
+	rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist

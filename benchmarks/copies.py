@@ -2,7 +2,7 @@
 
     python benchmarks/copies.py [--folder DIR] [--originals 300] [--edits NAME ...] [--seed 0]
                                 [--peers NAME ... | --no-peers] [--slow-originals 60] [--minutes N]
-                                [--jobs N] [--json]
+                                [--indexed N] [--held-out 400] [--styled 60] [--jobs N] [--json]
 
 The first `--originals` photographs are edited by every edit of the suite (`whence.evaluate.edits`; the
 amounts are in the names), saved as JPEG at quality 90 and searched for among all pictures of the folder
@@ -43,29 +43,32 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 
 import whence
+from common import SHARED, say
 from copies_report import medians, show, summed, summed_strangers
 from peers import PEERS, Peer
-from recall import CLAIMS, RELATED, SHARED, spread, usable
-from whence.evaluate.edited import Edited, carried, corners
+from recall import CLAIMS, RELATED, spread, usable
 from whence.evaluate.edits import BARS, EDITS, SUITE, edited, encoded
+from whence.evaluate.suites import ATTEMPTS
+from whence.evaluate.truth import held_to_truth
 
 HELD_OUT = 400
 SHARED_ORIGINALS = 300  # photographs from here on are held out
 BESIDE = 4  # held-out pictures that an edit may show beside the original
 STYLES = ("caption above", "caption below", "text over", "watermark", "screenshot 40 %", "photo of a screen")
 STYLED = 60  # pictures of each style, indexed and searched for
-COVERED = ("cut-out on white", "cut-out on another")  # their outline is not what is left of them
 
 
 def main() -> int:
     options = arguments()
     originals, indexed, held_out = parted(options.folder, options.originals)
+    first = set(originals)
+    others = spread([path for path in indexed if path not in first], max(0, options.indexed - len(first)))
+    indexed, held_out = [*originals, *others], spread(held_out, options.held_out)
     names = options.edits or list(SUITE)
-    peers = [] if options.no_peers else options.peers or list(PEERS)
+    peers = [] if options.no_peers else [one for one in options.peers or PEERS if there(one)]
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         with whence.open(place / "all.whence", create=True) as collection:
@@ -84,13 +87,16 @@ def main() -> int:
                 for number, path in enumerate(originals)
             ]
             until = time.time() + 60 * options.minutes if options.minutes else None
-            asked = ((task, until) for task in work)
+            # As many as are tried at once are tried whatever the time.
+            asked = ((task, until if number >= options.jobs else None) for number, task in enumerate(work))
             trials = gathered(pool.imap_unordered(try_in_time, asked), len(work), "originals")
             unrelated = gathered(pool.imap_unordered(try_stranger, held_out), len(held_out), "held out")
         styled = [
             claim
             for style in STYLES
-            for claim in style_claims(place, style, originals[:STYLED], held_out[:STYLED], options)
+            for claim in style_claims(
+                place, style, originals[: options.styled], held_out[: options.styled], options
+            )
         ]
     result: dict[str, Any] = {
         "machine": platform.processor() or platform.machine(),
@@ -104,6 +110,8 @@ def main() -> int:
         "unrelated": summed_strangers(unrelated, ["whence", *peers]),
         "styles": styled,
         "ms_per_query": medians(trials),
+        "usual": {one: PEERS[one].usual for one in peers},
+        "slow": [one for one in peers if PEERS[one].slow],
         "wrong": [wrong for trial in trials for wrong in trial["wrong_claims"]],
     }
     print(json.dumps(result)) if options.json else show(result)
@@ -124,14 +132,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", action="append", choices=list(PEERS), help="these peers alone")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--slow-originals", type=int, default=60)
+    parser.add_argument("--indexed", type=int, default=10**9, help="pictures, the originals among them")
+    parser.add_argument("--held-out", type=int, default=HELD_OUT, help="pictures searched for in vain")
+    parser.add_argument("--styled", type=int, default=STYLED, help="pictures of each style")
     parser.add_argument("--minutes", type=float, help="begin no original after so long; those done count")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
-def say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
+def there(peer: str) -> bool:
+    """Whether a peer is installed; says when it is not."""
+    try:
+        PEERS[peer]().features(Image.effect_noise((64, 64), 60).convert("RGB"))
+    except ImportError:
+        say(f"{peer} is not installed (benchmarks/requirements.txt): it is left out")
+        return False
+    return True
 
 
 def gathered(results: Iterator[Any], total: int, what: str) -> list[Any]:
@@ -274,7 +291,9 @@ def try_original(task: Task) -> dict[str, Any]:
             if match.id != wanted
         ]
         if found:
-            row |= held_to_truth(name, image, done, claims[0])
+            held = held_to_truth(image.size, done, claims[0], covered=ATTEMPTS[name].covered)
+            row |= {"expected": list(held.expected), "named": list(held.named)}
+            row |= {} if held.overlap is None else {"overlap": held.overlap}
         with Image.open(io.BytesIO(data)) as opened:
             query = opened.convert("RGB")
         for peer in task.peers:
@@ -290,33 +309,6 @@ def try_original(task: Task) -> dict[str, Any]:
 
 def file_of(match: whence.Match) -> str:
     return "/".join(match.sightings[0].uri.split("/")[-2:]) if match.sightings else match.id
-
-
-def held_to_truth(name: str, image: Image.Image, done: Edited, match: whence.Match) -> dict[str, Any]:
-    """How well the evidence agrees with what was done."""
-    evidence, facts = match.evidence, {}
-    area = evidence.query_area
-    if done.transform is not None and evidence.transform is not None and area and name not in COVERED:
-        truth = carried(done.transform, corners(*image.size))
-        facts["overlap"] = overlap([(float(x), float(y)) for x, y in truth], area, done.image.size)
-    named = {edit.name for edit in evidence.edits}
-    if "scale" not in done.names:
-        named.discard("scale")
-    return facts | {"expected": sorted(done.names), "named": sorted(named)}
-
-
-def overlap(
-    one: Sequence[tuple[float, float]], other: Sequence[tuple[float, float]], size: tuple[int, int]
-) -> float:
-    """Intersection over union of two polygons within a picture, counted on a grid of 512 by 512."""
-    grids = []
-    for polygon in (one, other):
-        grid = Image.new("1", (512, 512))
-        points = [(512 * x / size[0] - 0.5, 512 * y / size[1] - 0.5) for x, y in polygon]
-        ImageDraw.Draw(grid).polygon(points, fill=1)
-        grids.append(np.asarray(grid))
-    union = int((grids[0] | grids[1]).sum())
-    return int((grids[0] & grids[1]).sum()) / union if union else 0.0
 
 
 def try_stranger(path: Path) -> dict[str, Any]:

@@ -27,6 +27,11 @@ def summed(trials: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, 
             "recall": {
                 one: mean([row["found"][one] for row in tries if one in row["found"]]) for one in contenders
             },
+            # Of the originals that a contender was tried on, those that Whence found.
+            "beside": {
+                one: mean([row["found"]["whence"] for row in tries if one in row["found"]])
+                for one in contenders
+            },
             "wrong": {one: sum(row["wrong"].get(one, 0) for row in tries) for one in contenders},
             "area_overlap_median": areas[len(areas) // 2] if areas else None,
             "edits_recall": right / expected if expected else None,

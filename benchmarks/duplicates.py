@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import whence
+from common import SHARED
 
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "images"
 FAMILIES = (
     r"copies/pdq_(bridge|dihedral)/",
     r"copies/image_match/MonaLisa",

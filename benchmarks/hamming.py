@@ -2,6 +2,7 @@
 
     python benchmarks/hamming.py --codes 10e6                # scan and index at one size
     python benchmarks/hamming.py --codes 200e6 --only mih    # 28 GB of memory or disk cache is plenty
+    python benchmarks/hamming.py --graphs 100e3              # graphs of peers over so many codes as well
     python benchmarks/hamming.py --crossover                 # from how many codes on the index pays
     python benchmarks/hamming.py --startup                   # from how many pairs on Numba pays
 
@@ -16,20 +17,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import hamming_peers
+from common import machine, say, spread, versions
 from whence.engine import mih, scan
 
 Words = NDArray[np.uint64]
@@ -48,6 +49,8 @@ def main() -> None:
             report["scan"] = scan_beside_faiss(options.codes, options.repeat)
         if options.only != "scan":
             report["mih"] = multi_index(options.codes, options.memory, options.queries, options.directory)
+        if options.graphs:
+            report["graphs"] = hamming_peers.graphs(options.graphs, min(options.queries, 1024), 2)
     if options.json:
         print(json.dumps(report))
     else:
@@ -76,6 +79,8 @@ def scan_beside_faiss(count: int, repeat: int) -> dict[str, Any]:
             "nearest10_batch64": lambda: scan.nearest(planes, queries, 10, compiled=True),
         }
         runs |= faiss_runs(planes, queries)
+        if room > 4.5 * 32 * count or not room:  # it wants the codes as rows, beside FAISS's and ours
+            runs |= hamming_peers.usearch_runs(planes, queries)
         times = in_turns(runs, repeat)
     result: dict[str, Any] = {"codes": count, "cores": 1, "repeat": repeat}
     for name, seconds in times.items():
@@ -307,12 +312,6 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def spread(seconds: list[float]) -> dict[str, float]:
-    """Median, 5th and 95th percentile, in milliseconds."""
-    low, middle, high = np.percentile(np.array(seconds) * 1e3, [5, 50, 95])
-    return {"p50": round(float(middle), 3), "p5": round(float(low), 3), "p95": round(float(high), 3)}
-
-
 def kibibytes(path: str, field: str) -> int:
     """A size that the kernel states in kB, in bytes; 0 where it states none."""
     lines = Path(path).read_text().splitlines() if Path(path).exists() else []
@@ -329,32 +328,6 @@ def forget_peak() -> None:
     file = Path("/proc/self/clear_refs")
     if file.exists():
         file.write_text("5")
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    flags = next((line.split() for line in lines if line.startswith("flags")), [])
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "avx512_vpopcntdq": "avx512_vpopcntdq" in flags,
-        "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1),
-        "system": platform.platform(),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Versions of what takes part."""
-    found = {"python": platform.python_version()}
-    for name in ("numpy", "numba", "llvmlite", "faiss-cpu"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def table(report: dict[str, Any]) -> None:
@@ -378,6 +351,9 @@ def arguments() -> argparse.Namespace:
         "--codes", type=lambda text: int(float(text)), default=10_000_000, help="such as 100e6"
     )
     parser.add_argument("--only", choices=["scan", "mih"], help="leave the other section out")
+    parser.add_argument(
+        "--graphs", type=lambda text: int(float(text)), default=0, help="codes for USearch's and hnswlib's"
+    )
     parser.add_argument("--crossover", action="store_true", help="scan against index at growing sizes")
     parser.add_argument("--startup", action="store_true", help="NumPy against loading the kernels")
     parser.add_argument("--repeat", type=int, default=15, help="times that each contender runs")
@@ -388,11 +364,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--directory", help="where the files of the index section go for a while")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser.parse_args()
-
-
-def say(text: str) -> None:
-    """Progress, on stderr."""
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

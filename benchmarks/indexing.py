@@ -25,9 +25,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+import common
 
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "images" / "photos"
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy comes
+
+SHARED = common.SHARED / "photos"
 
 
 def main() -> int:
@@ -54,7 +56,7 @@ def main() -> int:
         result = {
             "machine": platform.processor() or platform.machine(),
             "cores": 1,
-            "versions": versions(),
+            "versions": common.versions(),
             **{name: measured(files, Path(scratch), options.repeat) for name, files in sets.items()},
         }
     if options.json:
@@ -94,25 +96,6 @@ def enlarged(files: list[Path], folder: Path, count: int) -> list[Path]:
         image = Image.blend(image, grain, 0.12).filter(ImageFilter.UnsharpMask(1, 60))
         image.save(folder / f"{number}.jpg", quality=88)
     return sorted(folder.iterdir())
-
-
-def versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {}
-    for name in (
-        "whence",
-        "pillow",
-        "simplejpeg",
-        "numpy",
-        "ImageHash",
-        "imagededup",
-        "Perception",
-        "pdqhash",
-    ):
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
 
 
 def contenders() -> dict[str, Callable[[Path], object]]:

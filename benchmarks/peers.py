@@ -72,6 +72,46 @@ class PHash:
         return _ordered(np.bitwise_count(self._codes ^ features).sum(axis=1), 10)
 
 
+class Imagededup:
+    """One of imagededup's hashes, within the distance that its search for duplicates has by default."""
+
+    usual = "Hamming distance ≤ 10 of 64, imagededup's default"
+    slow = False
+    hash = ""
+
+    def __init__(self) -> None:
+        import imagededup.methods
+
+        self._method = getattr(imagededup.methods, self.hash)(verbose=False)
+
+    def features(self, image: Image.Image) -> Any:
+        return np.frombuffer(bytes.fromhex(self._method.encode_image(image_array=np.array(image))), np.uint8)
+
+    def index(self, rows: Sequence[Any]) -> None:
+        self._codes = np.stack(rows)
+
+    def within(self, features: Any) -> list[int]:
+        return _ordered(np.bitwise_count(self._codes ^ features).sum(axis=1), 10)
+
+
+class DedupPHash(Imagededup):
+    """imagededup's DCT hash."""
+
+    hash = "PHash"
+
+
+class DedupDHash(Imagededup):
+    """imagededup's hash of differences."""
+
+    hash = "DHash"
+
+
+class DedupWHash(Imagededup):
+    """imagededup's wavelet hash."""
+
+    hash = "WHash"
+
+
 class CropResistant:
     """ImageHash's hash of each bright and dark region; compared as its `ImageMultiHash` compares."""
 
@@ -118,6 +158,9 @@ class ImageMatch:
 PEERS: dict[str, type[Peer]] = {
     "PDQ": PDQ,
     "pHash": PHash,
+    "imagededup PHash": DedupPHash,
+    "imagededup DHash": DedupDHash,
+    "imagededup WHash": DedupWHash,
     "crop-resistant": CropResistant,
     "image-match": ImageMatch,
 }

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import whence
+from common import SHARED
 from whence.evaluate.edits import GEOMETRY, TONE, edit, encoded
 from whence.picture.decode import decode
 
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "images"
 RELATED = ("copies", "exif_orientation", "formats", "instances", "memes", "pairs")
 BANDS = {"99.5 to 100": 99.5, "99 to 99.5": 99.0, "97 to 99": 97.0, "95 to 97": 95.0}
 CLAIMS = {"identical", "same", "copy", "partial"}

@@ -32,6 +32,7 @@ import numpy as np
 from PIL import Image
 
 import whence
+from common import SHARED
 from whence.engine.embedded import EmbeddedEngine
 from whence.engine.records import FileStamp, NewImage, Place
 from whence.evaluate.edits import edit, encoded
@@ -41,7 +42,6 @@ from whence.features.keypoints import KEPT, Keypoints
 from whence.picture.metadata import Credit
 from whence.sources.folder import file_uri
 
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "images"
 EDITS = ("crop 50 %", "text over", "rotate 15", "jpeg q30", "screenshot 40 %")
 PARTS, FLIPS, CODE_FLIPS = 4, 5 / 64, 60
 BATCH = 1_000

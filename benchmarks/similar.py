@@ -39,9 +39,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import whence
+from common import SHARED, say
 from copies import beside, parted, upright
 from copies_report import row_of
-from recall import CLAIMS, SHARED, usable
+from recall import CLAIMS, usable
 from walls import hung
 from whence.engine.embedded import EmbeddedEngine
 from whence.evaluate.edits import EDITS, edit, encoded
@@ -104,10 +105,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=("kinds", "copies", "walls"))
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
-
-
-def say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
 
 
 # Kinds

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 import whence
-from recall import SHARED, related
+from common import SHARED
+from recall import related
 from whence.features.fingerprint import fingerprint, query_codes
 from whence.picture.decode import decode
 

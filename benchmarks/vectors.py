@@ -18,18 +18,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common import machine, say, versions
 from whence.engine.columns import Columns
 from whence.engine.vectors import DIMENSIONS, WIDTHS, VectorsIndex
 
@@ -407,28 +405,6 @@ def size_of(directory: Path, *, deep: bool = True) -> int:
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-    }
-
-
-def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in ("numpy", "numba", "faiss-cpu", "hnswlib", "usearch"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
 def table(report: dict[str, Any]) -> None:
     """The report as lines of text."""
     for section, content in report.items():
@@ -459,11 +435,6 @@ def arguments() -> Any:
     parser.add_argument("--directory", help="where the files go for a while")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser.parse_args()
-
-
-def say(text: str) -> None:
-    """Progress, on stderr."""
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -30,6 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+import common
 from whence.engine.words import Postings, WordQuery, WordsIndex
 
 POSTINGS = 200
@@ -137,7 +136,7 @@ def main() -> None:
         return
     rows = [whole(int(images), options) for images in options.images]
     if options.json:
-        print(json.dumps({"machine": machine(), "sizes": rows}))
+        print(json.dumps({"machine": common.machine(), "sizes": rows}))
     else:
         table(rows)
 
@@ -239,10 +238,6 @@ def resident() -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
-def machine() -> dict[str, Any]:
-    return {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
-
-
 def table(rows: list[dict[str, Any]]) -> None:
     columns = {
         "images": "images",
@@ -273,11 +268,7 @@ def table(rows: list[dict[str, Any]]) -> None:
 
 
 def markdown(columns: dict[str, str], rows: list[dict[str, Any]]) -> str:
-    lines = [" | ".join(columns.values()), " | ".join("---" for _ in columns)]
-    for row in rows:
-        cells = [row[name] for name in columns]
-        lines.append(" | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells))
-    return "\n".join(f"| {line} |" for line in lines)
+    return common.table(list(columns.values()), [[row[name] for name in columns] for row in rows])
 
 
 if __name__ == "__main__":
