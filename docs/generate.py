@@ -1,7 +1,11 @@
-"""Write `commands.md` and `errors.md` from the program itself: `make docs`. A test holds them to it."""
+"""Write the pages and parts of pages that the program and its measurements give: `make docs`.
+
+A test holds them to it. `figures.py` draws the rest, from photographs.
+"""
 
 from __future__ import annotations
 
+import runpy
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,6 +17,8 @@ from whence.picture.formats import FORMATS
 from whence.settings import PREFIX, Settings
 
 HERE = Path(__file__).parent
+CHARTS = runpy.run_path(str(HERE / "charts.py"))
+HTTP = runpy.run_path(str(HERE / "http_page.py"))
 
 
 def commands_page() -> str:
@@ -61,7 +67,44 @@ def errors_page() -> str:
     return "\n".join(parts) + "\n"
 
 
-PAGES = {"commands.md": commands_page, "errors.md": errors_page}
+def limits_page() -> str:
+    """The page of limits with what the benchmarks gave put in between its marks."""
+    page = (HERE / LIMITS).read_text(encoding="utf-8")
+    before, begin, rest = page.partition("<!-- from benchmarks/RESULTS.md -->\n")
+    _, end, after = rest.partition("<!-- end -->")
+    if not begin or not end:
+        raise ValueError(f"{LIMITS} has lost the marks between which figures are put")
+    return f"{before}{begin}{CHARTS['hard']()}\n{end}{after}"
+
+
+def chart() -> str:
+    """The chart of the benchmarks."""
+    return str(CHARTS["chart"]())
+
+
+def http_page() -> str:
+    """The reference of the HTTP API."""
+    return str(HTTP["page"]())
+
+
+def routes() -> list[tuple[str, str]]:
+    """(method, path) of every route of the service."""
+    return list(HTTP["routes"]())
+
+
+def every_command() -> dict[str, click.Command]:
+    """Every command by its whole name."""
+    return _named(commands, "whence")
+
+
+LIMITS = "explanation/limits.md"
+PAGES = {
+    "commands.md": commands_page,
+    "errors.md": errors_page,
+    "http.md": http_page,
+    LIMITS: limits_page,
+    "pictures/reach.svg": chart,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
