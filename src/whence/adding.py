@@ -25,6 +25,7 @@ from whence.features.extract import VERSIONS
 from whence.outcome import Outcome, Report, Status
 from whence.picture.decode import Limits
 from whence.picture.picture import Picture
+from whence.receiving import Upload
 from whence.settings import Settings
 from whence.sources.folder import FoundFile, Unopened, walk
 from whence.workers import Read, Task, Workers, image_of
@@ -47,10 +48,12 @@ class Offer:
     data: bytes | None = None
     stamp: FileStamp | None = None
     seen: bool = True  # whether `uri` is a place where the image was seen
+    upload: Upload | None = None  # what came with it: its bytes are kept
 
 
 Item = Offer | FoundFile | Unopened | NewImage
 OnOutcome = Callable[[Outcome, Report], None]
+OnSettled = Callable[["Offer", Outcome], None]
 
 
 def offers(source: Any, settings: Settings) -> Iterator[Item]:
@@ -89,7 +92,12 @@ def _of_url(url: str, settings: Settings) -> Offer | Unopened:
     from whence.sources.fetch import fetch
 
     try:
-        fetched = fetch(url, max_bytes=settings.max_bytes, seconds=settings.fetch_seconds)
+        fetched = fetch(
+            url,
+            max_bytes=settings.max_bytes,
+            seconds=settings.fetch_seconds,
+            allow_private=settings.private_networks,
+        )
     except FetchError as error:
         return Unopened(url, error)
     return Offer(url, data=fetched.data)
@@ -107,14 +115,17 @@ class Adding:
         on_outcome: OnOutcome | None = None,
         retry: bool = False,
         stop: threading.Event | None = None,
+        on_settled: OnSettled | None = None,
     ) -> None:
-        """`retry` reads again what was refused before; `stop` ends the run cleanly when it is set."""
+        """`retry` reads again what was refused before; `stop` ends the run cleanly when it is set;
+        `on_settled` is told which offer that had to be read an outcome is of."""
         self.report = Report()
         self._engine = engine
         self._workers = workers
         self._reader = "" if retry else reader_stamp(limits)
         self._kept_reader = reader_stamp(limits)
         self._on_outcome = on_outcome
+        self._on_settled = on_settled
         self._stop = stop or threading.Event()
         self._reading: dict[int, Offer] = {}
         self._done: list[tuple[Offer, Read]] = []
@@ -191,11 +202,13 @@ class Adding:
         """Make what has been read last, then report it."""
         done, self._done = self._done, []
         images: list[NewImage] = []
+        originals: dict[bytes, bytes] = {}
         refusals: list[Refusal] = []
         for offer, read in done:
             if read.image is not None:
-                place = Place(offer.uri, stamp=read.stamp) if offer.seen else None
-                images.append(replace(read.image, place=place))
+                images.append(replace(read.image, place=_place(offer, read)))
+                if offer.upload is not None:
+                    originals[read.image.digest] = offer.upload.data
             elif read.error is not None and _lasts(read.error) and (read.stamp or offer.stamp):
                 stamp = read.stamp or offer.stamp
                 assert stamp is not None
@@ -209,20 +222,33 @@ class Adding:
                         self._kept_reader,
                     )
                 )
-        results = iter(self._engine.add(images) if images else [])
+        results = iter(self._engine.add(images, originals) if images else [])
         self._engine.refuse(refusals)
         for offer, read in done:
             if read.error is not None:
-                self._tell(_refused(offer.uri, read.error))
+                outcome = _refused(offer.uri, read.error)
             elif read.image is not None:
-                _, new = next(results)
+                key, new = next(results)
+                if offer.upload is not None and offer.upload.fields:
+                    self._engine.set_fields([key], offer.upload.fields)
                 status = Status.ADDED if new else Status.KNOWN
-                self._tell(Outcome(status, offer.uri, image_id(read.image.digest)))
+                outcome = Outcome(status, offer.uri, image_id(read.image.digest))
+            else:
+                continue
+            self._tell(outcome)
+            if self._on_settled is not None:
+                self._on_settled(offer, outcome)
 
     def _tell(self, outcome: Outcome) -> None:
         self.report.record(outcome)
         if self._on_outcome is not None:
             self._on_outcome(outcome, self.report)
+
+
+def _place(offer: Offer, read: Read) -> Place | None:
+    if offer.upload is not None:
+        return offer.upload.place
+    return Place(offer.uri, stamp=read.stamp) if offer.seen else None
 
 
 def _lasts(error: PictureError) -> bool:

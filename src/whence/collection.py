@@ -10,21 +10,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from whence.adding import Adding, OnOutcome, offers
+from whence.adding import Adding, Offer, OnOutcome, offers
 from whence.duplicates import Group, groups, looks
 from whence.engine.base import Engine
 from whence.engine.batches import batched
+from whence.engine.copying import Copied
 from whence.engine.embedded import EmbeddedEngine
-from whence.engine.records import ID_PREFIX, Image, digest_of
+from whence.engine.fields import checked as checked_fields
+from whence.engine.records import ID_PREFIX, Image, Sighting, digest_of, image_id
 from whence.errors import NotFound, Unreadable, UsageError
 from whence.features.embedding import dimension_of
-from whence.features.extract import EMBEDDING, PALETTE, nothing, versions_of
+from whence.features.extract import EMBEDDING, PALETTE, VERSIONS, nothing, versions_of
+from whence.listing import Listed, listed
 from whence.outcome import Outcome, Report, Status
 from whence.progress import ProgressLine
+from whence.receiving import Upload
 from whence.search.answer import Answer, Kind, Match, QueryFacts
+from whence.search.calibration import DOCUMENT, Calibration, least_score
 from whence.search.find import checked, compare, find, lookalikes
-from whence.search.lookup import answers
-from whence.search.pixels import original
+from whence.search.lookup import LabelCount, answers, label_counts
+from whence.search.pixels import bytes_of, original
 from whence.search.query import Query, Region, object_of, picture_of
 from whence.search.similar import alike
 from whence.search.wishes import About, Wishes
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from whence.engine.terms import Filter
+    from whence.search.account import Account
 
 _EVERY = "width>=0"  # a filter that lets every image through
 
@@ -69,6 +75,8 @@ class Collection:
         self._settings = settings
         self._workers: Workers | None = None
         self._adding = threading.Lock()
+        self._receivers: Workers | None = None
+        self._receiving = threading.Lock()
 
     def __enter__(self) -> Collection:
         return self
@@ -81,10 +89,23 @@ class Collection:
     def close(self) -> None:
         """Let files, locks and worker processes go."""
         self._close_workers()
+        with self._receiving:
+            if self._receivers is not None:
+                self._receivers.close()
         self._engine.close()
 
     def __len__(self) -> int:
         return self._engine.count()
+
+    @property
+    def settings(self) -> Settings:
+        """What it was opened with."""
+        return self._settings
+
+    @property
+    def engine(self) -> Engine:
+        """What keeps the images and finds them: for what is built upon it, such as an evaluation."""
+        return self._engine
 
     def add(
         self,
@@ -131,6 +152,60 @@ class Collection:
             elif prune:
                 report.gone = self._prune(source)
         return report
+
+    def receive(
+        self, uploads: Sequence[Upload], on_outcome: Callable[[int, Outcome], None] | None = None
+    ) -> list[Outcome]:
+        """Add pictures that came as bytes and keep these in the collection's directory: an outcome for each.
+
+        They are committed together, and may be added while `add` is at work elsewhere. `on_outcome` is told
+        the place of each in `uploads` and its outcome once it is final. Raises CollectionLocked when another
+        process is writing, UsageError for fields of no use, before anything is added.
+        """
+        outcomes: dict[int, Outcome] = {}
+        numbers: dict[int, int] = {}
+
+        def items() -> Iterator[Offer]:
+            for number, upload in enumerate(uploads):
+                checked_fields(upload.fields)
+                offer = Offer(upload.known_as, data=upload.data, upload=upload)
+                numbers[id(offer)] = number
+                yield offer
+
+        def settled(offer: Offer, outcome: Outcome) -> None:
+            number = numbers[id(offer)]
+            outcomes[number] = outcome
+            if on_outcome is not None:
+                on_outcome(number, outcome)
+
+        offered = list(items())
+        with self._receiving:
+            if self._receivers is None:
+                self._receivers = self._new_workers()
+            try:
+                Adding(self._engine, self._receivers, self._settings.limits, on_settled=settled).run(
+                    iter(offered)
+                )
+            except BaseException:
+                self._receivers.close()
+                self._receivers = None
+                raise
+        return [outcomes[number] for number in range(len(offered))]
+
+    def original(self, identifier: str) -> bytes:
+        """The bytes of the image of an id: of a file in which it was seen, or as they were received.
+
+        Raises NotFound where they are nowhere any more, UsageError for what is no id.
+        """
+        image = self.get(identifier)
+        data = bytes_of(image, self._settings.limits, self._engine.kept)
+        if data is None:
+            raise _no_file(image)
+        return data
+
+    def sweep(self) -> int:
+        """Delete what a crash has left of uploads that were never added; gives how many there were."""
+        return self._engine.sweep()
 
     def search(
         self,
@@ -251,6 +326,36 @@ class Collection:
             return self._file_of(self.get(query))
         return query
 
+    def why(
+        self,
+        query: Any,
+        identifier: str,
+        *,
+        limit: int = 20,
+        kinds: Iterable[str] | None = None,
+        region: Region | None = None,
+        min_score: float = 0.0,
+        filter: str | Filter | None = None,
+    ) -> Account:
+        """What each stage of a search said of the image of an id: why it was found, or at which stage not.
+
+        The rest is as for `search`, and raises the same; NotFound when there is no such image.
+        """
+        from whence.search.account import account
+
+        digest = digest_of(self.get(identifier).id)
+        key = self._engine.keys_of([digest])[digest]
+        read = Query.read(self._source(query), self._settings, region)
+        return account(
+            self._engine,
+            read,
+            key,
+            limit=limit,
+            kinds=kinds,
+            min_score=min_score,
+            allowed=self._allowed(filter),
+        )
+
     def compare(self, first: Any, second: Any) -> Match | None:
         """Whether two pictures are one: a Match that describes `second` as seen from `first`, or None."""
         return compare(first, second, self._settings)
@@ -272,6 +377,51 @@ class Collection:
         digest = digest_of(self.get(identifier).id)
         key = self._engine.keys_of([digest])[digest]
         return About.of(*(self._engine.features(kind, [key]).get(key, b"") for kind in (EMBEDDING, PALETTE)))
+
+    @property
+    def revision(self) -> str:
+        """What changes whenever images are added or removed."""
+        return "{}.{}".format(*self._engine.revision())
+
+    @property
+    def total_bytes(self) -> int:
+        """The sizes of the images' files, in sum."""
+        return self._engine.total_bytes()
+
+    def labels(self) -> list[LabelCount]:
+        """What the images show: each label and each category with how many images have it, most first.
+
+        The counts are those of the images that the filter `label:NAME` lets through.
+        """
+        return label_counts(self._engine)
+
+    def sightings(
+        self, prefix: str = "", *, after: tuple[str, str] | None = None, limit: int = 100
+    ) -> list[tuple[str, Sighting]]:
+        """The next (image id, sighting) whose uri begins with `prefix`, gone or not, in order of uri.
+
+        `after` is uri and id of the last one read. Raises UsageError for what is no id.
+        """
+        uri, identifier = after or ("", "")
+        digest = digest_of(identifier) if identifier else b""
+        key = self._engine.keys_of([digest]).get(digest, 0) if digest else 0
+        rows = self._engine.sightings_from(prefix, (uri, key), limit)
+        return [(image_id(found), sighting) for _, found, sighting in rows]
+
+    def forget(self, uri: str) -> int:
+        """Take a place back: images seen nowhere else are removed, and others are gone from there.
+
+        Gives how many images it was. Raises NotFound when none was seen there.
+        """
+        found = self.find(uri)
+        if not found:
+            raise NotFound(f"No image of this collection was seen at {uri}.")
+        here = {number for number, place in self._engine.present_under(uri) if place == uri}
+        for image in found:
+            if all(place.uri == uri or place.gone for place in image.sightings):
+                self.remove(image.id)
+        self._engine.mark_gone(sorted(here))
+        return len(found)
 
     def attach(self, id_or_uri: str | os.PathLike[str], /, **fields: str | float | bool | None) -> int:
         """Give the image of an id, or every image seen at a uri or path, fields of your own to filter by.
@@ -308,6 +458,24 @@ class Collection:
         found = ((some, self._engine.images(some)) for some in batched(keys, 256))
         return (images[key] for some, images in found for key in some if key in images)
 
+    def page(
+        self,
+        filter: str | Filter | None = None,
+        *,
+        words: str | None = None,
+        sort: str = "added",
+        limit: int = 50,
+        after: tuple[int, int] | None = None,
+    ) -> Listed:
+        """A page of images: those that a filter lets through and that have every one of some words in their
+        uris, titles or credit.
+
+        `sort` is added (the last one first), newest or oldest (by when it was taken, or else first seen),
+        biggest or smallest; `after` is the `next` of the page before. Raises UsageError for a filter, sort
+        or limit of no use.
+        """
+        return listed(self._engine, filter=filter, words=words, sort=sort, limit=limit, after=after)
+
     def duplicates(
         self,
         *,
@@ -325,7 +493,7 @@ class Collection:
         """
         if not parts:
             return groups(self._engine, turned=turned, parts=False, progress=progress)
-        read = original(self._settings.limits)
+        read = original(self._settings.limits, self._engine.kept)
 
         def tones(image: Image) -> NDArray[np.uint8] | None:
             picture = read(image)
@@ -333,9 +501,51 @@ class Collection:
 
         return groups(self._engine, turned=turned, look=looks(read), tones=tones, progress=progress)
 
+    def least_score(self, precision: float) -> float:
+        """The `min_score` that leaves matches of which at least a share (0.5 to 0.9999) is true.
+
+        By this collection's calibration where it has one, else by what scores mean everywhere. Raises
+        UsageError for a share of no use.
+        """
+        return least_score(self.calibration(), precision)
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Keep how this collection's scores are to be read; raises CollectionLocked where another writes."""
+        self._engine.keep_document(DOCUMENT, calibration.as_json())
+
+    def calibration(self) -> Calibration | None:
+        """How this collection's scores are to be read, as `calibrate` was told.
+
+        None where it was not, or for scores or features of another version. Raises CollectionDamaged.
+        """
+        kept = self._engine.document(DOCUMENT)
+        found = None if kept is None else Calibration.from_json(kept)
+        return found if found is not None and found.fits(VERSIONS) else None
+
+    def forget_calibration(self) -> bool:
+        """Read scores as everywhere else again; gives whether there was a calibration."""
+        return self._engine.keep_document(DOCUMENT, None)
+
     def check(self) -> list[str]:
         """Everything that is wrong with the collection, a sentence each; empty when it is sound."""
         return list(self._engine.damage())
+
+    def backup(
+        self, directory: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
+    ) -> Copied:
+        """Copy the collection to a directory that is new or empty, while others read and write it.
+
+        The copy is the collection as it was at one moment after the call, with the files that were uploaded;
+        it opens as a collection and makes its indexes anew when it does. Keys of the service stay behind.
+        `progress` is told (bytes of the catalog copied, bytes in all), and ends the copying by raising.
+        Raises UsageError for a directory of no use, CollectionError when it cannot be written to.
+        """
+        return self._engine.backup(Path(os.path.expanduser(directory)), progress)
+
+    def prune(self, source: Any) -> int:
+        """Mark the sightings below paths or folders whose files have vanished; gives how many there were."""
+        with self._adding:
+            return self._prune(source)
 
     def rebuild(self, *, progress: Callable[[int, int], None] | None = None) -> list[Outcome]:
         """Derive every index from the catalog again, and compute features of old versions anew.
@@ -343,9 +553,10 @@ class Collection:
         Computing anew needs the files: outcomes are given for the images whose file is gone or cannot
         be read any more; they stay, and are no longer found by fingerprint.
         """
-        stale = self._engine.stale()
-        lost = list(self._recompute(stale, progress)) if stale else []
-        self._engine.rebuild()
+        with self._adding:  # which reads with the same workers
+            stale = self._engine.stale()
+            lost = list(self._recompute(stale, progress)) if stale else []
+            self._engine.rebuild()
         return lost
 
     def _recompute(self, stale: list[int], progress: Callable[[int, int], None] | None) -> Iterator[Outcome]:
@@ -355,7 +566,7 @@ class Collection:
             fresh: list[tuple[int, str, dict[str, bytes]]] = []
             waiting: set[int] = set()
             for key, image in known.items():
-                path = _readable_path(image)
+                path = self._path_of(image)
                 if path is None:
                     fresh.append((key, "", nothing()))
                     yield _lost(
@@ -398,17 +609,24 @@ class Collection:
         return self._engine.keys_at(name if "://" in name else file_uri(os.path.expanduser(name)))
 
     def _file_of(self, image: Image) -> str:
-        path = _readable_path(image)
+        path = self._path_of(image)
         if path is None:
-            raise NotFound(f"None of the files in which {image.id} was seen is there any more.")
+            raise _no_file(image)
         return path
+
+    def _path_of(self, image: Image) -> str | None:
+        paths = (path_of(sighting.uri) for sighting in image.sightings)
+        found = next((path for path in paths if path is not None and os.path.isfile(path)), None)
+        return found or self._engine.kept(digest_of(image.id))
 
     def _pool(self) -> Workers:
         if self._workers is None:
-            self._workers = Workers(
-                self._settings.worker_count, self._settings.limits, recipe=self._settings.recipe
-            )
+            self._workers = self._new_workers()
         return self._workers
+
+    def _new_workers(self) -> Workers:
+        settings = self._settings
+        return Workers(settings.worker_count, settings.limits, recipe=settings.recipe)
 
     def _close_workers(self) -> None:
         if self._workers is not None:
@@ -421,9 +639,8 @@ def _lost(image: Image, why: str, code: str) -> Outcome:
     return Outcome(Status.FAILED, uri, image.id, why, code)
 
 
-def _readable_path(image: Image) -> str | None:
-    paths = (path_of(sighting.uri) for sighting in image.sightings)
-    return next((path for path in paths if path is not None and os.path.isfile(path)), None)
+def _no_file(image: Image) -> NotFound:
+    return NotFound(f"None of the files in which {image.id} was seen is there any more.")
 
 
 def _roots(source: Any) -> Iterator[str]:

@@ -17,6 +17,14 @@
     ├── ModelError               a model's file cannot be used: damaged, or not what its card says
     │   └── ModelMissing         not installed here; names what installs it
     ├── NotFound                 no such image or sighting in the collection
+    ├── ServiceError             the service cannot do this now, or not for this caller
+    │   ├── Busy                 too much is waiting, or it took too long; says when to try again
+    │   ├── Unauthorised         no key was given, or none that is valid
+    │   ├── Forbidden            the key, or the way the service was started, does not allow this
+    │   ├── TooManyRequests      a key's rate is used up; says when to try again
+    │   ├── Conflict             what is asked contradicts what is there or going on
+    │   ├── SlowRequest          the request did not arrive in time
+    │   └── WrongBody            a request's body of a kind that is not taken here
     └── CollectionError          the collection cannot be used
         ├── CollectionMissing    nothing there, and `create` was not asked for
         ├── CollectionLocked     another process is writing
@@ -171,6 +179,69 @@ class NotFound(WhenceError):
     code = "not-found"
     exit_code = Exit.NOTHING_FOUND
     http_status = 404
+
+
+class ServiceError(WhenceError):
+    """The service cannot do this now, or not for this caller."""
+
+    code = "service"
+
+
+class Busy(ServiceError):
+    """Too much is waiting, or it took too long. `retry_after` is in how many seconds to try again."""
+
+    code = "busy"
+    http_status = 503
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unauthorised(ServiceError):
+    """No key was given, or none that is valid."""
+
+    code = "unauthorised"
+    http_status = 401
+
+
+class Forbidden(ServiceError):
+    """The key, or the way the service was started, does not allow this."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class TooManyRequests(ServiceError):
+    """A key's rate is used up. `retry_after` is in how many seconds to try again."""
+
+    code = "too-many-requests"
+    http_status = 429
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Conflict(ServiceError):
+    """What is asked contradicts what is there or going on."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class SlowRequest(ServiceError):
+    """The request did not arrive in time."""
+
+    code = "slow-request"
+    http_status = 408
+
+
+class WrongBody(ServiceError):
+    """A request's body of a kind that is not taken here."""
+
+    code = "wrong-body"
+    http_status = 415
 
 
 class CollectionError(WhenceError):

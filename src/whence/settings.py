@@ -35,7 +35,9 @@ class Settings:
     embeddings, empty for the one that `whence models use` chose, and "none" for no look-alikes;
     `detector` names one that finds the things in a query, empty for where the model itself looks; `device` is
     what models compute on, `cpu`, `cuda` or `rocm`: what is not there gives way to the processor, with a
-    notice.
+    notice; `key_file` is where the keys of the service are kept, empty for `keys.db` in the first collection;
+    `allow_private` names networks that are not public, such as 10.1.0.0/16, with spaces or commas between,
+    from which URLs may be fetched all the same.
     """
 
     collection: str = "photos.whence"
@@ -49,11 +51,18 @@ class Settings:
     model: str = ""
     detector: str = ""
     device: str = "cpu"
+    key_file: str = ""
+    allow_private: str = ""
 
     @property
     def limits(self) -> Limits:
         """The caps on a picture."""
         return Limits(self.max_bytes, self.max_pixels, self.max_scaled_pixels, self.decode_seconds)
+
+    @property
+    def private_networks(self) -> tuple[str, ...]:
+        """The networks that are not public from which URLs may be fetched."""
+        return tuple(self.allow_private.replace(",", " ").split())
 
     @property
     def recipe(self) -> Recipe:

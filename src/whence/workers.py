@@ -290,7 +290,7 @@ def serve(
     wanted = Recipe.from_plain(recipe)
     wanted.prepare()  # not in the first file's time
 
-    _end_with_parent()
+    end_with_parent()
     highest = resource.getrlimit(resource.RLIMIT_AS)[1]
     memory = memory if highest == resource.RLIM_INFINITY else min(memory, highest)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -319,7 +319,7 @@ def _set_alarm(caps: Limits) -> None:
     signal.setitimer(signal.ITIMER_REAL, 2 * caps.seconds + 60)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Have the kernel end this process when the parent does, even inside a decoder that hangs.
 
     The parent holds the other end of standard input. When that closes, Linux sends SIGIO, which ends a

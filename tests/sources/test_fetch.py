@@ -292,6 +292,18 @@ def test_the_machine_looks_names_up(serve: Serve, monkeypatch: pytest.MonkeyPatc
     assert get(f"http://localhost:{serve(answer(PNG)).port}/").data == PNG
 
 
+def test_an_address_of_this_machine_is_known_when_it_answers(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if loopback were the public address of this machine, which no list can name.
+    monkeypatch.setattr(door, "_not_public", lambda *_: None)
+    server = serve(answer(PNG))
+    with pytest.raises(BlockedAddress, match="this machine"):
+        fetch(server.url, max_bytes=9999, seconds=2)
+    assert server.requests in ([], [b""])  # connected, and nothing was asked
+    assert get(server.url).data == PNG
+
+
 def test_allowed_networks_are_reached(network: Network) -> None:
     for url in ("http://10.1.2.3/", "http://[::ffff:10.1.2.3]/"):
         with pytest.raises(Outside):

@@ -22,9 +22,11 @@ from whence.cli.common import (
 )
 from whence.cli.drawing import HOWS, check_folder, check_target, draw_matches, draw_pair, held
 from whence.cli.lookalikes import check_wishes, shown_by, shown_in, wishes
+from whence.cli.why import check_why, explained, print_account
 from whence.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from whence.search.account import Account
     from whence.search.answer import Answer, Evidence, Match
 
 Region = tuple[float, float, float, float]
@@ -44,12 +46,13 @@ def _region(text: str) -> Region:
     return left, top, right, bottom
 
 
-def _least(min_score: float | None, precision: float | None) -> float:
+def _check_least(min_score: float | None, precision: float | None) -> None:
     from whence.search.rank import precision_score
 
-    if min_score is not None and precision is not None:
-        raise UsageError("Choose one of --min-score and --precision.")
-    return precision_score(precision) if precision is not None else min_score or 0.0
+    if precision is not None:
+        if min_score is not None:
+            raise UsageError("Choose one of --min-score and --precision.")
+        precision_score(precision)  # which says when it is of no use
 
 
 @click.command(short_help="Find where a picture comes from, or what looks like it.")
@@ -81,6 +84,9 @@ def _least(min_score: float | None, precision: float | None) -> float:
 )
 @wishes
 @click.option("--draw", "folder", metavar="DIR", help="Draw the proof of each match into a PNG file there.")
+@click.option(
+    "--why", metavar="ID", help="Also say what each stage of the search said of this image: an id or a path."
+)
 @as_json
 def search(
     image: str | None,
@@ -93,6 +99,7 @@ def search(
     regions: tuple[str, ...],
     thing: int | None,
     folder: str | None,
+    why: str | None,
     json_output: bool,
     **wanted: Any,
 ) -> None:
@@ -104,10 +111,14 @@ def search(
     from whence.settings import load
 
     check_wishes(image, wanted, regions, thing, folder)
-    parts, least = [_region(text) for text in regions], _least(min_score, precision)
+    parts = [_region(text) for text in regions]
+    _check_least(min_score, precision)
     if folder:
         check_folder(folder)
+    if why is not None:
+        check_why(image, parts, thing)
     with opened(collection) as photos:
+        least = min_score or 0.0 if precision is None else photos.least_score(precision)
         query = held(image, load()) if folder and image else image
         options: dict[str, Any] = {
             "limit": limit,
@@ -121,19 +132,26 @@ def search(
             region = parts[0] if parts else None
             answers = [photos.search(query, region=region, object=thing, **options, **wanted)]
         numbered = not parts and thing is None  # objects count in the whole picture
+        told = None
+        if why is not None:
+            told = explained(photos, query, why, region=parts[0] if parts else None, **options)
         if json_output:
-            _print_documents(answers, parts, numbered)
+            _print_documents(answers, parts, numbered, told)
         else:
             _print_answers(answers, parts, numbered)
+            print_account(told)
         if folder:
             draw_matches(photos, query, answers, folder)
     if not any(answer.matches for answer in answers):
         done(Exit.NOTHING_FOUND)
 
 
-def _print_documents(answers: list[Answer], parts: list[Region], numbered: bool) -> None:
+def _print_documents(
+    answers: list[Answer], parts: list[Region], numbered: bool, told: Account | None = None
+) -> None:
     if len(parts) < 2:
-        print_json(answers[0].as_json())
+        why = {} if told is None else {"why": told.as_json()}
+        print_json(answers[0].as_json() | why)
     else:
         documents = [
             {"region": list(part), **answer.as_json()} for part, answer in zip(parts, answers, strict=True)

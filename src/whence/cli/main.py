@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from whence.cli import collecting, finding, models, showing
+from whence.cli import backing, collecting, doctor, evaluating, finding, keys, models, serving, showing
 from whence.cli.common import fail, say
 from whence.errors import Exit, WhenceError
 from whence.version import __version__
@@ -38,7 +38,12 @@ for command in (
     showing.duplicates,
     collecting.check,
     collecting.rebuild,
+    evaluating.evaluate,
+    backing.backup,
+    keys.keys,
     models.models,
+    doctor.doctor,
+    serving.serve,
     showing.demo,
 ):
     commands.add_command(command)

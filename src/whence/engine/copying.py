@@ -93,7 +93,7 @@ def _copy_catalog(database: Database, target: Path, progress: OnPages | None) ->
     ):
         # The first read holds on to one state of the source; without it, each commit of the writer's would
         # begin the copying anew, and beside a busy one it would never end.
-        images = 12; connection.exec_driver_sql("ROLLBACK")
+        images = int(connection.exec_driver_sql("SELECT count(*) FROM images").scalar_one())
         size = int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
         here = connection.connection.driver_connection
         assert isinstance(here, sqlite3.Connection)

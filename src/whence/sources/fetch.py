@@ -9,7 +9,7 @@ What is refused, and why:
 
 - schemes other than http and https, and URLs with a user name or password in them;
 - ports below 1024 other than 80 and 443: mail, shells and the like live there, no web pages;
-- addresses that are not public, in every spelling and wrapping (see `_NOT_PUBLIC`);
+- addresses that are not public, in every spelling and wrapping (see `_NOT_PUBLIC`), and this machine's own;
 - a redirect from https to http: what was asked for privately is not then fetched in the open;
 - compressed bodies, which could grow past the cap once unpacked; identity is asked for.
 
@@ -216,11 +216,7 @@ def _addresses(place: _Place, allowed: Sequence[Network], deadline: _Deadline) -
     addresses = [getattr(address, "ipv4_mapped", None) or address for address in dict.fromkeys(found)]
     for address in addresses:
         if kind := _not_public(address, allowed):
-            # The network and not the address: what inner names stand for is not a stranger's business.
-            raise BlockedAddress(
-                f"{place.host} leads to an address for {kind}, and only public ones are fetched from. Give "
-                f"the file instead; who runs this service can name the network in allow_private."
-            )
+            raise _blocked(place, kind)
     return addresses
 
 
@@ -271,11 +267,33 @@ def _connected(addresses: Sequence[Address], port: int, deadline: _Deadline) -> 
     raise problem
 
 
+def _check_other_end(sock: socket.socket, place: _Place, allowed: Sequence[Network]) -> None:
+    """Raise `BlockedAddress` when a public address turns out to be one of this machine's own.
+
+    What listens there may be kept from strangers by a firewall that this connection came from behind. The
+    system tells: to an address of its own it connects from that same address.
+    """
+    address = ipaddress.ip_address(str(sock.getpeername()[0]).partition("%")[0])
+    if str(sock.getsockname()[0]) == str(sock.getpeername()[0]) and not any(
+        address in network for network in allowed
+    ):
+        raise _blocked(place, "this machine")
+
+
+def _blocked(place: _Place, kind: str) -> BlockedAddress:
+    # The network and not the address: what inner names stand for is not a stranger's business.
+    return BlockedAddress(
+        f"{place.host} leads to an address for {kind}, and only public ones are fetched from. Give the file "
+        f"instead; who runs this service can name the network in allow_private."
+    )
+
+
 def _get(place: _Place, max_bytes: int, allowed: Sequence[Network], deadline: _Deadline) -> Fetched | str:
     """One request: what it gave, or where it redirects to."""
     addresses = _addresses(place, allowed, deadline)
     try:
         with _connected(addresses, place.port, deadline) as plain:
+            _check_other_end(plain, place, allowed)
             if place.scheme == "http":
                 return _exchange(plain, place, max_bytes, deadline)
             plain.settimeout(deadline.left())

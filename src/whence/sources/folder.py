@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -14,6 +14,7 @@ from whence.engine.embedded import MARKER
 from whence.engine.records import FileStamp
 from whence.errors import Unreadable, WhenceError
 
+_OUTSIDE = "This link leads out of the folders allowed."
 _SAFE = "/!$&'()*+,:;=@-._~"
 
 
@@ -47,13 +48,15 @@ def path_of(uri: str) -> str | None:
     return os.fsdecode(unquote_to_bytes("/" + path))
 
 
-def walk(root: str | os.PathLike[str]) -> Iterator[FoundFile | Unopened]:
+def walk(
+    root: str | os.PathLike[str], *, may_follow: Callable[[str], bool] | None = None
+) -> Iterator[FoundFile | Unopened]:
     """Every regular file at or below `root`, in order of name within each folder.
 
     Links to files are followed and counted under their own name. Links to folders are followed after
     everything that lies below `root` itself, and only to folders not seen yet: loops end, and a file
     inside `root` keeps its own path whatever points there. Folders that hold a collection are passed
-    over. What cannot be read is given as `Unopened`.
+    over. What cannot be read is given as `Unopened`, and so is a link that `may_follow` does not let through.
     """
     start = os.path.abspath(root)
     try:
@@ -83,6 +86,9 @@ def walk(root: str | os.PathLike[str]) -> Iterator[FoundFile | Unopened]:
         below = []
         prefix = uri if uri.endswith("/") else uri + "/"
         for entry in entries:
+            if may_follow is not None and entry.is_symlink() and not may_follow(entry.path):
+                yield Unopened(prefix + _quoted(entry.name), Unreadable(_OUTSIDE))
+                continue
             try:
                 status = entry.stat()
             except OSError as error:

@@ -1,0 +1,48 @@
+"""A search process that answers, hangs, dies or babbles as it is told; see `test_pool.py`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+import msgpack
+
+from whence.errors import CollectionMissing
+from whence.server.searcher import _read, _send, _told
+
+
+def serve(handle: int) -> None:
+    channel = socket.socket(fileno=handle)
+    stream = channel.makefile("rb")
+    plan = _read(stream)
+    assert plan is not None
+    if plan.get("missing"):
+        _send(channel, _told(CollectionMissing("There is nothing.")))
+        return
+    if plan.get("dies"):
+        os._exit(3)
+    once = plan.get("starts")  # a file in which starts are counted
+    if once:
+        with open(once, "a") as file:  # noqa: PTH123
+            file.write(f"{os.getpid()}\n")
+    _send(channel, {"answer": None})
+    while (message := _read(stream)) is not None:
+        match message["verb"]:
+            case "echo":
+                _send(channel, {"answer": message["data"]})
+            case "pid":
+                _send(channel, {"answer": os.getpid()})
+            case "sleep":
+                time.sleep(message["seconds"])
+                _send(channel, {"answer": "slept"})
+            case "die":
+                os._exit(7)
+            case "raise":
+                _send(channel, {"error": message["code"], "reason": "It is so."})
+            case "babble":
+                body = msgpack.packb([1, 2, 3])
+                channel.sendall(len(body).to_bytes(4, "little") + body)
+            case "boast":
+                channel.sendall(b"\xff\xff\xff\xff")
+                time.sleep(60)
