@@ -33,7 +33,7 @@ def test_what_is_suggested_is_not_proven() -> None:
 @pytest.fixture
 def doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on keypoints prove nothing: they suggest at most; and fingerprints say nothing."""
-    monkeypatch.setattr(find, "proves", lambda geometry, rare=False: False)
+    monkeypatch.setattr(judging, "proves", lambda geometry, rare=False: False)
     monkeypatch.setattr(find, "recall", lambda engine, codes: [])
 
 

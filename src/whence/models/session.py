@@ -208,9 +208,9 @@ def _other(card: Card, why: str) -> ModelError:
 def prepared(picture: NDArray[np.uint8], card: Card) -> Floats:
     """What the model of a card takes, float32 (1, 3, height, width), from a picture uint8 (h, w, 3) in RGB.
 
-    Sizes come by means over whole pixels, as many as fit, and linearly between softened ones from there: exact
-    means over areas cost a seventh of the network's time, and rank no better. Raises ValueError for another
-    shape or type.
+    Sizes come by means over whole pixels, as many as fit, and linearly between softened ones from there:
+    exact means over areas cost a seventh of the network's time, and rank no better. Raises ValueError
+    for another shape or type.
     """
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
         raise ValueError(f"a picture is uint8 (h, w, 3), not {picture.dtype} {picture.shape}")
