@@ -11,7 +11,7 @@ import pytest
 import whence
 from tests.pictures import encode
 from tests.scenes import picture
-from whence.search import find, pixels
+from whence.search import find, judging, pixels
 from whence.search.verify import Geometry, proves, suggests
 
 

@@ -20,11 +20,11 @@ from whence.doctor.chosen import shown
 from whence.doctor.findings import Finding, broken
 from whence.doctor.machine import ROOT, Disk, Machine, disk_findings, disk_of
 from whence.engine.catalog import FILE_NAME
-from whence.engine.copying import UPLOADS
 from whence.engine.database import CURE, Database
 from whence.engine.embedded import EmbeddedEngine
 from whence.engine.indexes import FOLDERS
 from whence.engine.marker import read_marker
+from whence.engine.originals import FOLDER as UPLOADS
 from whence.engine.tables import feature_versions, images, refusals, sightings
 from whence.errors import CollectionError, Exit, FeatureMismatch, WhenceError
 from whence.features.embedding import dimension_of
