@@ -46,14 +46,21 @@ class SafeHeaders:
         await self._app(scope, receive, safer if scope["type"] == "http" else send)
 
 
+def _changes(path: str) -> bool:
+    return path.rstrip("/").endswith(("/rest/add", "/rest/delete"))
+
+
 class Heads:
-    """Answers HEAD as GET is answered; the server leaves the body out. ASGI middleware."""
+    """Answers HEAD as GET is answered; the server leaves the body out. ASGI middleware.
+
+    Not where a GET of a foreign API changes something: to ask about it must not do it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] == "http" and scope["method"] == "HEAD":
+        if scope["type"] == "http" and scope["method"] == "HEAD" and not _changes(scope["path"]):
             scope = {**scope, "method": "GET"}
         await self._app(scope, receive, send)

@@ -94,7 +94,9 @@ def listening(config: Config) -> socket.socket:
     try:
         found = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
-        channel = socket.socket(family, socket.SOCK_STREAM)
+        # Named as TCP, or asyncio would not turn off Nagle's algorithm: an answer's body would wait for the
+        # acknowledgement of its head, 40 ms.
+        channel = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise _unusable(config, error) from error
     try:

@@ -246,3 +246,11 @@ def test_no_page_of_another_site_changes_anything(served: Served, keyless: Serve
         added = httpx.post(one.url + "/photos/rest/add/", headers=headers, files=files, auth=auth)
         assert added.status_code == 403
         assert httpx.get(one.url + "/photos/rest/count/", auth=auth).json()["result"] == [3]
+
+
+def test_asking_for_the_head_changes_nothing(logos: Engine) -> None:
+    logos.add(**{"a.jpg": encoded(picture(31), "JPEG")})
+    gone = httpx.head(logos.url + "delete/", params={"filepaths[0]": "a.jpg"}, auth=logos.auth)
+    assert gone.status_code == 405
+    assert "a.jpg" in logos.list()
+    assert httpx.head(logos.url + "count/", auth=logos.auth).status_code == 200

@@ -1,0 +1,122 @@
+"""One collection, one server and one browser for all that is tested of the page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw, ImageOps
+
+import whence
+from tests.scenes import encoded, picture
+from tests.server.running import served
+
+pytest.importorskip("playwright", reason="the browser's driver is not installed")
+
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from tests.page.watching import Watched, launched, watched
+
+MODEL = "efficientnet-lite0-int8"
+RIGHT_TO_LEFT = "صورة قديمة من البيت.jpg"
+
+Look = Callable[..., Watched]
+
+
+@dataclass(frozen=True)
+class House:
+    """A server and what it serves: `folder` has the pictures, `queries` others to search for."""
+
+    url: str
+    folder: Path
+    queries: Path
+    more: Path
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Playwright]:
+    """What drives browsers."""
+    with sync_playwright() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def browser(driver: Playwright) -> Iterator[Browser]:
+    """The browser."""
+    one = launched(driver)
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="session")
+def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A server of two collections: `small`, which tests leave as it is, and `spare`, which they change."""
+    root = tmp_path_factory.mktemp("house")
+    folder, queries, more = root / "pictures", root / "queries", root / "more"
+    for path in (folder / "edited", queries, more / "folder"):
+        path.mkdir(parents=True)
+    originals(folder)
+    edited(folder / "edited")
+    asked(queries, folder)
+    for number in range(40, 46):
+        (more / "folder" / f"new {number}.jpg").write_bytes(encoded(picture(number)))
+    (more / "folder" / "broken.jpg").write_bytes(encoded(picture(50))[:4000])
+    for name in ("small", "spare"):
+        with whence.open(root / f"{name}.whence", create=True) as collection:
+            assert not collection.add(folder).failed
+    os.environ["WHENCE_ALLOW_PRIVATE"] = "127.0.0.0/8"
+    try:
+        stores = [f"{name}={root / name}.whence" for name in ("small", "spare")]
+        with served(*stores, options=("--index-root", str(more), "--workers", "1"), model=MODEL) as running:
+            yield House(running.url, folder, queries, more)
+    finally:
+        del os.environ["WHENCE_ALLOW_PRIVATE"]
+
+
+@pytest.fixture
+def look(browser: Browser, house: House) -> Iterator[Look]:
+    """Opens watched pages: `look(viewport=…, color_scheme=…)`."""
+    with ExitStack() as stack:
+
+        def opened(url: str = "", **options: Any) -> Watched:
+            return stack.enter_context(watched(browser, url or house.url, **options))
+
+        yield opened
+
+
+def originals(folder: Path) -> None:
+    """Eight pictures without relation."""
+    for number in range(8):
+        (folder / f"original {number}.jpg").write_bytes(encoded(picture(number)))
+
+
+def edited(folder: Path) -> None:
+    """Copies of the first picture, one of which has a name that is written from right to left."""
+    image = picture(0)
+    width, height = image.size
+    ImageOps.mirror(image).save(folder / "mirrored.jpg", quality=92)
+    image.crop((60, 30, width, height)).save(folder / "cropped.jpg", quality=92)
+    image.resize((width // 2, height // 2)).save(folder / RIGHT_TO_LEFT, quality=92)
+    captioned = image.copy()
+    ImageDraw.Draw(captioned).rectangle((0, height - 50, width, height), fill="black")
+    captioned.save(folder / ("a caption and a name that is very long indeed " * 3 + ".jpg"), quality=92)
+    sheet = Image.new("RGB", (2 * width, height), "white")
+    sheet.paste(image, (0, 0))
+    sheet.paste(picture(1), (width, 0))
+    sheet.save(folder / "collage.jpg", quality=92)
+
+
+def asked(folder: Path, pictures: Path) -> None:
+    """Pictures to search for."""
+    (folder / "same.jpg").write_bytes((pictures / "original 0.jpg").read_bytes())
+    image = picture(0)
+    part = ImageOps.mirror(image).crop((0, 0, 330, 300))
+    ImageDraw.Draw(part).ellipse((20, 20, 90, 90), fill="orange")
+    part.save(folder / "edited.jpg", quality=85)
+    picture(30).save(folder / "unknown.jpg", quality=85)
+    (folder / "text.txt").write_text("This is not a picture.")
