@@ -35,7 +35,7 @@ bench: $(PEERS)/.peers
 
 $(PEERS)/.peers: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,formats]' \
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,formats,serve]' \
 		--requirement benchmarks/requirements.txt
 	@touch $@
 

@@ -75,6 +75,21 @@ def _outcomes(budget: Budget) -> list[str]:
     return ["--files", str(files), "--hostile", str(max(40, files // 25)), "--seconds", "5"]
 
 
+def _service(budget: Budget) -> list[str]:
+    return [
+        *("--folder", str(budget.folder), "--images", str(budget.size(100e3, 5e3))),
+        *(
+            "--requests",
+            str(budget.size(600, 60)),
+            "--uploads",
+            str(budget.size(60, 10)),
+            "--rounds",
+            str(budget.size(5, 2)),
+        ),
+        *("--malformed", str(budget.size(1_000, 60)), "--kills", str(budget.size(3, 1))),
+    ]
+
+
 JOBS = (
     Job("copies", "copies.py", 11, _copies),
     Job("search_scale", "search_scale.py", 8, _scale),
@@ -150,6 +165,23 @@ JOBS = (
     ),
     Job("outcomes", "outcomes.py", 1.5, _outcomes),
     Job("crash", "crash.py", 1, lambda b: ["--kills", str(b.size(40, 4))]),
+    Job("service", "service.py", 3, _service),
+    Job(
+        "service_long",
+        "service.py",
+        25,
+        lambda b: ["--folder", str(b.folder), "--requests", "20000"],
+        only_full=True,
+    ),
+    Job(
+        "page_feel",
+        "page_feel.py",
+        1.2,
+        lambda b: [
+            *("--folder", str(b.folder), "--images", str(b.size(100e3, 5e3))),
+            *("--drops", str(b.size(15, 5)), "--cards", str(b.size(5_000, 500))),
+        ],
+    ),
 )
 
 

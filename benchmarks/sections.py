@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sections_copies as copies
+import sections_service as service
 import sections_sound as sound
 import sections_speed as speed
 
@@ -56,5 +57,8 @@ SECTIONS: dict[str, Section] = {
     "cold": Section("Cold search", speed.cold),
     "outcomes": Section("Outcomes", sound.outcomes, headline=sound.outcomes_headline),
     "crash": Section("Crashes", sound.crash, headline=sound.crash_headline),
+    "service": Section("The service under load", service.service, headline=service.service_headline),
+    "service_long": Section("The service over 20,000 requests", service.service),
+    "page_feel": Section("How the page feels", service.page_feel, headline=service.page_feel_headline),
 }
 """By job, in the order of RESULTS.md."""
