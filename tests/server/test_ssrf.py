@@ -72,7 +72,7 @@ def serve() -> Iterator[Any]:
 
 
 def client_of(folder: Path, **settings: Any) -> TestClient:
-    config = Config((("photos", folder),), Settings(max_bytes=10_000, **settings))
+    config = Config((("photos", folder),), Settings(max_bytes=10_000, **settings), deadline=4.0)
     app = create_app(Service(config), config, OpenDoor())
     return TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
 
