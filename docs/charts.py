@@ -60,7 +60,8 @@ def copies() -> list[dict[str, str]]:
 
 def hard() -> str:
     """The edits of which most copies are missed, as a table, the hardest first."""
-    rows = sorted((share, row) for row in copies() if (share := _ours(row)) is not None and share < _HARD)
+    missed = [(share, row) for row in copies() if (share := _ours(row)) is not None and share < _HARD]
+    rows = sorted(missed, key=lambda one: (one[0], one[1]["edit"]))
     head = f"| edit | found first, of 1,000 | by {' | by '.join(_PEERS)} |"
     lines = [head, "|---|---|" + "---|" * len(_PEERS)]
     for share, row in rows:
