@@ -78,6 +78,17 @@ def test_a_pasted_picture_and_one_that_is_the_very_same_file(look: Look, house: 
     expect(page.locator("#tier-same .card").first).to_contain_text("The very same file")
 
 
+def test_a_second_picture_takes_the_place_of_the_first(look: Look, house: House) -> None:
+    page = look().open()
+    dropped(page, house.queries / "edited.jpg")
+    expect(page.locator(".verdict h1")).to_contain_text("This was made from")
+    dropped(page, house.queries / "same.jpg")
+    expect(page.locator(".verdict h1")).to_contain_text("This is exactly original 0.jpg")
+    expect(page.locator("#tier-same .card").first).to_be_visible()
+    dropped(page, house.queries / "unknown.jpg")
+    expect(page.get_by_role("heading", name="No copy was found")).to_be_visible()
+
+
 def test_an_address_is_fetched_by_the_server_and_makes_a_link_that_lasts(look: Look, house: House) -> None:
     one = look()
     page = one.open()
