@@ -224,10 +224,10 @@ def commit_of() -> str:
 
 def shortened(option: str) -> str:
     """An option without the place of this checkout: what is committed names no folders of a machine."""
-    for place, name in ((common.SHARED, "../shared/data/images"), (ROOT, ".")):
+    folder, _ = common.pictures()  # it may lie in the checkout, in what is installed there
+    for place, name in ((common.SHARED, "../shared/data/images"), (folder, "PICTURES"), (ROOT, ".")):
         option = option.replace(str(place), name)
-    folder, _ = common.pictures()
-    return option.replace(str(folder), "PICTURES")
+    return option
 
 
 if __name__ == "__main__":
