@@ -8,8 +8,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -25,7 +25,7 @@ from tests.engine.test_vectors import Floats, check, hits, opened, stored, twin,
 from whence.engine import cells, vector_scan
 from whence.engine.cells import Cells
 from whence.engine.column_files import ColumnFiles
-from whence.engine.vector_scan import Filter, Vectors
+from whence.engine.vector_scan import Vectors
 from whence.engine.vectors import WIDTHS, VectorsIndex
 from whence.errors import CollectionDamaged
 
@@ -36,7 +36,7 @@ def small_numbers() -> Iterator[None]:
         patch.multiple("whence.engine.columns", SEAL_ROWS=16, SEAL_AT_CLOSE=4, _READ=10),
         patch.multiple("whence.engine.vectors", SEAL_ROWS=16, CELL_ROWS=40, CELL_GATHER=3),
         patch.multiple("whence.engine.vector_scan", NUMPY_PAIRS=0),
-        patch.multiple("whence.engine.cells", DEPTHS=(3, 12), LEAST_CELLS=2, _SAMPLE=30, _COPY=25, _ROWS=9),
+        patch.multiple("whence.engine.cells", DEPTHS=(3, 12), LEAST_CELLS=2, _SAMPLE=30, _PART=25, _ROWS=9),
     ):
         yield
 
@@ -54,26 +54,38 @@ def rows_of(count: int, seed: int = 0) -> Vectors:
     return Vectors(data[:, :256].copy().view(np.int8), data[:, 256:].copy().view("<f4")[:, 0])
 
 
-def built(directory: Path, rows: Vectors, before: Cells | None = None) -> Cells:
-    return cells.opened(cells.build(directory, 7, rows, before))
+class Laid(NamedTuple):
+    """Cells, the rows as they lie in them, and which of the rows given these are."""
+
+    cells: Cells
+    rows: Vectors
+    order: NDArray[np.intp]
+
+
+def built(directory: Path, rows: Vectors, before: Cells | None = None) -> Laid:
+    draft = cells.drafted(rows, before)
+    order = np.argsort(draft.known, kind="stable")
+    path = cells.write(directory, 7, draft, np.bincount(draft.known))
+    return Laid(cells.opened(path), Vectors(rows.codes[order], rows.scales[order]), order)
 
 
 def probed(
-    found: Cells, query: Floats, k: int, usable: NDArray[np.bool_], depth: int
+    laid: Laid, query: Floats, k: int, keys: NDArray[np.int64], usable: NDArray[np.bool_], depth: int
 ) -> list[tuple[int, float]]:
     """The rule that is promised, one cell after the other."""
+    found = laid.cells
     asked = vector_scan.quantised(query[None])
     towards = vector_scan.similarities(found.centres, asked)[:, 0]
-    similar = vector_scan.similarities(found.vectors, asked)[:, 0]
+    similar = vector_scan.similarities(laid.rows, asked)[:, 0]
     best: list[tuple[int, float]] = []
     for number, cell in enumerate(np.argsort(-towards, kind="stable")):
         if number >= cells.LEAST_CELLS and len(best) == k:
             at = np.searchsorted(found.edges[depth], best[-1][1], "right") - 1
             if towards[cell] < np.float32(best[-1][1]) - found.margins[depth, at]:
                 break
-        for place in range(found.offsets[cell], found.offsets[cell + 1]):
-            if usable[found.order[place]]:
-                best.append((int(found.order[place]), float(similar[place])))
+        for row in range(found.offsets[cell], found.offsets[cell + 1]):
+            if usable[row]:
+                best.append((int(keys[row]), float(similar[row])))
         best = sorted(best, key=lambda one: (-one[1], one[0]))[:k]
     return best
 
@@ -89,55 +101,56 @@ def probed(
 def test_probing_follows_its_rule(seed: int, count: int, k: int, dead: float, share: float | None) -> None:
     rng = np.random.default_rng(seed)
     with small_numbers(), tempfile.TemporaryDirectory() as folder:
-        found = built(Path(folder), rows_of(count, seed))
+        laid = built(Path(folder), rows_of(count, seed))
         mask = rng.random(count) < dead if dead else None
-        keys = 3 * np.arange(count) + 5
-        only = None if share is None else Filter(keys, keys[rng.random(count) < share])
+        keys = rng.permutation(3 * np.arange(count) + 5)
+        allowed = None if share is None else np.sort(keys[rng.random(count) < share])
         usable = np.ones(count, bool) if mask is None else ~mask
-        if only is not None:
-            usable &= np.isin(keys, only.allowed)
-        depth = min(int(np.searchsorted(cells.DEPTHS, found.depth(k, only))), len(cells.DEPTHS) - 1)
+        if allowed is not None:
+            usable &= np.isin(keys, allowed)
+        depth = min(int(np.searchsorted(cells.DEPTHS, laid.cells.depth(k, allowed))), len(cells.DEPTHS) - 1)
         queries = np.stack([vector(seed + 3), vector(seed + 1000)])
+        asked = vector_scan.quantised(queries)
         near = vector_scan.best(
-            found.nearest(vector_scan.quantised(queries), k, mask, only=only, threads=2), k
+            laid.cells.nearest(laid.rows, asked, k, mask, keys=keys, allowed=allowed, threads=2), k
         )
         for number, query in enumerate(queries):
             mine = near.query == number
-            ours = list(zip(near.row[mine].tolist(), near.similarity[mine].tolist(), strict=True))
-            assert ours == probed(found, query, min(k, count), usable, depth)
+            ours = list(zip(near.key[mine].tolist(), near.similarity[mine].tolist(), strict=True))
+            assert ours == probed(laid, query, min(k, count), keys, usable, depth)
 
 
 @pytest.mark.usefixtures("small")
 def test_nothing_is_missed_when_every_cell_is_called_for(tmp_path: Path) -> None:
     rows = rows_of(500)
-    found = built(tmp_path, rows)
-    found.margins[:] = np.inf
+    laid = built(tmp_path, rows)
+    laid.cells.margins[:] = np.inf
     asked = vector_scan.quantised(np.stack([vector(seed) for seed in range(900, 920)]))
-    ours = vector_scan.best(found.nearest(asked, 40), 40)
+    ours = vector_scan.best(laid.cells.nearest(laid.rows, asked, 40, keys=laid.order), 40)
     wanted = vector_scan.best(vector_scan.nearest(rows, asked, 40), 40)
     assert [one.tolist() for one in ours] == [one.tolist() for one in wanted]
 
 
 @pytest.mark.usefixtures("small")
-def test_of_equally_similar_rows_in_several_cells_the_lower_come_first(tmp_path: Path) -> None:
-    found = built(tmp_path, rows_of(200))
-    found.margins[:] = np.inf
-    equal = replace(found, vectors=Vectors(found.vectors.codes, np.zeros(200, np.float32)))
-    near = vector_scan.best(equal.nearest(vector_scan.quantised(vector(3)[None]), 9), 9)
-    assert near.row.tolist() == list(range(9))
+def test_of_equally_similar_rows_in_several_cells_the_lower_keys_come_first(tmp_path: Path) -> None:
+    laid = built(tmp_path, rows_of(200))
+    laid.cells.margins[:] = np.inf
+    equal = Vectors(laid.rows.codes, np.zeros(200, np.float32))
+    asked = vector_scan.quantised(vector(3)[None])
+    near = vector_scan.best(laid.cells.nearest(equal, asked, 9, keys=laid.order), 9)
+    assert near.key.tolist() == list(range(9))
 
 
 @pytest.mark.usefixtures("small")
 def test_most_neighbours_are_found_among_few_rows(tmp_path: Path) -> None:
     """Five clusters: the margins call for one of them, and not for the rest."""
-    rows = rows_of(3000)
     with patch.multiple("whence.engine.cells", DEPTHS=(10, 100), _SAMPLE=300):
-        found = built(tmp_path, rows)
+        found, rows, _ = built(tmp_path, rows_of(3000))
         asked = vector_scan.quantised(np.stack([vector(seed) for seed in range(9001, 9061)]))
         wanted = vector_scan.nearest(rows, asked, 10)
-        ours = found.nearest(asked, 10)
-    pairs = set(zip(wanted.query.tolist(), wanted.row.tolist(), strict=True))
-    met = pairs & set(zip(ours.query.tolist(), ours.row.tolist(), strict=True))
+        ours = found.nearest(rows, asked, 10)
+    pairs = set(zip(wanted.query.tolist(), wanted.key.tolist(), strict=True))
+    met = pairs & set(zip(ours.query.tolist(), ours.key.tolist(), strict=True))
     assert len(met) > 0.97 * len(pairs)
     assert np.isfinite(found.margins).all()
     towards = vector_scan.similarities(found.centres, asked)
@@ -149,19 +162,18 @@ def test_most_neighbours_are_found_among_few_rows(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small")
 def test_cells_that_grow_keep_their_centroids_until_the_rows_have_doubled(tmp_path: Path) -> None:
     whole = rows_of(250)
-    before = None
+    before: Cells | None = None
+    rows = Vectors(whole.codes[:0], whole.scales[:0])
     trained = []
     for count in (100, 130, 199, 200, 250):
-        rows = Vectors(whole.codes[:count], whole.scales[:count])
-        found = built(tmp_path, rows, before)
-        assert sorted(found.order.tolist()) == list(range(count))
-        assert (found.vectors.codes == rows.codes[found.order]).all()
-        assert (found.vectors.scales == rows.scales[found.order]).all()
+        more = slice(len(rows.scales), count)
+        rows = Vectors(
+            np.concatenate([rows.codes, whole.codes[more]]), np.concatenate([rows.scales, whole.scales[more]])
+        )
+        found, rows, _ = built(tmp_path, rows, before)
+        assert found.rows == count
         cell = np.repeat(np.arange(len(found.offsets) - 1), np.diff(found.offsets))
-        known = cells.assigned(rows, found.centres, 0)
-        assert (known[found.order] == cell).all()
-        for start, stop in zip(found.offsets[:-1], found.offsets[1:], strict=True):
-            assert (np.diff(found.order[start:stop]) > 0).all()
+        assert (cells.assigned(rows, found.centres, 0) == cell).all()
         trained.append(found.trained)
         before = found
     assert trained == [100, 100, 100, 200, 200]
@@ -173,9 +185,9 @@ def test_rows_that_are_all_one_and_rows_that_are_no_numbers(tmp_path: Path) -> N
     rows.codes[:60] = rows.codes[0]
     rows.codes[60:80] = 0
     rows.scales[80:90] = np.nan
-    found = built(tmp_path, rows)
+    found, laid, _ = built(tmp_path, rows)
     asked = vector_scan.quantised(vector(1)[None])
-    near = vector_scan.best(found.nearest(asked, 60), 60)
+    near = vector_scan.best(found.nearest(laid, asked, 60), 60)
     wanted = vector_scan.best(vector_scan.nearest(rows, asked, 60), 60)
     assert (near.similarity == wanted.similarity).all()
 
@@ -303,7 +315,7 @@ def test_damaged_cells_are_told_or_refused(tmp_path: Path) -> None:
     folder = index._path()
     assert folder is not None
     whole = bytes_of(folder)
-    assert set(whole) == {"codes", "scales", "rows", "offsets", "centres", "units", "meta.json"}
+    assert set(whole) == {"offsets", "centres", "units", "meta.json"}
     for name, data in whole.items():
         restore(folder, whole)
         (folder / name).write_bytes(data[:-1])
@@ -338,7 +350,7 @@ def test_a_disk_without_room_for_cells_costs_speed_and_nothing_else(
 
 
 def killed_at(step: int, work: Callable[[], object]) -> bool:
-    """Run `work()` up to the step-th call that changes the cells' directory; whether it got that far."""
+    """Run `work()` up to the step-th call that changes the directory; whether it got that far."""
     left = [step]
 
     def watched(plain: Callable[..., object]) -> Callable[..., object]:
@@ -350,10 +362,11 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
 
         return call
 
-    module = sys.modules["whence.engine.cells"]
     with ExitStack() as stack:
-        for name in ("sync", "sync_directory", "delete"):
-            stack.enter_context(patch(f"whence.engine.cells.{name}", watched(getattr(module, name))))
+        for module in ("whence.engine.cells", "whence.engine.column_files"):
+            for name in ("sync", "sync_directory", "delete"):
+                plain = getattr(sys.modules[module], name)
+                stack.enter_context(patch(f"{module}.{name}", watched(plain)))
         for name in ("replace", "write_text", "write_bytes", "mkdir", "open"):
             stack.enter_context(patch.object(Path, name, watched(getattr(Path, name))))
         try:

@@ -102,7 +102,7 @@ def filled(directory: Path, count: int) -> tuple[Columns, MemoryColumns]:
 
 
 def held(columns: Columns) -> dict[int, bytes]:
-    """Every live row, in the order of the parts."""
+    """Every live row, in the order in which they lie."""
     _, *parts = columns.snapshot()
     found: dict[int, bytes] = {}
     for part in parts:
@@ -115,8 +115,33 @@ def held(columns: Columns) -> dict[int, bytes]:
 
 
 def check(columns: Columns, source: MemoryColumns) -> None:
-    assert list(held(columns).items()) == list(source.rows().items())
+    there, grouped = held(columns), columns.snapshot().sealed.grouped
+    assert list(there.items())[grouped:] == sorted(there.items())[grouped:]
+    assert there == source.rows()
     assert len(columns) == len(source.rows())
+    for part in columns.snapshot()[1:]:
+        keys = np.array(sorted(source.rows())[::3], np.int64)
+        places = part.places(keys)
+        assert sorted(part.keys[places].tolist()) == [key for key in keys if key in part.keys]
+        assert (np.diff(places) > 0).all()
+
+
+def group(columns: Columns, rows: int, groups: int, seed: int = 0) -> bool:
+    """Lay the first sealed rows in groups drawn at random, and hold what is told of them to what is there."""
+    told: list[tuple[int, list[int]]] = []
+    snapshot = columns.snapshot()
+    of = np.random.default_rng(seed).integers(0, groups, min(rows, snapshot.sealed.count)).astype(np.int32)
+    keys = snapshot.sealed.keys[: len(of)].copy()
+    done = columns.group(snapshot.generation, of, lambda number, sizes: told.append((number, sizes.tolist())))
+    if done:
+        generation, sealed, _ = columns.snapshot()
+        assert told[0][0] == generation
+        assert sum(told[0][1]) == sealed.grouped
+        places = dict(zip(keys.tolist(), of.tolist(), strict=True))
+        assert [places[key] for key in sealed.keys[: sealed.grouped].tolist()] == [
+            number for number, size in enumerate(told[0][1]) for _ in range(size)
+        ]
+    return done
 
 
 def manifest_of(directory: Path) -> ColumnManifest:
@@ -159,6 +184,11 @@ class ColumnsMachine(RuleBasedStateMachine):
     def remove_nearly_all(self, kept: int) -> None:
         for key in sorted(self.source.live)[kept:]:
             self.source.remove(key)
+
+    @rule(rows=st.integers(0, 90), groups=st.integers(1, 9))
+    def group(self, rows: int, groups: int) -> None:
+        least = self.writer.snapshot().sealed.grouped
+        assert group(self.writer, max(rows, least), groups)
 
     @rule()
     def reopen(self) -> None:
@@ -223,6 +253,86 @@ def test_sealing_in_place_and_compaction_happen(tmp_path: Path) -> None:
     check(columns, source)
     names = {f"{name}-{third.generation}" for name in ("keys", "field0", "field1")}
     assert {path.name for path in (tmp_path / "c").iterdir()} == {"manifest.json", *names}
+
+
+@pytest.mark.usefixtures("small")
+def test_rows_in_groups_are_published_once_and_outlive_what_follows(tmp_path: Path) -> None:
+    columns, source = filled(tmp_path / "c", 60)
+    reader = opened(tmp_path / "c", source, write=False)
+    source.remove(3)
+    first = manifest_of(tmp_path / "c")
+    assert group(columns, 50, 7)
+    second = manifest_of(tmp_path / "c")
+    assert (second.generation, second.rows, second.grouped) == (first.generation + 1, 59, 49)
+    for one in (columns, reader, opened(tmp_path / "c", source, write=False)):
+        check(one, source)
+        assert one.snapshot().sealed.grouped == 49
+    names = {f"{name}-{second.generation}" for name in ("keys", "field0", "field1", "order")}
+    assert {path.name for path in (tmp_path / "c").iterdir()} == {"manifest.json", *names}
+    for key in range(10, 40):
+        source.remove(key)
+    columns.refresh()
+    third = manifest_of(tmp_path / "c")
+    assert (third.rows, third.grouped) == (29, 19)
+    check(reader, source)
+    assert group(columns, 29, 2)
+    check(columns, source)
+    assert list(columns.damage()) == []
+
+
+@pytest.mark.usefixtures("small")
+def test_what_changes_while_rows_are_laid_in_groups(tmp_path: Path) -> None:
+    columns, source = filled(tmp_path / "c", 60)
+    reader = opened(tmp_path / "c", source, write=False)
+    generation, groups = columns.snapshot().generation, np.arange(60, dtype=np.int32) % 5
+
+    def meanwhile(_: int, sizes: NDArray[np.int64]) -> None:
+        assert sizes.tolist() == [12] * 5
+        for number in range(61, 100):
+            source.add(row(number))
+        for key in (*range(1, 41), 70):
+            source.remove(key)
+        for one in (columns, reader):
+            check(one, source)
+
+    assert columns.group(generation, groups, meanwhile)
+    assert columns.snapshot().sealed.grouped == 20  # and then the removed ones were dropped
+    for one in (columns, reader):
+        check(one, source)
+    assert list(columns.damage()) == []
+    assert not columns.group(generation, groups, meanwhile)
+    generation = columns.snapshot().generation
+    assert not columns.group(generation, groups[:20], lambda *_: columns.stop_writing())
+    check(opened(tmp_path / "c", source), source)
+
+
+@pytest.mark.usefixtures("small")
+def test_groups_that_find_no_room_change_nothing(tmp_path: Path) -> None:
+    columns, source = filled(tmp_path / "c", 60)
+    before = bytes_of(tmp_path / "c")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with patch("whence.engine.column_files.sync", full), pytest.raises(OSError, match="No space"):
+        group(columns, 60, 4)
+    with pytest.raises(OSError, match="No space"):
+        columns.group(columns.snapshot().generation, np.zeros(60, np.int32), full)
+    assert bytes_of(tmp_path / "c") == before
+    check(columns, source)
+    assert group(columns, 60, 4)
+    check(columns, source)
+
+
+@pytest.mark.usefixtures("small")
+def test_manifests_from_before_there_were_groups_are_read(tmp_path: Path) -> None:
+    columns, source = filled(tmp_path / "c", 60)
+    columns.close()
+    old = {key: value for key, value in vars(manifest_of(tmp_path / "c")).items() if key != "grouped"}
+    with patch("whence.engine.column_files.asdict", lambda _: {**old, "format": 1}):
+        text = manifest_of(tmp_path / "c").to_text()
+    (tmp_path / "c" / "manifest.json").write_text(text)
+    check(opened(tmp_path / "c", source), source)
 
 
 @pytest.mark.usefixtures("small")
@@ -292,6 +402,7 @@ def test_columns_ahead_of_their_source_are_refused(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small")
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 40)
+    group(columns, 30, 3)
     columns.close()
     whole = bytes_of(tmp_path / "c")
     for name, data in whole.items():
@@ -316,7 +427,16 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(
-    "change", [{"rows": 41}, {"rows": -1}, {"widths": ()}, {"widths": (0, 8)}, {"format": 2}, {"more": 1}]
+    "change",
+    [
+        {"rows": 41},
+        {"rows": -1},
+        {"widths": ()},
+        {"widths": (0, 8)},
+        {"format": 3},
+        {"more": 1},
+        {"grouped": 41},
+    ],
 )
 def test_a_manifest_of_impossible_numbers_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     columns, source = filled(tmp_path / "c", 40)
@@ -332,16 +452,21 @@ def test_a_manifest_of_impossible_numbers_is_refused(tmp_path: Path, change: dic
 @pytest.mark.usefixtures("small")
 def test_every_wrong_byte_of_a_row_is_told(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 40)
-    columns.close()
-    whole = bytes_of(tmp_path / "c")
-    for name in sorted(set(whole) - {"manifest.json"}):
+    for grouped in (False, True):
+        if grouped:
+            group(columns, 30, 3)
+        whole = bytes_of(tmp_path / "c")
+        assert len(whole) == 4 + grouped
+        for name in sorted(set(whole) - {"manifest.json"}):
+            restore(tmp_path / "c", whole)
+            data = bytearray(whole[name])
+            place = len(data) // 40 * 17
+            data[place - place % 8 if name.startswith("order") else place] ^= 1
+            (tmp_path / "c" / name).write_bytes(data)
+            told = list(opened(tmp_path / "c", source, write=False).damage())
+            wanted = "in disorder" if name.startswith(("keys", "order")) else "1 of 40 rows differ"
+            assert any(wanted in one for one in told)
         restore(tmp_path / "c", whole)
-        data = bytearray(whole[name])
-        data[len(data) // 40 * 17] ^= 1
-        (tmp_path / "c" / name).write_bytes(data)
-        told = list(opened(tmp_path / "c", source, write=False).damage())
-        wanted = "in disorder" if name.startswith("keys") else "1 of 40 rows differ"
-        assert any(wanted in one for one in told)
 
 
 @pytest.mark.usefixtures("small")
@@ -436,7 +561,7 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
     with ExitStack() as stack:
         for name in ("sync", "sync_directory", "delete"):
             stack.enter_context(patch(f"whence.engine.column_files.{name}", watched(getattr(module, name))))
-        for name in ("replace", "write_text", "open"):
+        for name in ("replace", "write_text", "write_bytes", "open"):
             stack.enter_context(patch.object(Path, name, watched(getattr(Path, name))))
         try:
             work()
@@ -446,7 +571,7 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("what", ["first seal", "seal", "compaction"])
+@pytest.mark.parametrize("what", ["first seal", "seal", "compaction", "groups"])
 def test_a_kill_at_any_step_leaves_the_old_state_or_the_new(tmp_path: Path, what: str) -> None:
     directory = tmp_path / "c"
     columns, source = filled(directory, 12 if what == "first seal" else 60)
@@ -456,10 +581,16 @@ def test_a_kill_at_any_step_leaves_the_old_state_or_the_new(tmp_path: Path, what
     for number in range(20):
         source.add(row(900 + number))
     before = bytes_of(directory) if directory.exists() else {}
+
+    def work() -> None:
+        columns = opened(directory, source)
+        if what == "groups":
+            group(columns, 60, 5)
+
     for step in range(1, 100):
         directory.mkdir(exist_ok=True)
         restore(directory, before)
-        if not killed_at(step, lambda: opened(directory, source)):
+        if not killed_at(step, work):
             break
         reader = opened(directory, source, write=False)
         check(reader, source)
@@ -468,7 +599,9 @@ def test_a_kill_at_any_step_leaves_the_old_state_or_the_new(tmp_path: Path, what
         check(writer, source)
         check(reader, source)
         assert list(writer.damage()) == []
-        named = {f"{name}-{manifest_of(directory).generation}" for name in ("keys", "field0", "field1")}
+        found = manifest_of(directory)
+        names = ("keys", "field0", "field1", *(["order"] if found.grouped else []))
+        named = {f"{name}-{found.generation}" for name in names}
         assert {path.name for path in directory.iterdir()} - {"manifest.draft"} == named | {"manifest.json"}
     assert step > 6
 

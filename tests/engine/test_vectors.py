@@ -239,7 +239,7 @@ def test_what_is_no_number_is_never_found() -> None:
     rows.scales[::3] = np.nan
     for compiled in (False, True):
         found = vector_scan.best(vector_scan.nearest(rows, asked, 600, compiled=compiled), 600)
-        assert set(found.row.tolist()) == {row for row in range(600) if row % 3}
+        assert set(found.key.tolist()) == {row for row in range(600) if row % 3}
 
 
 def test_quantised_queries_are_near_what_was_asked() -> None:

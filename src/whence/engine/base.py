@@ -114,7 +114,10 @@ class Engine(Protocol):
         ...
 
     def table(self, kind: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-        """(keys, uint8 (n, width) rows) of a kind, a batch at a time: palettes, or what is behind vectors."""
+        """(keys, uint8 (n, width) rows) of a kind, a batch at a time: palettes, or what is behind vectors.
+
+        In no order.
+        """
         ...
 
     def codes(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:

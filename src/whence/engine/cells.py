@@ -8,12 +8,11 @@ exactly, and a margin is what reaches nearly all of their neighbours, by itself 
 similarity and for several *depths*, which are numbers of neighbours. To find k rows among a share s of all
 is to go as deep as k / s neighbours go; so a filter needs nothing but the margins of that depth.
 
-Cells are derived from the first rows of one generation of columns and can be thrown away. They lie in a
-directory `GENERATION-ROWS`, which takes that name when all of it lasts:
+Cells are derived from the first rows of one generation of columns, which lie cell by cell there
+(`Columns.group`): nothing is kept twice. They can be thrown away. They lie in a directory
+`GENERATION-ROWS`, which takes that name when all of it lasts:
 
-    codes, scales     the rows again, cell by cell: int8 (n, d) and float32 (n,)
-    rows              their numbers in the columns, int64 (n,), rising in each cell
-    offsets           where each cell starts, int64 (c + 1,)
+    offsets           where each cell starts among the rows, int64 (c + 1,)
     centres, units    the centroids as int8 (c, d), and float32 (c,)
     meta.json         sizes, margins, and the CRC-32 of each file
 """
@@ -33,8 +32,8 @@ from numpy.typing import NDArray
 from whence.engine import vector_scan
 from whence.engine.files import crc_of, crc_of_file, delete, sync, sync_directory
 from whence.engine.rows import Numbers
-from whence.engine.scan import large_pages, readonly
-from whence.engine.vector_scan import Filter, Near, Queries, Vectors
+from whence.engine.scan import readonly
+from whence.engine.vector_scan import Near, Queries, Vectors
 from whence.errors import CollectionDamaged
 
 RECALL = 0.996
@@ -49,32 +48,40 @@ DEEPEST = 2_000
 LEAST_CELLS = 8
 """Cells that are looked at in any case."""
 
-_FORMAT = 1
+_FORMAT = 2
 _META = "meta.json"
 _PER_CELL = 32  # rows of the training sample for each cell
 _ROUNDS = 6  # of k-means
 _SAMPLE = 512  # rows that margins are learnt from
 _RANGES = 4  # of the k-th similarity
 _ROWS = 4_096  # assigned at a time
-_COPY = 1 << 16  # rows copied at a time
+_PART = 1 << 16  # rows taken to float32 at a time
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
-    """Opened cells: rows by cell, and what is known of each cell. `path` is their directory.
+class Draft:
+    """Cells that are not yet anywhere: the cell of each row int32 (n,), and what `Cells` knows of them."""
 
-    `order` int64 (n,): the numbers in the columns of the rows in `vectors`; cell c has those from
-    offsets[c] to offsets[c + 1]. `edges` and `margins` float32 (depths, ranges): at depth d a k-th
-    similarity from edges[d, i] on calls for margins[d, i]; edges[d, 0] is minus infinity. The centroids
-    were trained on `trained` rows.
+    known: NDArray[np.int32]
+    trained: int
+    centres: Vectors
+    edges: Floats
+    margins: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Opened cells, and what is known of each. `path` is their directory.
+
+    Cell c has the rows from offsets[c] to offsets[c + 1]. `edges` and `margins` float32 (depths, ranges): at
+    depth d a k-th similarity from edges[d, i] on calls for margins[d, i]; edges[d, 0] is minus infinity. The
+    centroids were trained on `trained` rows.
     """
 
     path: Path
     trained: int
-    vectors: Vectors
-    order: Numbers
     offsets: Numbers
     centres: Vectors
     edges: Floats
@@ -83,52 +90,53 @@ class Cells:
     @property
     def rows(self) -> int:
         """How many rows are covered: the first ones of the columns."""
-        return len(self.order)
+        return int(self.offsets[-1])
 
     @property
     def bytes(self) -> int:
         """What the files take."""
         return sum(path.stat().st_size for path in self.path.iterdir())
 
-    def depth(self, k: int, only: Filter | None) -> float:
+    def depth(self, k: int, allowed: Numbers | None) -> float:
         """How many neighbours deep the k best of those that are allowed lie, for a filter drawn at random."""
-        return k if only is None else k * self.rows / max(1, len(only.allowed))
+        return k if allowed is None else k * self.rows / max(1, len(allowed))
 
     def nearest(
         self,
+        rows: Vectors,
         queries: Queries,
         k: int,
         dead: NDArray[np.bool_] | None = None,
         *,
-        only: Filter | None = None,
+        keys: Numbers | None = None,
+        allowed: Numbers | None = None,
         threads: int = 1,
     ) -> Near:
-        """About the k most similar live rows to each query, in no order, as `vector_scan.nearest` does.
+        """About the k most similar live rows to each query among those covered, in no order.
 
-        What is found has exactly the similarity that a scan gives it. Loads the kernels.
+        Arguments are those of `vector_scan.nearest`; `rows` are those of the columns, and may be more. What
+        is found has exactly the similarity that a scan gives it. Loads the kernels.
         """
         from whence.engine import vector_kernels
 
-        given = (
-            readonly(self.vectors.codes),
-            readonly(self.vectors.scales),
-            readonly(self.order),
+        depth = min(int(np.searchsorted(DEPTHS, self.depth(k, allowed))), len(DEPTHS) - 1)
+        k = min(k, self.rows)
+        narrowed = vector_scan.for_kernels(dead, keys, allowed)
+        known = (
             readonly(self.offsets),
             readonly(self.centres.codes),
             readonly(self.centres.scales),
+            readonly(self.edges[depth]),
+            readonly(self.margins[depth]),
         )
-        depth = min(int(np.searchsorted(DEPTHS, self.depth(k, only))), len(DEPTHS) - 1)
-        margins = readonly(self.edges[depth]), readonly(self.margins[depth])
-        narrowed = vector_scan.for_kernels(dead, only)
-        k = min(k, self.rows)
 
         def part(first: int, last: int) -> Near:
-            codes, units = queries.codes[first:last], queries.units[first:last]
-            rows, near, held = vector_kernels.probe(
-                *given, *margins, readonly(codes), readonly(units), k, *narrowed, LEAST_CELLS
+            asked = readonly(queries.codes[first:last]), readonly(queries.units[first:last])
+            names, near, held = vector_kernels.probe(
+                readonly(rows.codes), readonly(rows.scales), *asked, k, *narrowed, *known, LEAST_CELLS
             )
             query, place = np.nonzero(np.arange(k) < held[:, None])
-            return Near(query + first, rows[query, place], near[query, place])
+            return Near(query + first, names[query, place], near[query, place])
 
         count = len(queries.units)
         step = -(-count // threads) or 1
@@ -139,81 +147,83 @@ class Cells:
             return vector_scan.joined(list(pool.map(part, *zip(*spans, strict=True))))
 
 
-def build(directory: Path, generation: int, rows: Vectors, before: Cells | None, *, threads: int = 1) -> Path:
-    """Make the cells of rows, which are the first ones of columns of `generation`; their directory.
+def drafted(rows: Vectors, before: Cells | None, *, threads: int = 1) -> Draft:
+    """The cells of rows, the first ones of columns.
 
     `before`: cells of fewer of these rows, whose centroids are kept until the rows have doubled since
     they were trained. Memory: about 1 KB for each row of a sample of 32 a cell, and 12 bytes a row.
-    Raises OSError when there is no room for them; nothing of them is left then.
     """
     count = len(rows.scales)
-    path = directory / f"{generation}-{count}"
-    draft = directory / f"draft-{generation}-{count}"
-    delete(draft)
+    if before is not None and count < 2 * before.trained:
+        cell = np.arange(len(before.offsets) - 1, dtype=np.int32)
+        known = np.concatenate(
+            [np.repeat(cell, np.diff(before.offsets)), assigned(rows, before.centres, before.rows, threads)]
+        )
+        return Draft(known, before.trained, before.centres, before.edges, before.margins)
+    centres = trained_centres(rows, threads)
+    known = assigned(rows, centres, 0, threads)
+    return Draft(known, count, centres, *learnt(rows, centres, known, threads))
+
+
+def write(directory: Path, generation: int, draft: Draft, sizes: Numbers) -> Path:
+    """Write the cells of columns of `generation`, of which each has so many rows, the first; their directory.
+
+    Raises OSError when there is no room for them; nothing of them is left then.
+    """
+    offsets = np.zeros(len(draft.centres.scales) + 1, np.int64)
+    np.cumsum(sizes, out=offsets[1 : len(sizes) + 1])
+    offsets[len(sizes) + 1 :] = offsets[len(sizes)]
+    path = directory / f"{generation}-{offsets[-1]}"
+    new = directory / f"draft-{path.name}"
+    delete(new)
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        draft.mkdir()
-        if before is not None and count < 2 * before.trained:
-            trained, centres = before.trained, before.centres
-            known = np.empty(count, np.int32)
-            known[before.order] = np.repeat(
-                np.arange(len(before.offsets) - 1, dtype=np.int32), np.diff(before.offsets)
-            )
-            known[before.rows :] = assigned(rows, centres, before.rows, threads)
-            edges, margins = before.edges, before.margins
-        else:
-            trained, centres = count, trained_centres(rows, threads)
-            known = assigned(rows, centres, 0, threads)
-            edges, margins = learnt(rows, centres, known, threads)
-        order = np.argsort(known, kind="stable")
-        offsets = np.searchsorted(known[order], np.arange(len(centres.scales) + 1)).astype(np.int64)
-        _write(draft, rows, order, offsets, centres)
+        new.mkdir()
+        files: dict[str, NDArray[Any]] = {
+            "offsets": offsets,
+            "centres": draft.centres.codes,
+            "units": draft.centres.scales,
+        }
+        for name, array in files.items():
+            (new / name).write_bytes(array.tobytes())
+            sync(new / name)
         meta = {
             "format": _FORMAT,
-            "rows": count,
-            "cells": len(centres.scales),
-            "width": rows.codes.shape[1],
-            "trained": trained,
-            "edges": edges[:, 1:].tolist(),
-            "margins": margins.tolist(),
-            "sums": {one.name: crc_of_file(one) for one in sorted(draft.iterdir())},
+            "cells": len(draft.centres.scales),
+            "width": draft.centres.codes.shape[1],
+            "trained": draft.trained,
+            "edges": draft.edges[:, 1:].tolist(),
+            "margins": draft.margins.tolist(),
+            "sums": {name: crc_of_file(new / name) for name in files},
         }
-        (draft / _META).write_text(json.dumps({"meta": meta, "crc": crc_of(meta)}))
-        sync(draft / _META)
-        sync_directory(draft)
+        (new / _META).write_text(json.dumps({"meta": meta, "crc": crc_of(meta)}))
+        sync(new / _META)
+        sync_directory(new)
         delete(path)
-        draft.replace(path)
+        new.replace(path)
         sync_directory(directory)
     except OSError:
-        delete(draft)
+        delete(new)
         raise
     return path
 
 
 def opened(path: Path) -> Cells:
-    """The cells in a directory, mapped. Raises CollectionDamaged."""
+    """The cells in a directory. Raises CollectionDamaged."""
     meta = _meta(path)
-    count, cells, width = meta["rows"], meta["cells"], meta["width"]
+    cells, width = meta["cells"], meta["width"]
     shapes: dict[str, tuple[type, tuple[int, ...]]] = {
-        "codes": (np.int8, (count, width)),
-        "scales": (np.float32, (count,)),
-        "rows": (np.int64, (count,)),
         "offsets": (np.int64, (cells + 1,)),
         "centres": (np.int8, (cells, width)),
         "units": (np.float32, (cells,)),
     }
-    codes, scales, order, offsets, centres, units = (
-        _mapped(path / name, kind, shape) for name, (kind, shape) in shapes.items()
-    )
-    if offsets[0] != 0 or offsets[-1] != count or (np.diff(offsets) < 0).any():
+    offsets, centres, units = (_read(path / name, kind, shape) for name, (kind, shape) in shapes.items())
+    count = path.name.partition("-")[2]
+    if offsets[0] != 0 or str(offsets[-1]) != count or (np.diff(offsets) < 0).any():
         raise _damaged(f"{path / 'offsets'} contradicts itself")
-    if count and not 0 <= int(order.min()) <= int(order.max()) < count:
-        raise _damaged(f"{path / 'rows'} contradicts itself")
     edges = np.array([[-np.inf, *one] for one in meta["edges"]], np.float32)
     margins = np.array(meta["margins"], np.float32)
-    return Cells(
-        path, meta["trained"], Vectors(codes, scales), order, offsets, Vectors(centres, units), edges, margins
-    )
+    return Cells(path, meta["trained"], offsets, Vectors(centres, units), edges, margins)
 
 
 def damage(path: Path) -> str:
@@ -229,14 +239,9 @@ def damage(path: Path) -> str:
 
 
 def found(directory: Path, generation: int, rows: int) -> Path | None:
-    """The directory of the cells that cover most of the first `rows` rows of `generation`, if any."""
-    best: tuple[int, Path] | None = None
-    with contextlib.suppress(OSError):
-        for path in directory.iterdir():
-            first, _, last = path.name.partition("-")
-            if first == str(generation) and last.isdecimal() and int(last) <= rows:
-                best = max(best or (0, path), (int(last), path))
-    return best[1] if best else None
+    """The directory of the cells of the first `rows` rows of `generation`, if there is one."""
+    path = directory / f"{generation}-{rows}"
+    return path if rows and path.is_dir() else None
 
 
 def sweep(directory: Path, kept: Path | None) -> None:
@@ -272,8 +277,8 @@ def assigned(rows: Vectors, centres: Vectors, first: int, threads: int = 1) -> N
     """The cell of each row from `first` on."""
     whole = centres.codes * centres.scales[:, None]
     found = np.empty(len(rows.scales) - first, np.int32)
-    for start in range(first, len(rows.scales), _COPY):
-        part = rows.codes[start : start + _COPY].astype(np.float32)  # how long they are does not matter
+    for start in range(first, len(rows.scales), _PART):
+        part = rows.codes[start : start + _PART].astype(np.float32)  # how long they are does not matter
         found[start - first : start - first + len(part)] = _nearest_centre(part, whole, threads)
     return found
 
@@ -290,7 +295,7 @@ def learnt(
     near = vector_scan.best(
         vector_scan.nearest(rows, queries, deepest + 1, compiled=True, threads=threads), deepest + 1
     )
-    row = near.row.reshape(len(sample), deepest + 1)
+    row = near.key.reshape(len(sample), deepest + 1)
     # The row itself comes first, or after others that are equal to it; if too many are, the last one goes.
     own = row == sample[:, None]
     own[~own.any(axis=1), -1] = True
@@ -337,22 +342,6 @@ def _unit(vectors: Floats) -> Floats:
     return unit
 
 
-def _write(directory: Path, rows: Vectors, order: Numbers, offsets: Numbers, centres: Vectors) -> None:
-    for name, whole in (("codes", rows.codes), ("scales", rows.scales)):
-        with (directory / name).open("xb") as file:
-            for start in range(0, len(order), _COPY):
-                file.write(whole[order[start : start + _COPY]].data)
-    for name, array in (
-        ("rows", order),
-        ("offsets", offsets),
-        ("centres", centres.codes),
-        ("units", centres.scales),
-    ):
-        (directory / name).write_bytes(array.tobytes())
-    for path in directory.iterdir():
-        sync(path)
-
-
 def _meta(path: Path) -> dict[str, Any]:
     try:
         document = json.loads((path / _META).read_text())
@@ -364,17 +353,15 @@ def _meta(path: Path) -> dict[str, Any]:
     return meta
 
 
-def _mapped(path: Path, kind: type, shape: tuple[int, ...]) -> NDArray[Any]:
+def _read(path: Path, kind: type, shape: tuple[int, ...]) -> NDArray[Any]:
     due = int(np.prod(shape)) * np.dtype(kind).itemsize
     try:
-        size = path.stat().st_size
+        data = path.read_bytes()
     except OSError as error:
         raise _damaged(f"{path} cannot be read ({error.strerror})") from None
-    if size != due:
-        raise _damaged(f"{path} has {size:,} bytes where {due:,} are due")
-    mapped: np.memmap[Any, Any] = np.memmap(path, kind, "r", shape=shape)
-    large_pages(mapped)
-    return mapped.view(np.ndarray)
+    if len(data) != due:
+        raise _damaged(f"{path} has {len(data):,} bytes where {due:,} are due")
+    return np.frombuffer(data, kind).reshape(shape)
 
 
 def _damaged(what: str) -> CollectionDamaged:

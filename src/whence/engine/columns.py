@@ -4,18 +4,21 @@ Two parts hold every row. *Sealed* rows lie in files (see `column_files`). The *
 the source has gained since; every process keeps its own and reads it from the source, so that a row is
 there as soon as its transaction has committed, here and in every other process. When the tail has grown
 the writer seals it. Removed rows are masked at once and dropped when a quarter of the files is masked.
+
+Sealed rows can be laid in groups, so that those that are read together lie together (`Columns.group`).
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whence.engine.catalog import Catalog
 from whence.engine.column_files import Bytes, ColumnFiles, ColumnManifest, Part, Widths, first_manifest
@@ -97,9 +100,10 @@ class ColumnSource:
 
 
 class Snapshot(NamedTuple):
-    """The rows at one moment: `sealed` in files of `generation`, `tail` in memory, keys rising throughout.
+    """The rows at one moment: `sealed` in files of `generation`, `tail` in memory, whose keys are higher.
 
-    Both are exactly as long as they are used; where `dead` is True the row is removed.
+    Keys rise but where rows lie in groups. Both parts are exactly as long as they are used; where `dead` is
+    True the row is removed.
     """
 
     generation: int
@@ -139,6 +143,7 @@ class Columns:
         self._sealed, self._tail = Part.empty(widths), Part.empty(widths)
         self._key = self._removal = 0  # how far the source has been read
         self._seal_at = self._compact_at = SEAL_ROWS
+        self._grouping = False
         self._load()
         if write and self._files.manifest() == self._manifest:
             self._files.sweep(self._manifest)
@@ -168,6 +173,50 @@ class Columns:
                 self._load()
             self._catch_up()
 
+    def group(
+        self, generation: int, groups: NDArray[np.int32], prepare: Callable[[int, Numbers], None]
+    ) -> bool:
+        """Lay sealed rows anew by their groups; False when they are no longer those of `generation`.
+
+        `groups` are numbers from 0 on of the first sealed rows, of which removed ones are left out. Before
+        the new files count, `prepare` is given their generation and how many rows each group has. Searches
+        go on meanwhile, and what is added waits in memory. Raises OSError when there is no room, and what
+        `prepare` raises: nothing has changed then. Only one thread may call this at a time.
+        """
+        with self._lock:
+            if not self._write or self._manifest.generation != generation:
+                return False
+            manifest, sealed = replace(self._manifest, removal=self._removal), self._sealed
+            live, self._grouping = ~sealed.dead[: sealed.count], True
+        try:
+            rows = np.argsort(groups, kind="stable")
+            rows = rows[live[rows]]
+            rest = np.flatnonzero(live[len(groups) :]) + len(groups)
+            new = self._files.laid(manifest, sealed, rows, rest)
+            try:
+                prepare(new.generation, np.bincount(groups[rows], minlength=int(groups.max(initial=-1)) + 1))
+                if self._published(new, generation):
+                    return True
+            except BaseException:
+                self._files.forget(new)
+                raise
+            self._files.forget(new)
+            return False
+        finally:
+            self._grouping = False
+
+    def _published(self, new: ColumnManifest, instead: int) -> bool:
+        """Make files that last the present ones, if those are still of the generation `instead`."""
+        with self._lock:
+            if not self._write or self._manifest.generation != instead:
+                return False
+            rows = self._files.rows(new)
+            self._files.publish(new)
+            self._manifest, self._stamp, self._sealed = new, self._files.stamp, rows
+            self._removal = new.removal  # nothing is masked now: what was removed since is read again
+            self._catch_up()
+            return True
+
     def stop_writing(self) -> None:
         """Leave the files to another object; snapshots taken before or later stay right."""
         with self._lock:
@@ -176,7 +225,7 @@ class Columns:
     def close(self) -> None:
         """Seal what has not been where that is worth it; snapshots stay right."""
         with self._lock:
-            if self._write and self._unsealed() >= SEAL_AT_CLOSE:
+            if self._unsealed() >= SEAL_AT_CLOSE:
                 self._store_if_possible()
             self._write = False
 
@@ -187,7 +236,7 @@ class Columns:
             key, removal = self._key, self._removal
         for path in self._files.strays():
             yield f"{self.name}: {path} is there and manifest.json is missing. Run: whence rebuild"
-        found = differences((sealed, tail), self._source.rows_after, key, variants=1)
+        found = differences((sealed.in_order(), tail), self._source.rows_after, key, variants=1)
         yield from found.sentences(self.name, self._source.removals_after(removal)[0])
 
     def _load(self) -> None:
@@ -229,22 +278,31 @@ class Columns:
                 break
             self._tail.append(keys, data)
             self._key = key
-            if self._write and self._unsealed() >= self._seal_at:
+            if self._unsealed() >= self._seal_at:
                 self._store_if_possible()
         if self._removal < marks.removal:
             removed, self._removal = self._source.removals_after(self._removal)
             keys = np.array(removed, np.int64)
             self._sealed.mask(keys)
             self._tail.mask(keys)
-        if self._write and self._sealed.removed > max(self._compact_at, _DEAD_SHARE * self._sealed.count):
+        if self._sealed.removed > self._compact_at and self._thin():
             self._store_if_possible()
+
+    def _thin(self) -> bool:
+        """Whether so many sealed rows are removed that the others are to be written anew."""
+        return self._sealed.removed > _DEAD_SHARE * self._sealed.count
 
     def _unsealed(self) -> int:
         """Rows in the tail, or keys since the last seal where those are more: many may have no row."""
         return max(self._tail.count, self._key - self._manifest.key)
 
     def _store_if_possible(self) -> None:
-        """Store, or go on in memory when the disk does not take it: nothing depends on it."""
+        """Store what is this object's to store, or go on in memory when the disk does not take it.
+
+        Nothing depends on it.
+        """
+        if not self._write or self._grouping:
+            return
         try:
             self._store()
             self._seal_at = self._compact_at = SEAL_ROWS
@@ -260,7 +318,7 @@ class Columns:
             # Files without a manifest are then the trace of a lost manifest, never of a crash.
             self._files.publish(manifest)
             self._stamp = self._files.stamp
-        if sealed.removed > _DEAD_SHARE * sealed.count:
+        if self._thin():
             manifest = replace(self._files.written(manifest, [sealed, tail]), removal=self._removal)
         else:
             manifest = self._files.appended(manifest, tail)

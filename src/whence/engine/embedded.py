@@ -151,7 +151,10 @@ class EmbeddedEngine:
         return self._indexes.vectors().search(queries, limit, allowed=allowed)
 
     def table(self, kind: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-        """(keys, uint8 (n, width) rows) of a kind, a batch at a time: palettes, or what is behind vectors."""
+        """(keys, uint8 (n, width) rows) of a kind, a batch at a time: palettes, or what is behind vectors.
+
+        In no order.
+        """
         self._check_version((kind,))
         if kind in self._indexes.kinds:
             for part in self._indexes.columns(kind).snapshot()[1:]:

@@ -47,22 +47,22 @@ def similarities(
 
 
 @njit(nogil=True)
-def _worse(near: NDArray[np.float32], rows: NDArray[np.int64], one: int, other: int) -> Any:
+def _worse(near: NDArray[np.float32], keys: NDArray[np.int64], one: int, other: int) -> Any:
     """Whether one place of a heap comes after another in the answer."""
-    return near[one] < near[other] or (near[one] == near[other] and rows[one] > rows[other])
+    return near[one] < near[other] or (near[one] == near[other] and keys[one] > keys[other])
 
 
 @njit(nogil=True)
-def _swap(near: NDArray[np.float32], rows: NDArray[np.int64], one: int, other: int) -> None:
+def _swap(near: NDArray[np.float32], keys: NDArray[np.int64], one: int, other: int) -> None:
     near[one], near[other] = near[other], near[one]
-    rows[one], rows[other] = rows[other], rows[one]
+    keys[one], keys[other] = keys[other], keys[one]
 
 
 @njit(nogil=True)
 def offer(
-    near: NDArray[np.float32], rows: NDArray[np.int64], held: int, how_near: np.float32, row: int
+    near: NDArray[np.float32], keys: NDArray[np.int64], held: int, how_near: np.float32, key: int
 ) -> Any:
-    """Put a row into the heap of the best, whose worst lies on top, if it belongs there; how many it holds.
+    """Put a key into the heap of the best, whose worst lies on top, if it belongs there; how many it holds.
 
     A similarity that is no number is never kept.
     """
@@ -71,34 +71,40 @@ def offer(
         if not (how_near > -np.inf):
             return held
         at = held
-        near[at], rows[at] = how_near, row
-        while at > 0 and _worse(near, rows, at, (at - 1) // 2):
-            _swap(near, rows, at, (at - 1) // 2)
+        near[at], keys[at] = how_near, key
+        while at > 0 and _worse(near, keys, at, (at - 1) // 2):
+            _swap(near, keys, at, (at - 1) // 2)
             at = (at - 1) // 2
         return held + 1
-    if not (how_near > near[0] or (how_near == near[0] and row < rows[0])):
+    if not (how_near > near[0] or (how_near == near[0] and key < keys[0])):
         return held
-    near[0], rows[0] = how_near, row
+    near[0], keys[0] = how_near, key
     at = 0
     while 2 * at + 1 < room:
         below = 2 * at + 1
-        if below + 1 < room and _worse(near, rows, below + 1, below):
+        if below + 1 < room and _worse(near, keys, below + 1, below):
             below += 1
-        if not _worse(near, rows, below, at):
+        if not _worse(near, keys, below, at):
             break
-        _swap(near, rows, at, below)
+        _swap(near, keys, at, below)
         at = below
     return held
 
 
 @njit(nogil=True)
-def _admitted(row: int, dead: NDArray[np.bool_], keys: NDArray[np.int64], allowed: NDArray[np.int64]) -> Any:
-    """Whether a row may be found: `dead` masks rows, or is empty; `keys` are those of rows, or empty."""
+def _called(row: int, keys: NDArray[np.int64]) -> Any:
+    """The key of a row: its number where there are no keys."""
+    return keys[row] if keys.shape[0] > 0 else row
+
+
+@njit(nogil=True)
+def _admitted(row: int, key: int, dead: NDArray[np.bool_], only: bool, allowed: NDArray[np.int64]) -> Any:
+    """Whether a row may be found: `dead` masks rows, or is empty; `only` some keys are allowed, or all."""
     if dead.shape[0] > 0 and dead[row]:
         return False
-    if keys.shape[0] == 0:
+    if not only:
         return True
-    key, low, high = keys[row], 0, allowed.shape[0]
+    low, high = 0, allowed.shape[0]
     while low < high:
         middle = (low + high) // 2
         if allowed[middle] < key:
@@ -106,6 +112,32 @@ def _admitted(row: int, dead: NDArray[np.bool_], keys: NDArray[np.int64], allowe
         else:
             high = middle
     return low < allowed.shape[0] and allowed[low] == key
+
+
+@njit(nogil=True)
+def _offered(
+    start: int,
+    stop: int,
+    out: NDArray[np.float32],
+    near: NDArray[np.float32],
+    found: NDArray[np.int64],
+    held: int,
+    dead: NDArray[np.bool_],
+    keys: NDArray[np.int64],
+    only: bool,
+    allowed: NDArray[np.int64],
+) -> Any:
+    """Offer rows start..stop, whose similarities are in `out`, to the best of one query; how many it holds.
+
+    Whether a row may be found is asked only of what is good enough, which costs far less than a mask of what
+    is allowed.
+    """
+    for i in range(start, stop):
+        if held < near.shape[0] or out[i - start] >= near[0]:
+            key = _called(i, keys)
+            if _admitted(i, key, dead, only, allowed):
+                held = offer(near, found, held, out[i - start], key)
+    return held
 
 
 @kernel
@@ -117,17 +149,17 @@ def nearest(
     k: int,
     dead: NDArray[np.bool_],
     keys: NDArray[np.int64],
+    only: bool,
     allowed: NDArray[np.int64],
     first: int,
     last: int,
 ) -> Any:
-    """Rows int64 and similarities float32, both (q, k), of the best among rows first..last, and how many.
+    """Keys int64 and similarities float32, both (q, k), of the best among rows first..last, and how many.
 
-    The best are in no order. Whether a row may be found is asked only of what is good enough, which costs
-    far less than a mask of what is allowed.
+    The best are in no order. `keys` are those of the rows, or empty: then rows go by their numbers.
     """
     asked = queries.shape[0]
-    rows = np.empty((asked, k), np.int64)
+    found = np.empty((asked, k), np.int64)
     near = np.empty((asked, k), np.float32)
     held = np.zeros(asked, np.int64)
     out = np.empty(BLOCK, np.float32)
@@ -135,12 +167,10 @@ def nearest(
         stop = min(start + BLOCK, last)
         for q in range(asked):
             best = similarities(codes[start:stop], scales[start:stop], queries[q], units[q], out)
-            if held[q] == k and not (best > near[q, 0]):
-                continue  # rows come in order: an equal one loses
-            for i in range(start, stop):
-                if (held[q] < k or out[i - start] > near[q, 0]) and _admitted(i, dead, keys, allowed):
-                    held[q] = offer(near[q], rows[q], held[q], out[i - start], i)
-    return rows, near, held
+            if held[q] == k and best < near[q, 0]:
+                continue
+            held[q] = _offered(start, stop, out, near[q], found[q], held[q], dead, keys, only, allowed)
+    return found, near, held
 
 
 @kernel
@@ -150,19 +180,20 @@ def nearest_of(
     queries: NDArray[np.int16],
     units: NDArray[np.float32],
     k: int,
+    keys: NDArray[np.int64],
     chosen: NDArray[np.int64],
 ) -> Any:
-    """The same among the rows that are `chosen`, rising and live."""
+    """The same among the rows that are `chosen`, which are live."""
     asked = queries.shape[0]
-    rows = np.empty((asked, k), np.int64)
+    found = np.empty((asked, k), np.int64)
     near = np.empty((asked, k), np.float32)
     held = np.zeros(asked, np.int64)
     for row in chosen:
         for q in range(asked):
             how_near = np.float32(dot(codes[row], queries[q])) * scales[row] * units[q]
-            if held[q] < k or how_near > near[q, 0]:
-                held[q] = offer(near[q], rows[q], held[q], how_near, row)
-    return rows, near, held
+            if held[q] < k or how_near >= near[q, 0]:
+                held[q] = offer(near[q], found[q], held[q], how_near, _called(row, keys))
+    return found, near, held
 
 
 @njit(nogil=True)
@@ -182,23 +213,23 @@ def _sift(near: NDArray[np.float32], cells: NDArray[np.int64], at: int, count: i
 def probe(
     codes: NDArray[np.int8],
     scales: NDArray[np.float32],
-    order: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    centres: NDArray[np.int8],
-    centre_scales: NDArray[np.float32],
-    edges: NDArray[np.float32],
-    margins: NDArray[np.float32],
     queries: NDArray[np.int16],
     units: NDArray[np.float32],
     k: int,
     dead: NDArray[np.bool_],
     keys: NDArray[np.int64],
+    only: bool,
     allowed: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    centres: NDArray[np.int8],
+    centre_scales: NDArray[np.float32],
+    edges: NDArray[np.float32],
+    margins: NDArray[np.float32],
     least_cells: int,
 ) -> Any:
     """What `nearest` gives, of the cells that the margins call for; `cells.Cells` says what is what."""
     asked, count = queries.shape[0], centres.shape[0]
-    rows = np.empty((asked, k), np.int64)
+    found = np.empty((asked, k), np.int64)
     near = np.empty((asked, k), np.float32)
     held = np.zeros(asked, np.int64)
     out = np.empty(BLOCK, np.float32)
@@ -229,9 +260,5 @@ def probe(
                 best = similarities(codes[start:stop], scales[start:stop], query, unit, out)
                 if held[q] == k and best < near[q, 0]:
                     continue
-                for i in range(start, stop):
-                    if held[q] < k or out[i - start] >= near[q, 0]:
-                        row = order[i]
-                        if _admitted(row, dead, keys, allowed):
-                            held[q] = offer(near[q], rows[q], held[q], out[i - start], row)
-    return rows, near, held
+                held[q] = _offered(start, stop, out, near[q], found[q], held[q], dead, keys, only, allowed)
+    return found, near, held

@@ -47,18 +47,14 @@ class Queries(NamedTuple):
     units: NDArray[np.float32]
 
 
-class Filter(NamedTuple):
-    """Only rows whose key is allowed may be found: int64 (n,) keys of the rows, and int64 allowed, rising."""
-
-    keys: Numbers
-    allowed: Numbers
-
-
 class Near(NamedTuple):
-    """Pairs that a scan found: query and row int64, similarity float32; in no order."""
+    """Pairs that a scan found: query and key int64, similarity float32; in no order.
+
+    Keys are what rows are called: their numbers where nothing else is said.
+    """
 
     query: Numbers
-    row: Numbers
+    key: Numbers
     similarity: NDArray[np.float32]
 
 
@@ -76,20 +72,22 @@ def nearest(
     k: int,
     dead: NDArray[np.bool_] | None = None,
     *,
+    keys: Numbers | None = None,
     chosen: Numbers | None = None,
-    only: Filter | None = None,
+    allowed: Numbers | None = None,
     compiled: bool | None = None,
     threads: int = 1,
 ) -> Near:
-    """The k rows most similar to each query; of equally similar ones the lower row.
+    """The k rows most similar to each query; of equally similar ones those of the lower keys.
 
     Args:
         rows: any number of them.
         queries: any number of them.
         k: at least 1.
         dead: bool (n,); rows where it is True are never found. None: all live.
-        chosen: int64, rising: only these rows are looked at. None: all.
-        only: what may be found; not together with `chosen`.
+        keys: int64 (n,), all different, in any order: what the rows are called. None: their numbers.
+        chosen: int64: only the rows of these numbers are looked at. None: all.
+        allowed: int64, rising: only these keys may be found; not together with `chosen`. None: all.
         compiled: True for the kernels, False for NumPy, None to choose by size.
         threads: how many threads at most the rows are split over; the answer is the same.
     """
@@ -100,11 +98,12 @@ def nearest(
     if count == 0 or len(queries.units) == 0:
         return _no_pairs()
     if not use_kernels(count * len(queries.units), compiled):
-        if only is not None:
-            left_out = ~np.isin(only.keys, only.allowed, assume_unique=True)
+        keys = np.arange(len(rows.scales)) if keys is None else keys
+        if allowed is not None:
+            left_out = ~np.isin(keys, allowed, assume_unique=True)
             dead = left_out if dead is None else left_out | dead
-        return _numpy_nearest(rows, queries, k, dead, chosen)
-    return _compiled_nearest(rows, queries, k, dead, chosen, only, threads)
+        return _numpy_nearest(rows, queries, k, dead, keys, chosen)
+    return _compiled_nearest(rows, queries, k, dead, keys, chosen, allowed, threads)
 
 
 def similarities(rows: Vectors, queries: Queries) -> NDArray[np.float32]:
@@ -120,11 +119,11 @@ def similarities(rows: Vectors, queries: Queries) -> NDArray[np.float32]:
 
 
 def best(near: Near, k: int) -> Near:
-    """The k best pairs of each query, sorted by (query, similarity falling, row)."""
-    order = np.lexsort((near.row, -near.similarity, near.query))
+    """The k best pairs of each query, sorted by (query, similarity falling, key)."""
+    order = np.lexsort((near.key, -near.similarity, near.query))
     query = near.query[order]
     order = order[np.arange(len(query)) - np.searchsorted(query, query) < k]
-    return Near(near.query[order], near.row[order], near.similarity[order])
+    return Near(near.query[order], near.key[order], near.similarity[order])
 
 
 def use_kernels(pairs: int, compiled: bool | None) -> bool:
@@ -138,12 +137,16 @@ def use_kernels(pairs: int, compiled: bool | None) -> bool:
 
 
 def for_kernels(
-    dead: NDArray[np.bool_] | None, only: Filter | None
-) -> tuple[NDArray[np.bool_], Numbers, Numbers]:
-    """The mask, keys and allowed keys that kernels are given, empty for none."""
+    dead: NDArray[np.bool_] | None, keys: Numbers | None, allowed: Numbers | None
+) -> tuple[NDArray[np.bool_], Numbers, bool, Numbers]:
+    """The mask, keys, whether only some keys are allowed, and these, as kernels take them: empty for none."""
     none = np.zeros(0, np.int64)
-    keys, allowed = (none, none) if only is None else only
-    return readonly(np.zeros(0, np.bool_) if dead is None else dead), readonly(keys), readonly(allowed)
+    return (
+        readonly(np.zeros(0, np.bool_) if dead is None else dead),
+        readonly(none if keys is None else keys),
+        allowed is not None,
+        readonly(none if allowed is None else allowed),
+    )
 
 
 def _no_pairs() -> Near:
@@ -153,12 +156,17 @@ def _no_pairs() -> Near:
 
 def joined(parts: list[Near]) -> Near:
     """Pairs of several scans."""
-    query, row, similarity = zip(*parts, strict=True)
-    return Near(np.concatenate(query), np.concatenate(row), np.concatenate(similarity))
+    query, key, similarity = zip(*parts, strict=True)
+    return Near(np.concatenate(query), np.concatenate(key), np.concatenate(similarity))
 
 
 def _numpy_nearest(
-    rows: Vectors, queries: Queries, k: int, dead: NDArray[np.bool_] | None, chosen: Numbers | None
+    rows: Vectors,
+    queries: Queries,
+    k: int,
+    dead: NDArray[np.bool_] | None,
+    keys: Numbers,
+    chosen: Numbers | None,
 ) -> Near:
     count = len(rows.scales) if chosen is None else len(chosen)
     found = _no_pairs()
@@ -175,7 +183,7 @@ def _numpy_nearest(
         else:
             row, query = np.nonzero(scores > -np.inf)
         number = row + start if chosen is None else chosen[row + start]
-        found = best(joined([found, Near(query, number, scores[row, query])]), k)
+        found = best(joined([found, Near(query, keys[number], scores[row, query])]), k)
     return found
 
 
@@ -184,23 +192,26 @@ def _compiled_nearest(
     queries: Queries,
     k: int,
     dead: NDArray[np.bool_] | None,
+    keys: Numbers | None,
     chosen: Numbers | None,
-    only: Filter | None,
+    allowed: Numbers | None,
     threads: int,
 ) -> Near:
     from whence.engine import vector_kernels
 
     given = readonly(rows.codes), readonly(rows.scales), readonly(queries.codes), readonly(queries.units)
-    narrowed = for_kernels(dead, only)
+    narrowed = for_kernels(dead, keys, allowed)
     count = len(rows.scales) if chosen is None else len(chosen)
 
     def part(first: int, last: int) -> Near:
         if chosen is None:
-            numbers, near, held = vector_kernels.nearest(*given, k, *narrowed, first, last)
+            names, near, held = vector_kernels.nearest(*given, k, *narrowed, first, last)
         else:
-            numbers, near, held = vector_kernels.nearest_of(*given, k, readonly(chosen[first:last]))
+            names, near, held = vector_kernels.nearest_of(
+                *given, k, narrowed[1], readonly(chosen[first:last])
+            )
         query, place = np.nonzero(np.arange(k) < held[:, None])
-        return Near(query, numbers[query, place], near[query, place])
+        return Near(query, names[query, place], near[query, place])
 
     threads = min(threads, 1 + count * len(queries.units) // _SHARE)
     step = -(-count // (threads * vector_kernels.BLOCK)) * vector_kernels.BLOCK

@@ -20,7 +20,7 @@ from whence.engine.cells import Cells
 from whence.engine.columns import SEAL_ROWS, Columns, Part, Snapshot
 from whence.engine.files import Stamp, stamp_of
 from whence.engine.rows import Numbers
-from whence.engine.vector_scan import Filter, Near, Queries, Vectors
+from whence.engine.vector_scan import Near, Queries, Vectors
 from whence.errors import CollectionDamaged, UsageError
 
 DIMENSIONS = 256
@@ -88,34 +88,36 @@ class VectorsIndex:
         usable = None if exact else self._usable(snapshot)
         if usable is not None and not vector_scan.use_kernels(usable.rows * len(queries), None):
             usable = None  # NumPy has looked at every row before the kernels are there
-        found = []
-        for part, there in ((snapshot.sealed, usable), (snapshot.tail, None)):
-            near = self._near(part, asked, k, allowed, there)
-            found.append(Near(near.query, part.keys[near.row], near.similarity))
+        found = [
+            self._near(part, asked, k, allowed, there)
+            for part, there in ((snapshot.sealed, usable), (snapshot.tail, None))
+        ]
         return Found(*vector_scan.best(vector_scan.joined(found), k))
 
     def _near(self, part: Part, asked: Queries, k: int, allowed: Numbers | None, there: Cells | None) -> Near:
-        rows, dead = vectors(part), part.dead if part.removed else None
-        only, threads = None, self._threads
+        rows, dead, threads = vectors(part), part.dead if part.removed else None, self._threads
+        chosen = None
         if allowed is not None:
-            within = _between(allowed, part.keys)
+            allowed = _between(allowed, part)
             few = vector_scan.GATHER_SHARE * part.count
-            if len(within) <= (few if there is None else min(few, CELL_GATHER)):
-                return vector_scan.nearest(rows, asked, k, dead, chosen=part.places(within), threads=threads)
-            only = Filter(part.keys, within)
-        if there is None or there.depth(k, only) > cells.DEEPEST:
-            return vector_scan.nearest(rows, asked, k, dead, only=only, threads=threads)
-        near = there.nearest(asked, k, dead, only=only, threads=threads)
+            if len(allowed) <= (few if there is None else min(few, CELL_GATHER)):
+                chosen, allowed = part.places(allowed), None
+        if chosen is not None or there is None or there.depth(k, allowed) > cells.DEEPEST:
+            return vector_scan.nearest(
+                rows, asked, k, dead, keys=part.keys, chosen=chosen, allowed=allowed, threads=threads
+            )
+        near = there.nearest(rows, asked, k, dead, keys=part.keys, allowed=allowed, threads=threads)
         first = there.rows
         rest = vector_scan.nearest(
             Vectors(rows.codes[first:], rows.scales[first:]),
             asked,
             k,
             None if dead is None else dead[first:],
-            only=None if only is None else Filter(only.keys[first:], only.allowed),
+            keys=part.keys[first:],
+            allowed=allowed,
             threads=threads,
         )
-        return vector_scan.joined([near, Near(rest.query, rest.row + first, rest.similarity)])
+        return vector_scan.joined([near, rest])
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -163,7 +165,7 @@ class VectorsIndex:
         """The cells that belong to the rows of a snapshot."""
         with self._lock:
             while True:
-                seen = snapshot.generation, snapshot.sealed.count, stamp_of(self._directory)
+                seen = snapshot.generation, snapshot.sealed.grouped, stamp_of(self._directory)
                 if seen == self._seen:
                     break
                 path = cells.found(self._directory, *seen[:2])
@@ -186,10 +188,14 @@ class VectorsIndex:
             covered = 0 if before is None else before.rows
             if count < max(CELL_ROWS, self._build_at, covered * (1 + _GROWTH), covered + SEAL_ROWS):
                 return
-            rows = vectors(snapshot.sealed)
-            path = cells.build(self._directory, snapshot.generation, rows, before, threads=self._threads)
-            self._usable(snapshot)
-            cells.sweep(self._directory, path)
+            made = cells.drafted(vectors(snapshot.sealed), before, threads=self._threads)
+
+            def prepare(generation: int, sizes: Numbers) -> None:
+                cells.write(self._directory, generation, made, sizes)
+
+            self._columns.group(snapshot.generation, made.known, prepare)
+            self._usable(self._columns.snapshot())
+            cells.sweep(self._directory, self._path())
         except OSError as error:
             self._build_at = 2 * count
             _log.warning("The %s is searched without new cells: %s", self._columns.name, error)
@@ -203,11 +209,11 @@ def vectors(part: Part) -> Vectors:
     return Vectors(codes.view(np.int8), scales.view("<f4")[:, 0])
 
 
-def _between(allowed: Numbers, keys: Numbers) -> Numbers:
-    """What is allowed of the range that keys, rising, span."""
-    if not len(keys):
+def _between(allowed: Numbers, part: Part) -> Numbers:
+    """What is allowed of the range that the keys of a part span."""
+    if not part.count:
         return allowed[:0]
-    first, last = np.searchsorted(allowed, [keys[0], keys[-1] + 1]).tolist()
+    first, last = np.searchsorted(allowed, [part.lowest, part.highest + 1]).tolist()
     return allowed[first:last]
 
 

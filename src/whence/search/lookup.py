@@ -118,7 +118,7 @@ def _labelled(engine: Engine, wanted: Graded) -> Numbers:
     for some, rows in engine.table(EMBEDDING):
         found, logs = classes_of(rows)
         keys.append(some[_confidences(found, logs, named) >= least])
-    return np.concatenate(keys) if keys else np.zeros(0, np.int64)
+    return _rising(keys)
 
 
 def _confidences(found: NDArray[np.intp], logs: Floats, named: NDArray[np.bool_]) -> Floats:
@@ -138,5 +138,8 @@ def _coloured(engine: Engine, wanted: Graded) -> Numbers:
     if more:
         raise UsageError(f"A filter takes one colour at a time, not {wanted.text!r}.")
     least = COLOUR_SHARE if wanted.least is None else wanted.least
-    keys = [some[share_of(colour, rows) >= least] for some, rows in engine.table(PALETTE)]
-    return np.concatenate(keys) if keys else np.zeros(0, np.int64)
+    return _rising([some[share_of(colour, rows) >= least] for some, rows in engine.table(PALETTE)])
+
+
+def _rising(keys: list[Numbers]) -> Numbers:
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *keys]))
