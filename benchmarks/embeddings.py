@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from common import say
 from whence.errors import WhenceError
-from whence.features.embedding import dimension_of, embedder
+from whence.features.embedding import embedder
 from whence.picture.decode import decode
 from whence.picture.picture import Picture
 from whence.settings import load
@@ -48,23 +48,24 @@ def main() -> int:
     if model is None:
         sys.exit("There is no model that computes embeddings (the setting `model` is none).")
     embedder(model)  # builds the model's file, once for all processes
-    paths = list(distinct(options.folders))
-    if not paths:
-        sys.exit("There are no pictures in these folders.")
-    per_picture = -(-options.rows // len(paths))
-    say(f"{len(paths):,} files, {per_picture} parts of each picture")
-    start, found = time.monotonic(), [np.zeros((0, dimension_of(model.card)), np.float32)]
-    work = [(path, per_picture, options.seed + number) for number, path in enumerate(paths)]
+    start, found = time.monotonic(), list[Vectors]()
     with multiprocessing.get_context("spawn").Pool(options.jobs, _begin) as pool:
-        for number, some in enumerate(pool.imap(_parts, work, 4)):
-            found += [some] if len(some) else []
-            if number % 1_000 == 999:
+        files = list(distinct(options.folders))
+        paths = [path for path, there in zip(files, pool.map(_is_usable, files, 16), strict=True) if there]
+        if not paths:
+            sys.exit("There are no pictures in these folders.")
+        per_picture = -(-options.rows // len(paths))
+        say(f"{len(paths):,} pictures among {len(files):,} files, {per_picture} parts of each")
+        work = [(path, per_picture, options.seed + number) for number, path in enumerate(paths)]
+        for some in pool.imap(_parts, work, 4):
+            found.append(some)
+            if len(found) % 1_000 == 0:
                 rate = per_picture * len(found) / (time.monotonic() - start)
-                say(f"{number + 1:,} files, {rate:.0f} vectors a second")
+                say(f"{len(found):,} pictures, {rate:.0f} vectors a second")
     vectors = np.concatenate(found)
     chosen = np.random.default_rng(options.seed).permutation(len(vectors))[: options.rows]
     np.save(options.out, vectors[chosen])
-    print(f"{len(chosen):,} vectors of parts of {len(found) - 1:,} pictures")
+    print(f"{len(chosen):,} vectors of parts of {len(found):,} pictures")
     return 0
 
 
@@ -84,17 +85,24 @@ def _begin() -> None:
     cv2.setNumThreads(1)
 
 
-def _parts(work: tuple[Path, int, int]) -> Vectors:
-    """The embeddings of parts of a picture; none where it is none, or too small."""
-    path, count, seed = work
-    model = load().recipe.model
-    assert model is not None
+def _is_usable(path: Path) -> bool:
+    pixels = _pixels(path)
+    return pixels is not None and min(pixels.shape[:2]) >= 2 * LEAST
+
+
+def _pixels(path: Path) -> NDArray[np.uint8] | None:
     try:
-        pixels = decode(path.read_bytes(), colour=True).pixels
+        return decode(path.read_bytes(), colour=True).pixels
     except WhenceError:
-        return np.zeros((0, dimension_of(model.card)), np.float32)
-    if min(pixels.shape[:2]) < 2 * LEAST:
-        return np.zeros((0, dimension_of(model.card)), np.float32)
+        return None
+
+
+def _parts(work: tuple[Path, int, int]) -> Vectors:
+    """The embeddings of parts of a picture."""
+    path, count, seed = work
+    model, pixels = load().recipe.model, _pixels(path)
+    assert model is not None
+    assert pixels is not None
     chance = np.random.default_rng(seed)
     return np.stack(
         [embedder(model).embed(Picture.from_array(part(pixels, chance))).vector for _ in range(count)]

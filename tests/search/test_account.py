@@ -18,7 +18,7 @@ from whence.engine.records import digest_of
 from whence.errors import NotFound, UsageError
 from whence.evaluate.edits import edit
 from whence.search import account as accounts
-from whence.search import pixels as pixel_stage
+from whence.search import verdict
 from whence.search.answer import Kind
 from whence.search.recall import CLAIM_RADIUS
 from whence.search.telling import stages
@@ -143,7 +143,7 @@ def test_what_a_filter_leaves_out_is_lost_there(photos: whence.Collection, ids: 
 def test_what_pixels_refute_is_lost_there(
     photos: whence.Collection, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (pixel_stage, accounts):
+    for module in (verdict, accounts):
         monkeypatch.setattr(module, "refutes", lambda *_: True)
     told = photos.why(jpeg(edit("crop 50 %", picture(4), 2)), ids["picture 004.jpg"])
     assert told.stage == "pixels"

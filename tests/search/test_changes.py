@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from whence.search.blocking import blocking
 from whence.search.changes import Changes, changes
 
 Matrix = NDArray[np.float64]
+Grid = NDArray[np.float32]
 
 
 def still(*, across: float = 0, down: float = 0, scale: float = 1) -> Matrix:
@@ -74,6 +77,61 @@ def test_nothing_was_done(seed: int) -> None:
     assert seen.agreement > 0.95
     assert seen.agreeing > 0.95
     assert seen.textured > 0.5
+
+
+def test_what_is_flat_in_either_picture_is_left_out_of_what_both_show() -> None:
+    whole = smooth(1)
+    subject = Image.new("L", whole.size)
+    ImageDraw.Draw(subject).ellipse((90, 60, 310, 240), fill=255)
+    cut = Image.composite(whole, Image.new("RGB", whole.size, "white"), subject)
+    for query, match in ((cut, whole), (whole, cut)):
+        seen = found(query, match)
+        assert seen.agreement < 0.6
+        assert seen.shared.blocks > 50
+        assert seen.shared.correlation > 0.97
+        assert seen.shared.agreeing > 0.95
+        assert seen.shared.differing < 0.03
+    assert found(whole, whole).shared.correlation > 0.97
+    other = found(whole, smooth(2)).shared
+    assert other.correlation < 0.3
+    assert other.differing > 0.5
+    assert found(whole, Image.new("RGB", whole.size, "grey")).shared.blocks == 0
+
+
+def displaced(image: Image.Image, far: Callable[[Grid, Grid], tuple[Grid, Grid]]) -> Image.Image:
+    """Each pixel taken from a place some pixels off."""
+    down, across = np.mgrid[: image.height, : image.width].astype(np.float32)
+    right, low = far(across, down)
+    moved = cv2.remap(
+        np.asarray(image), across + right, down + low, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+    )
+    return Image.fromarray(np.asarray(moved, np.uint8))
+
+
+def test_parts_of_a_scene_are_shifted_and_those_of_a_bent_picture_are_not() -> None:
+    """Balls at several distances, seen from a step aside; and the same picture on paper that is curved."""
+    whole = smooth(1)
+    chance = np.random.default_rng(5)
+    balls = [(*chance.uniform((0, 0), (400, 300)), *chance.uniform(-4, 4, 2)) for _ in range(40)]
+
+    def parallax(across: Grid, down: Grid) -> tuple[Grid, Grid]:
+        apart = np.stack([np.hypot(across - x, down - y) for x, y, _, _ in balls])
+        nearest = apart.argmin(axis=0)
+        far = np.array(balls, np.float32)[nearest]
+        return far[..., 2], far[..., 3]
+
+    def curved(across: Grid, down: Grid) -> tuple[Grid, Grid]:
+        x, y = across / 200 - 1, down / 150 - 1
+        return (4 * y * y).astype(np.float32), (3 * x * y).astype(np.float32)
+
+    scene, paper = (found(displaced(whole, one), whole).shifts for one in (parallax, curved))
+    assert scene.median > 0.45
+    assert scene.upper > 0.75
+    assert paper.blocks > 200
+    assert paper.median < 0.15
+    for edited in (recoded(whole, 20), noisy(whole, 20), stuck(whole)):
+        assert found(edited, whole).shifts.upper < 0.4
+    assert found(Image.new("RGB", whole.size, "grey"), whole).shifts.blocks == 0
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.8, 2.0])

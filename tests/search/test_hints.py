@@ -25,9 +25,11 @@ def test_what_is_suggested_is_not_proven() -> None:
     assert suggests(geometry(20))
     assert not proves(geometry(20))
     assert proves(geometry(20, distance=8.0))
-    for poor in ({"distance": 13.0}, {"density": 0.1}, {"evenness": 0.5}, {"query_evenness": 0.4}):
-        assert not suggests(geometry(20, **poor))
-    assert not suggests(geometry(8))
+    for uneven in ({"density": 0.1}, {"evenness": 0.5}, {"query_evenness": 0.4}):
+        assert suggests(geometry(20, **uneven))
+        assert not proves(geometry(20, distance=8.0, **uneven))
+    assert not suggests(geometry(20, distance=13.0))
+    assert not suggests(geometry(7))
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 
 from tests.scenes import picture
 from whence.picture.picture import Pixels
-from whence.search.alignment import agreement, align
+from whence.search.agreement import agreement
+from whence.search.alignment import align
 from whence.search.changes import changes
 from whence.search.windows import Window, window
 

@@ -23,12 +23,13 @@ from whence.features.keypoints import LEAST, Keypoints
 from whence.search.answer import CLAIMS, Answer, Match
 from whence.search.find import MOST_VOTES, VERIFIED, find, is_among
 from whence.search.judging import judged, proof_of, should_agree, word_queries
-from whence.search.pixels import compared, confirms, original, refutes
+from whence.search.pixels import compared, original
 from whence.search.placing import Proof
 from whence.search.query import Query
 from whence.search.recall import CLAIM_RADIUS, Candidate, cost
 from whence.search.similar import Wish, alike
 from whence.search.telling import refusal
+from whence.search.verdict import confirms, refutes
 from whence.search.verify import Geometry, lacking, suggests, verify
 
 _BITS = 256
@@ -294,13 +295,12 @@ def _pixels(engine: Engine, query: Query, match: Match | None, *, hint: bool) ->
     seen = compared(match, query.in_colour(), picture)
     if seen is None:
         return PixelStage(looked=False)
-    confirmed = not hint or confirms(match, query.in_colour(), picture)
     return PixelStage(
         looked=True,
         agreement=round(seen.agreement, 4),
         differing=round(seen.differing, 4),
         refuted=refutes(seen, match.evidence),
-        confirmed=confirmed,
+        confirmed=not hint or confirms(seen, match.evidence),
     )
 
 

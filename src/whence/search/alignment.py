@@ -1,4 +1,4 @@
-"""Two pictures in one frame: the match warped onto the query, where both show the same, and whether they do.
+"""Two pictures in one frame: the match warped onto the query, and where both should show the same.
 
 Coordinates are those of `answer.py`: (0, 0) is the outer corner of the first pixel, its centre (0.5, 0.5).
 """
@@ -19,9 +19,6 @@ WORKING_SIDE = 400  # pixels of the longer side: enough to see every edit that i
 _SMALLEST = 24  # working pixels: a smaller common area shows nothing
 _MARGIN = 0.01  # of the working side: edges of the common area belong to neither
 _REACH = 3.0  # working pixels: what refinement may move; more is another alignment
-_TEXTURE = 5.0  # grey levels: a block whose standard deviation is less in both pictures says nothing
-_AGREES = 0.55  # correlation from which a block shows the same
-_DIFFERS = 0.35  # correlation below which it shows something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +35,6 @@ class Aligned:
     mask: Mask
     scale: float
     outward: Matrix
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Whether two aligned pictures show the same.
-
-    `correlation` is the median over textured blocks of their normalised cross-correlation, 0 to 1;
-    `agreeing` the share of these blocks above 0.55; `textured` the share of the common area that has
-    texture in either picture. Without texture all three are 0: nothing was seen that could agree. `other` is
-    True, (h, w) of the frame, where a block plainly shows something else.
-    """
-
-    correlation: float
-    agreeing: float
-    textured: float
-    other: Mask
 
 
 def luma(pixels: Pixels) -> Pixels:
@@ -121,56 +102,6 @@ def warp(match: Pixels, transform: Matrix, size: tuple[int, int], *, fast: bool 
     way = cv2.INTER_LINEAR if fast else cv2.INTER_CUBIC
     return np.asarray(
         cv2.warpPerspective(match, centred, size, flags=way, borderMode=cv2.BORDER_REPLICATE), np.uint8
-    )
-
-
-def agreement(aligned: Aligned) -> Agreement:
-    """Whether two aligned pictures show the same, whatever was done to their tones.
-
-    Zero-mean normalised cross-correlation in blocks of about a twelfth of the frame, each at the best shift
-    of a pixel or two (Lewis 1995, Fast normalized cross-correlation).
-    """
-    import cv2
-
-    shape = aligned.query.shape
-    factor = min(1.0, 0.5 * WORKING_SIDE / max(shape[:2]))
-    size = (max(8, round(shape[1] * factor)), max(8, round(shape[0] * factor)))
-
-    def small(pixels: Pixels) -> Grey:
-        grey = cv2.resize(luma(pixels), size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        return np.asarray(
-            cv2.GaussianBlur(grey, (0, 0), 1.0) - cv2.GaussianBlur(grey, (0, 0), 6.0), np.float32
-        )
-
-    def mean(grey: Grey) -> Grey:
-        return np.asarray(cv2.boxFilter(grey, -1, (16, 16)), np.float32)
-
-    query, match = small(aligned.query), small(aligned.match)
-    inside = cv2.resize(aligned.mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    usable = mean(np.asarray(inside, np.float32))[4::8, 4::8] > 0.7
-    query_mean = mean(query)
-    query_variance = np.maximum(mean(query * query) - query_mean**2, 0)[4::8, 4::8]
-    match_mean = mean(match)
-    variance = np.maximum(mean(match * match) - match_mean**2, 0)
-    best = np.full(query_variance.shape, -1, np.float32)
-    for step in ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0)):
-        moved, moved_mean, moved_variance = (
-            np.roll(part, step, (0, 1)) for part in (match, match_mean, variance)
-        )
-        covariance = (mean(query * moved) - query_mean * moved_mean)[4::8, 4::8]
-        spread = np.sqrt((query_variance + 1) * (moved_variance[4::8, 4::8] + 1))
-        np.maximum(best, covariance / spread, out=best)
-    seen = np.maximum(query_variance, variance[4::8, 4::8]) > _TEXTURE**2
-    counted = best[usable & seen]
-    if not counted.size:
-        return Agreement(0.0, 0.0, 0.0, np.zeros_like(aligned.mask))
-    other = (usable & seen & (best < _DIFFERS)).astype(np.uint8)
-    frame = cv2.resize(other, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)
-    return Agreement(
-        float(np.clip(np.median(counted), 0, 1)),
-        float((counted > _AGREES).mean()),
-        float(counted.size / usable.sum()),
-        frame > 0,
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whence.search import tone
-from whence.search.alignment import Aligned, Mask, Matrix, Pixels, agreement, align, luma
+from whence.search.agreement import Shared, Shifts, agreement
+from whence.search.alignment import Aligned, Mask, Matrix, Pixels, align, luma
 from whence.search.answer import Edit
 from whence.search.blocking import blocking
 from whence.search.overlays import overlays
@@ -36,7 +37,8 @@ class Changes:
     the same content is above 0.8 whatever its tones, other content below 0.3; `agreeing` is the share of
     the textured blocks that agree, and `textured` the share of the common area that has texture. `differing`
     is the share of the common area that differs in one piece, and `framed` how many of its sides both
-    pictures have an edge along: many for a window in which each shows something of its own.
+    pictures have an edge along: many for a window in which each shows something of its own. `shared` says how
+    far they agree where neither is flat, and `shifts` how far parts lie from where a smooth map has them.
     """
 
     edits: tuple[Edit, ...]
@@ -45,6 +47,8 @@ class Changes:
     textured: float
     differing: float = 0.0
     framed: int = 0
+    shared: Shared = field(default_factory=Shared)
+    shifts: Shifts = field(default_factory=Shifts)
 
 
 def changes(
@@ -87,6 +91,8 @@ def changes(
         round(same.textured, 4),
         round(pane.share, 4),
         int((pane.edges >= _FRAMED).sum()),
+        same.shared,
+        same.shifts,
     )
 
 

@@ -13,7 +13,8 @@ from whence.engine.records import Image, digest_of
 from whence.errors import WhenceError
 from whence.picture.decode import Limits, decode
 from whence.picture.picture import Picture
-from whence.search.answer import Edit, Evidence, Kind, Match
+from whence.search import verdict
+from whence.search.answer import Edit, Kind, Match
 from whence.search.changes import Changes, changes
 from whence.sources.folder import path_of
 
@@ -28,20 +29,6 @@ def _nowhere(_: bytes) -> None:
     return None
 
 
-_ALIKE, _ALIKE_SHARE = 0.9, 0.66  # agreement, or share of agreeing blocks, that edited pictures reach
-_CUT_OUT, _CUT_OUT_SHARE = 45, 0.38  # inliers, and share, that a subject cut out reaches
-_PIECE, _SIDES = (
-    0.15,
-    2,
-)  # share that differs in one piece, and its sides that both pictures have an edge along
-_SHARED = 0.8  # of the match that is shown: less is a part that may be shared by two pictures
-_WRITTEN_ON = 0.945  # agreement around what is laid over a part, that no second photograph of a thing reaches
-_AROUND = 40  # inliers that agree around what was laid over a fifth of a picture
-_LARGER = 0.25  # the piece, where the two do not lie square to each other
-_SLANT = 0.01  # share of the longer side by which what lies square may miss
-_STRETCHED = 0.03  # of a side, by which what keeps its shape may miss
-_SURE, _SURE_SHARE, _SURE_DIFFERS = 0.915, 0.72, 0.08  # what no other picture of the same thing reaches
-_TEXTURED = 0.03  # share of the common area that must have texture for that to be said
 _UNTOUCHED = 0.8  # agreement below which something was done, whether or not it can be named
 _MILD_TONE = 0.08  # a change that leaves a picture the same
 _MILD_BLUR = 2.0
@@ -85,13 +72,7 @@ def bytes_of(image: Image, limits: Limits, kept: Kept = _nowhere) -> bytes | Non
 def confirms(match: Match, query: Picture, picture: Picture) -> bool:
     """Whether the pixels say that two pictures are one where keypoints only suggest it."""
     found = compared(match, query, picture)
-    return (
-        found is not None
-        and found.agreement > _SURE
-        and found.agreeing > _SURE_SHARE
-        and found.differing < _SURE_DIFFERS
-        and found.textured > _TEXTURED
-    )
+    return found is not None and verdict.confirms(found, match.evidence)
 
 
 def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
@@ -105,7 +86,7 @@ def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
         return match
     shrunk = _reduction(query)
     negative = any(edit.name == "negative" for edit in evidence.edits)
-    if refutes(found, evidence):
+    if verdict.refutes(found, evidence):
         return None
     added = tuple(
         replace(edit, area=tuple((x / shrunk[0], y / shrunk[1]) for x, y in edit.area)) if edit.area else edit
@@ -132,38 +113,6 @@ def compared(match: Match, query: Picture, picture: Picture) -> Changes | None:
         negative=any(edit.name == "negative" for edit in evidence.edits),
         area=np.array(evidence.query_area) * shrunk,
     )
-
-
-def refutes(found: Changes, evidence: Evidence) -> bool:
-    """Whether the pixels say that two pictures only share a part or a thing that was photographed twice."""
-    inliers, part = evidence.inliers or 0, (evidence.match_coverage or 1.0) < _SHARED
-    laid_over = sum(edit.amount or 0.0 for edit in found.edits if edit.name == "overlay")
-    alike = found.agreement > _ALIKE or found.agreeing > _ALIKE_SHARE
-    around = found.agreement > _WRITTEN_ON
-    if part and (found.differing > _PIECE or (laid_over > _PIECE and not (around and inliers >= _AROUND))):
-        return True  # the same column of text beside another picture
-    # Screens lie square to each other, photographs of things do not.
-    least = _PIECE if _is_square(evidence) else _LARGER
-    framed = found.framed >= _SIDES or (inliers < _AROUND and found.differing > least)
-    if found.differing > _PIECE and framed:
-        return True  # the same app around another picture
-    if found.textured < _TEXTURED or alike:
-        return False
-    # What was cut out and set on another ground differs in all else, and agrees in very many places.
-    return inliers < _CUT_OUT or found.agreeing < _CUT_OUT_SHARE
-
-
-def _is_square(evidence: Evidence) -> bool:
-    """Whether the one picture lies in the other with upright sides, and in its own shape."""
-    if evidence.transform is None or evidence.match_area is None:
-        return True
-    (across, slant, _), (lean, down, _), (near, far, whole) = evidence.transform
-    width, height = (max(ends) for ends in zip(*evidence.match_area, strict=True))
-    side = max(abs(across) * width, abs(down) * height, 1e-9) / max(abs(whole), 1e-9)
-    misses = (slant * height, lean * width, near * width * side, far * height * side)
-    if abs(abs(down) - abs(across)) > _STRETCHED * abs(across):
-        return False
-    return all(abs(miss) <= _SLANT * side * abs(whole) for miss in misses)
 
 
 def _reduction(picture: Picture) -> NDArray[np.float64]:

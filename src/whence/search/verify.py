@@ -33,7 +33,7 @@ _ENOUGH, _WEIGHT, _APART = 8, 3.2, 9.8  # inliers, those times their density, me
 _DENSE, _EVEN, _QUERY_EVEN = 0.13, 0.72, 0.5  # see `Geometry`: below them one part is shared, not the picture
 _SPARSE, _CLUMPED, _COARSE = 0.4, 3.5, 4  # where few agree, how unevenly they may; cells a side
 _PART_INLIERS, _PART_DENSE, _PART_SIDE = 20, 0.45, 0.35  # of a part that is a picture of its own
-_HINTS, _HINT_WEIGHT, _HINT_APART = 12, 2.5, 12.5  # as `_ENOUGH`, `_WEIGHT` and `_APART`, for a closer look
+_HINT_APART = 12.5  # as `_APART`, for a closer look
 _GRID = 6  # cells a side over the common area
 
 Matrix = NDArray[np.float64]
@@ -168,14 +168,10 @@ def lacking(geometry: Geometry, *, rare: bool = False) -> list[str]:
 def suggests(geometry: Geometry) -> bool:
     """Whether enough agrees that it is worth looking at the pixels, which then have to agree well.
 
-    A photograph of a screen has fewer keypoints of the picture on it, and noise in their signatures.
+    Wherever that is: a photograph of a screen has fewer keypoints of the picture on it and noise in their
+    signatures, and what was cut out or written on has none in one part of it.
     """
-    return (
-        geometry.inliers >= _HINTS
-        and geometry.inliers * geometry.density >= _HINT_WEIGHT
-        and geometry.distance < _HINT_APART
-        and _even((geometry.density, geometry.evenness, geometry.query_evenness, geometry.clumping))
-    )
+    return geometry.inliers >= _ENOUGH and geometry.distance < _HINT_APART
 
 
 def plausible(transform: Matrix, there: tuple[float, float]) -> bool:
