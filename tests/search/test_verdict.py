@@ -77,6 +77,13 @@ def test_what_is_laid_over_a_part_needs_pixels_that_agree_around_it(
     assert refutes(text, evidence(SQUARE, inliers, coverage=0.5)) is refuted
 
 
+def test_what_covers_a_third_needs_keypoints_beside_it() -> None:
+    covered = Changes((Edit("overlay", 0.2), Edit("overlay", 0.15)), 0.95, 0.7, 0.9, 0.05)
+    assert refutes(covered, evidence(SQUARE, 25))
+    assert not refutes(covered, evidence(SQUARE, 35))
+    assert not refutes(replace(covered, edits=covered.edits[:1]), evidence(SQUARE, 25))
+
+
 def test_what_hardly_agrees_needs_very_many_keypoints() -> None:
     poor = seen(0.0, agreement=0.5, agreeing=0.4)
     assert refutes(poor, evidence(TURNED, 20))

@@ -29,7 +29,7 @@ from whence.search.query import Query
 from whence.search.recall import CLAIM_RADIUS, Candidate, cost
 from whence.search.similar import Wish, alike
 from whence.search.telling import refusal
-from whence.search.verdict import confirms, refutes
+from whence.search.verdict import confirms, is_another_view, refutes
 from whence.search.verify import Geometry, lacking, suggests, verify
 
 _BITS = 256
@@ -99,12 +99,14 @@ class GeometryStage:
 @dataclass(frozen=True, slots=True)
 class PixelStage:
     """What pixels say. `looked` is whether they could be compared: the file is at hand, and fingerprint or
-    keypoints say how the two lie. `agreement` is 0 to 1, and `differing` the share of what both should show
-    that shows something else in one piece."""
+    keypoints say how the two lie. `agreement` is 0 to 1, `differing` the share of what both should show that
+    shows something else in one piece, and `another_view` whether parallax shows that a scene was photographed
+    again from another place."""
 
     looked: bool
     agreement: float | None = None
     differing: float | None = None
+    another_view: bool = False
     refuted: bool = False
     confirmed: bool = False
 
@@ -114,6 +116,7 @@ class PixelStage:
             "looked": self.looked,
             "agreement": self.agreement,
             "differing": self.differing,
+            "another_view": self.another_view,
             "refuted": self.refuted,
             "confirmed": self.confirmed,
         }
@@ -299,6 +302,7 @@ def _pixels(engine: Engine, query: Query, match: Match | None, *, hint: bool) ->
         looked=True,
         agreement=round(seen.agreement, 4),
         differing=round(seen.differing, 4),
+        another_view=is_another_view(seen),
         refuted=refutes(seen, match.evidence),
         confirmed=not hint or confirms(seen, match.evidence),
     )

@@ -55,6 +55,8 @@ def _pixels(stage: Mapping[str, Any]) -> str:
 def refusal(stage: Mapping[str, Any]) -> str:
     """How the pixels speak against an image, as a phrase."""
     said = f"they agree to {stage['agreement']:.2f}"
+    if stage["another_view"]:
+        return f"{said}, and what is near is shifted against what is far: the scene was photographed again"
     if stage["differing"] < 0.01:
         return said
     share = f"{100 * stage['differing']:.0f} %"

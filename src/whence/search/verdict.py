@@ -31,6 +31,7 @@ _LARGER = 0.25  # the share, where the two do not lie square to each other
 _FEW = 40  # inliers below which a piece needs no edges to speak against a match
 _SLANT = 0.01  # share of the longer side by which what lies square may miss
 _STRETCHED = 0.03  # of a side, by which what keeps its shape may miss
+_COVERED, _BESIDE = 0.3, 30  # share that is laid over, and inliers that have to agree beside so much
 
 # Of a part of the match, which two pictures may share.
 _PART = 0.8  # of the match that is shown: less is a part
@@ -45,8 +46,11 @@ def refutes(found: Changes, evidence: Evidence) -> bool:
     if is_one(found, evidence):
         return False
     inliers, coverage = evidence.inliers or 0, evidence.match_coverage or 1.0
-    if coverage < _PART and _shares_a_part(found, inliers, coverage):
+    laid_over = sum(edit.amount or 0.0 for edit in found.edits if edit.name == "overlay")
+    if coverage < _PART and _shares_a_part(found, inliers, coverage, laid_over):
         return True  # the same column of text beside another picture
+    if laid_over > _COVERED and inliers < _BESIDE:
+        return True
     # Screens lie square to each other, photographs of things do not.
     least = _PIECE if _is_square(evidence) else _LARGER
     framed = found.framed >= _SIDES or (inliers < _FEW and found.differing > least)
@@ -103,7 +107,7 @@ def is_one(found: Changes, evidence: Evidence) -> bool:
     )
 
 
-def _shares_a_part(found: Changes, inliers: int, coverage: float) -> bool:
+def _shares_a_part(found: Changes, inliers: int, coverage: float, laid_over: float) -> bool:
     """Whether a part that both show is one that different pictures may share: much else is in it."""
     most = (
         coverage > _WHOLE
@@ -114,7 +118,6 @@ def _shares_a_part(found: Changes, inliers: int, coverage: float) -> bool:
     )
     if most:
         return False
-    laid_over = sum(edit.amount or 0.0 for edit in found.edits if edit.name == "overlay")
     around = found.agreement > _WRITTEN_ON and inliers >= _FEW
     return found.differing > _PIECE or (laid_over > _PIECE and not around)
 
