@@ -39,7 +39,6 @@ from whence.search.similar import _CLASSES, class_shares
 
 LABELLED = ("grocery", "clothing")
 SHRUNK = 1.0  # what the mean variance within kinds is added to all directions
-POWER = 0.15  # to which the variance of a direction is divided by
 
 Matrix = NDArray[np.float64]
 
@@ -119,9 +118,8 @@ def trained(seen: Seen, weights: Matrix) -> embedding.Whitening:
     equal = axes / np.sqrt(values) @ axes.T
     spread, told = (seen.pooled - mean) @ equal, weights @ equal
     both = sum(rows.T @ rows / (rows**2).sum() for rows in (spread, told)) / 2
-    values, axes = np.linalg.eigh(both)
-    values, axes = values[::-1][: embedding.DIMENSION], axes[:, ::-1][:, : embedding.DIMENSION]
-    directions = equal @ (axes * (values / values[0]) ** -POWER)
+    axes = np.linalg.eigh(both)[1][:, ::-1][:, : embedding.DIMENSION]
+    directions = equal @ axes
     peaks = directions[np.abs(directions).argmax(axis=0), range(embedding.DIMENSION)]
     directions *= np.where(peaks < 0, -1, 1)  # the sign of an eigenvector is any library's choice
     return embedding.Whitening(mean.astype(np.float32), directions.astype(np.float32))

@@ -32,7 +32,7 @@ from whence.picture.picture import Picture
 from whence.search.answer import Kind
 from whence.search.find import lookalikes
 from whence.search.recall import CLAIM_RADIUS
-from whence.search.similar import Likeness, Wish, alike, folded, matches_of, score_of_likeness
+from whence.search.similar import _CLASSES, Likeness, Wish, alike, folded, matches_of, score_of_likeness
 
 LENGTH = 16
 COUNT = len(classes().names)
@@ -97,7 +97,7 @@ def by_force(
     """Every image by how like the wish it is, most alike first, of equals the lower key."""
 
     def to(one: Embedding, other: Embedding) -> float:
-        return float(one.vector @ other.vector) + 0.09 * bhattacharyya(one, other)
+        return float(one.vector @ other.vector) + _CLASSES * bhattacharyya(one, other)
 
     scores = []
     for key in keys:
@@ -171,7 +171,7 @@ def test_of_many_the_nearest_are_ranked(engine: EmbeddedEngine) -> None:
 def test_an_image_is_most_like_itself(engine: EmbeddedEngine) -> None:
     best = alike(engine, Wish([shown(41)]), 3)[0]
     assert best.key == 42
-    assert best.similarity == pytest.approx(1.09, abs=1e-3)
+    assert best.similarity == pytest.approx(1 + _CLASSES, abs=1e-3)
 
 
 def test_wishes_that_cancel_out_find_nothing(engine: EmbeddedEngine) -> None:

@@ -26,13 +26,13 @@ from whence.search.answer import Evidence, Kind, Match
 from whence.search.recall import CLAIM_RADIUS
 
 _RANKED = 200  # candidates that are ranked, or ten for each one wanted
-_CLASSES = 0.09  # what equal classes are worth beside equal vectors, 1
+_CLASSES = 0.12  # what equal classes are worth beside equal vectors, 1
 _TEMPERATURE = 1.5  # of the shares of classes as they are compared
 _UNLIKE = 0.5  # what being like a picture that is not wanted costs
 _COLOURS = 0.5  # what the colours asked for are worth beside a picture
 # Of a logistic regression of `training/lookalikes.py` on labelled pictures held out: how likely one of
 # this similarity is of the same kind as the query. 95 and above is kept for what is proven.
-_SLOPE, _MIDDLE, _SUREST = 8.17, 0.56, 94.9
+_SLOPE, _MIDDLE, _SUREST = 6.80, 0.785, 94.9
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float32]
