@@ -56,10 +56,19 @@ def test_a_part_beside_something_else_is_refuted() -> None:
     assert refutes(seen(0.18), evidence(TURNED, 200, coverage=0.5))
 
 
-@pytest.mark.parametrize("poor", [{"agreement": 0.89}, {"differing": 0.21}, {"framed": 2}])
+@pytest.mark.parametrize(
+    "poor",
+    [
+        {"agreement": 0.89},
+        {"differing": 0.21},
+        {"framed": 2},
+        {"shared": Shared(90, 0.9, 0.9, 0.05)},
+        {"edits": (Edit("overlay", 0.35),)},
+    ],
+)
 def test_a_piece_in_most_of_a_picture_is_what_was_laid_over_it(poor: dict[str, Any]) -> None:
     """A crop that was written on: much agrees around it, and no window is there."""
-    written = seen(0.18, agreement=0.92)
+    written = replace(seen(0.18, agreement=0.92), shared=Shared(90, 0.97, 0.8, 0.15))
     assert not refutes(written, evidence(TURNED, 60, coverage=0.7))
     assert refutes(written, evidence(TURNED, 30, coverage=0.7))
     assert refutes(written, evidence(TURNED, 60, coverage=0.5))
@@ -135,4 +144,6 @@ def test_another_view_of_a_scene_is_no_copy_however_well_it_agrees(shifts: Shift
     copy = replace(near, shifts=shifts)
     assert not refutes(copy, evidence(TURNED, 90))
     assert confirms(copy, evidence(TURNED, 90))
-    assert not refutes(replace(near, edits=(Edit("blur", 4.0),)), evidence(TURNED, 90))
+    blurred = replace(near, edits=(Edit("blur", 4.0),))
+    assert not refutes(blurred, evidence(TURNED, 90))
+    assert refutes(replace(blurred, shifts=Shifts(90, 0.7, 1.2)), evidence(TURNED, 90))

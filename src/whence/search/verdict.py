@@ -23,7 +23,7 @@ _SOME_BLOCKS, _SOME_SHARE = 30, 0.65  # what has to agree there where keypoints 
 
 # Of shifts of blocks from a smooth map: their number, median and upper quartile in pixels of a frame of 200.
 _SHIFTED, _PARALLAX, _FAR = 60, 0.45, 0.75  # what scenes have, and pictures have not
-_BLURRED = 3.0  # pixels: what is blurred more does not say where it lies
+_BLURRED, _SOFT = 3.0, 1.4  # pixels from which what is blurred says less where it lies, and how much less
 
 # Of what differs in one piece.
 _PIECE, _SIDES = 0.15, 2  # its share, and sides along which both pictures have an edge: a window
@@ -85,9 +85,9 @@ def is_another_view(found: Changes) -> bool:
     Nothing that is done to a picture does so: a print or a screen that is photographed is bent smoothly.
     """
     shifts = found.shifts
-    if shifts.blocks < _SHIFTED or shifts.median <= _PARALLAX or shifts.upper <= _FAR:
-        return False
-    return all((edit.amount or 0.0) < _BLURRED for edit in found.edits if edit.name == "blur")
+    blurred = any((edit.amount or 0.0) >= _BLURRED for edit in found.edits if edit.name == "blur")
+    least = _SOFT if blurred else 1.0
+    return shifts.blocks >= _SHIFTED and shifts.median > least * _PARALLAX and shifts.upper > least * _FAR
 
 
 def is_one(found: Changes, evidence: Evidence) -> bool:
@@ -113,8 +113,10 @@ def _shares_a_part(found: Changes, inliers: int, coverage: float, laid_over: flo
         coverage > _WHOLE
         and inliers >= _FEW
         and found.agreement > _ALIKE
+        and found.shared.correlation > _ONE
         and found.differing < _MOST_OF_IT
         and found.framed < _SIDES
+        and laid_over < _COVERED
     )
     if most:
         return False
