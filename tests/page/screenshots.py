@@ -50,8 +50,8 @@ Shot = Callable[[Page, "House"], None]
 class House:
     """Where the server is, and the pictures to search for."""
 
-    def __init__(self, url: str, empty: str, folder: Path) -> None:
-        self.url, self.empty, self.folder = url + "/", empty, folder
+    def __init__(self, url: str, empty: str, folder: Path, more: Path) -> None:
+        self.url, self.empty, self.folder, self.more = url + "/", empty, folder, more
 
     def search(self, page: Page, name: str, route: str = "") -> None:
         page.goto(self.url + route)
@@ -297,7 +297,7 @@ def no_duplicates_yet(page: Page, house: House) -> None:
 
 def add(page: Page, house: House) -> None:
     page.goto(house.url + "#view=add")
-    page.locator("#folder").fill(str(house.folder))
+    page.locator("#folder").fill(str(house.more))
     page.get_by_role("button", name="Index", exact=True).click()
     page.wait_for_selector(".report")
 
@@ -352,17 +352,21 @@ def housed() -> Iterator[House]:
     """A server of the photographs."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        pictures, asked = root / "archive" / "photos", root / "asked"
+        pictures, asked, more = root / "archive" / "photos", root / "asked", root / "scans"
         asked.mkdir()
+        more.mkdir()
         photographs(pictures)
         queries(asked, pictures)
+        for number in range(4):  # strangers to what is searched for, and one that is broken
+            Image.effect_noise((300, 200), 40 + 20 * number).save(more / f"scan {number}.png")
+        (more / "half.jpg").write_bytes(b"\xff\xd8\xff\xe0")
         for store, source in (("photos", pictures), ("empty", None)):
             with whence.open(root / f"{store}.whence", create=True) as collection:
                 if source is not None:
                     collection.add(source)
         stores = [f"{store}={root / store}.whence" for store in ("photos", "empty")]
         with served(*stores, options=("--index-root", str(root), "--workers", "1"), model=MODEL) as running:
-            yield House(running.url, "empty", asked)
+            yield House(running.url, "empty", asked, more)
 
 
 def taken(browser: Browser, house: House, options: dict[str, Any], shot: Shot, path: Path) -> None:
