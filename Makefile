@@ -20,6 +20,8 @@ lint: $(VENV)/.test
 types: $(VENV)/.test
 	$(BIN)/mypy
 
+# Bytecode is kept, or else each of the many processes compiles all of the sources and the tests anew.
+unit: export PYTHONDONTWRITEBYTECODE =
 unit: $(VENV)/.test
 	$(BIN)/pytest -n auto --dist worksteal
 
