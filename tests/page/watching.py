@@ -73,7 +73,8 @@ class Watched:
 
     def open(self, route: str = "") -> Page:
         """The page at an address behind `#`."""
-        self.page.goto("about:blank")
+        if self.page.url != "about:blank":  # or else a change behind `#` alone would load nothing
+            self.page.goto("about:blank")
         self.page.goto(self.url + route)
         self.page.wait_for_selector("main > *")
         return self.page
