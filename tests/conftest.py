@@ -1,7 +1,8 @@
-"""What tests share: where the measuring pictures lie, when they are there, and temporary folders in memory."""
+"""What tests share: where the measuring pictures lie, when they are there; and what makes them quick."""
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -12,6 +13,10 @@ import pytest
 # As the command line and its workers do: more threads on small matrices wait for each other, and the tests
 # run in as many processes as there are cores. NumPy has not been imported yet.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# For the same reason one process decodes: to start a second takes longer than some small pictures do. Tests
+# of what happens between several ask for them.
+os.environ.setdefault("WHENCE_WORKERS", "1")
 
 # Collections are written durably, thousands of them: in memory that takes no time, on a disk minutes in which
 # nothing is computed. A test cannot tell the two apart, short of a power cut.
@@ -31,6 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "shared" in item.keywords:
             item.add_marker(skip)
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays: let no collection of garbage go through all of it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

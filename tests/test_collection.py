@@ -19,6 +19,12 @@ from whence.features import extract, fingerprint
 
 
 @pytest.fixture
+def several(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collections are opened with more than one process that decodes."""
+    monkeypatch.setenv("WHENCE_WORKERS", "2")
+
+
+@pytest.fixture
 def photos(tmp_path: Path) -> Iterator[Collection]:
     with whence.open(tmp_path / "photos.whence", create=True) as opened:
         yield opened
@@ -34,6 +40,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collecti
         yield opened, files
 
 
+@pytest.mark.usefixtures("several")
 def test_every_file_gets_one_outcome(photos: Collection, tmp_path: Path) -> None:
     folder = tmp_path / "mixed"
     files = folder_of(folder / "good", 5)
@@ -366,6 +373,7 @@ def test_rebuild_reads_features_of_another_version_again(
         assert opened.check() == []
 
 
+@pytest.mark.usefixtures("several")
 def test_stopping_keeps_what_was_reported(photos: Collection, tmp_path: Path) -> None:
     folder_of(tmp_path / "pictures", 60)
     stop = threading.Event()
@@ -376,6 +384,7 @@ def test_stopping_keeps_what_was_reported(photos: Collection, tmp_path: Path) ->
     assert (len(rest.known), len(rest.known) + len(rest.added)) == (len(report.added), 60)
 
 
+@pytest.mark.usefixtures("several")
 def test_an_exception_from_outside_loses_nothing(photos: Collection, tmp_path: Path) -> None:
     folder_of(tmp_path / "pictures", 30)
 

@@ -75,7 +75,8 @@ def home(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_the_main_job_in_processes_of_its_own(tmp_path: Path) -> None:
+def test_the_main_job_in_processes_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHENCE_WORKERS", "2")
     files = folder_of(tmp_path / "Büro 写真", 3)
     (tmp_path / "Büro 写真" / "cut.jpg").write_bytes(files[0].read_bytes()[:3000])
     first = whence("index", "Büro 写真", "--json", cwd=tmp_path, expect=Exit.SOME_FAILED)
