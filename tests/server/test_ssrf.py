@@ -71,8 +71,9 @@ def serve() -> Iterator[Any]:
         yield lambda *answers, **options: stack.enter_context(Server(*answers, **options))
 
 
-def client_of(folder: Path, **settings: Any) -> TestClient:
-    config = Config((("photos", folder),), Settings(max_bytes=10_000, **settings), deadline=4.0)
+def client_of(folder: Path, deadline: float = 4.0, **settings: Any) -> TestClient:
+    """What is fetched waits half of the deadline for a process that searches, and there is none."""
+    config = Config((("photos", folder),), Settings(max_bytes=10_000, **settings), deadline=deadline)
     app = create_app(Service(config), config, OpenDoor())
     return TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
 
@@ -141,7 +142,7 @@ def test_redirects_to_what_is_no_url_for_us(
 def test_a_name_that_changes_is_looked_up_once(tmp_path: Path, network: Network, serve: Any) -> None:
     server = serve(answer(b"no picture"))
     network.names["rebind.test"] = [["127.0.0.1"], ["169.254.169.254"]]
-    client = client_of(tmp_path, allow_private="127.0.0.0/8")
+    client = client_of(tmp_path, deadline=1.0, allow_private="127.0.0.0/8")
     client.post(ROUTES[0], json={"url": f"http://rebind.test:{server.port}/"})
     assert network.lookups == ["rebind.test"]
     assert network.connected == ["127.0.0.1"]
@@ -197,7 +198,7 @@ def test_nothing_of_ours_is_sent(
     proxy, server = serve(answer(b"")), serve(answer(b"", "Set-Cookie: a=b"), answer(b""))
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("http_proxy", proxy.url)
-    client = client_of(tmp_path, allow_private="127.0.0.0/8")
+    client = client_of(tmp_path, deadline=1.0, allow_private="127.0.0.0/8")
     headers = {
         "Authorization": "Bearer whence_secret",
         "Cookie": "session=secret",

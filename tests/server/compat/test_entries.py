@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +16,24 @@ from whence.server.compat import entries
 from whence.server.compat.filepaths import filepaths_of, uri_of
 
 
-@pytest.fixture
-def logos(tmp_path: Path) -> Iterator[Collection]:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eleven images: some in several places, some in none, some gone from one, some that are files."""
-    with whence.open(tmp_path / "logos", create=True) as opened:
+    path = tmp_path_factory.mktemp("made")
+    with whence.open(path / "logos", create=True) as opened:
         for number in range(9):
             data = encoded(picture(number, 200, 150))
             places = [uri_of(f"{number}/{place}") for place in range(number % 4)]
             opened.receive([Upload(data, uri=uri) for uri in places] or [Upload(data)])
-        opened.add(folder_of(tmp_path / "files", 2, 20))
+        opened.add(folder_of(path / "files", 2, 20))
         entries.forget(opened, "3/1")
+    return path / "logos"
+
+
+@pytest.fixture
+def logos(made: Path, tmp_path: Path) -> Iterator[Collection]:
+    """A copy of it for each test."""
+    with whence.open(shutil.copytree(made, tmp_path / "logos")) as opened:
         yield opened
 
 
