@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from tests.server.running import served
 
 pytest.importorskip("playwright", reason="the browser's driver is not installed")
 
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from tests.page.watching import Watched, launched, watched
+from tests.page.watching import Watched, context_of, launched, watched
 
 MODEL = "efficientnet-lite0-int8"
 RIGHT_TO_LEFT = "صورة قديمة من البيت.jpg"
@@ -78,13 +78,45 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         del os.environ["WHENCE_ALLOW_PRIVATE"]
 
 
+class Tab:
+    """The page of a person without wishes. Tests hand it on to each other: a new one takes half a second."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._page: Page | None = None
+
+    @contextmanager
+    def watched(self, url: str) -> Iterator[Watched]:
+        """It, as if it were new; afterwards nothing may have gone wrong in it."""
+        page = self._page or context_of(self._browser).new_page()
+        self._page = None
+        one = Watched(page, url)
+        try:
+            yield one
+            assert not one.wrong, "\n".join(one.wrong)
+            if one.leave():
+                self._page = page
+        finally:
+            if self._page is not page:
+                page.context.close()  # and the next gets a new one
+
+
+@pytest.fixture(scope="session")
+def tab(browser: Browser) -> Tab:
+    """What `look` opens where nothing is asked for."""
+    return Tab(browser)
+
+
 @pytest.fixture
-def look(browser: Browser, house: House) -> Iterator[Look]:
-    """Opens watched pages: `look(viewport=…, color_scheme=…)`."""
+def look(browser: Browser, house: House, tab: Tab) -> Iterator[Look]:
+    """Opens watched pages: `look(viewport=…, color_scheme=…)`; `own=True` for who listens or alters it."""
     with ExitStack() as stack:
 
-        def opened(url: str = "", **options: Any) -> Watched:
-            return stack.enter_context(watched(browser, url or house.url, **options))
+        def opened(*, own: bool = False, **options: Any) -> Watched:
+            plain = not own and not options
+            return stack.enter_context(
+                tab.watched(house.url) if plain else watched(browser, house.url, **options)
+            )
 
         yield opened
 

@@ -100,7 +100,7 @@ def test_nothing_is_wider_than_a_small_phone(look: Look, house: House) -> None:
 
 
 def test_all_of_a_search_is_done_by_keyboard(look: Look, house: House) -> None:
-    page = look().open()
+    page = look(own=True).open()
     page.on("filechooser", lambda _: None)  # from here on the browser asks us, and opens no window
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
@@ -168,7 +168,7 @@ def test_a_key_is_asked_for_kept_for_the_tab_and_shows_pictures(
 
 
 def test_the_first_paint_takes_less_than_100_kb(look: Look) -> None:
-    one = look()
+    one = look(own=True)
     one.page.add_init_script(
         """new MutationObserver((_, watch) => {
             if (!document.querySelector("h1")) return;
@@ -205,7 +205,7 @@ def test_files_of_the_page_are_short_and_have_nothing_inline_or_from_elsewhere()
 
 
 def test_of_5000_images_only_those_in_sight_are_drawn(look: Look, house: House) -> None:
-    one = look()
+    one = look(own=True)
     page = one.page
     with httpx.Client(trust_env=False) as client:
         image = client.get(f"{house.url}/api/v1/images", params={"limit": 1}).json()["images"][0]

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, Response
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Playwright,
+    Request,
+    Response,
+)
 
 BROWSER = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -42,17 +51,35 @@ class Watched:
     `expected` are the statuses of answers that a test brings about: a browser reports those by itself.
     """
 
-    def __init__(self, context: BrowserContext, url: str) -> None:
+    def __init__(self, page: Page, url: str) -> None:
         self.url = url.rstrip("/") + "/"
         self.expected: set[int] = set()
         self.wrong: list[str] = []
         self.asked: list[str] = []
-        context.set_default_timeout(PATIENCE)
-        self.page: Page = context.new_page()
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
-        self.page.on("request", self._request)
-        self.page.on("response", self._response)
+        self.page = page
+        page.context.set_default_timeout(PATIENCE)
+        page.on("console", self._said)
+        page.on("pageerror", self._failed)
+        page.on("request", self._request)
+        page.on("response", self._response)
+
+    def leave(self) -> bool:
+        """Whether the page is as good as new: it forgets what it kept, and nobody listens to it."""
+        page = self.page
+        if not page.url.startswith(self.url):  # only there can what it kept of the server be cleared
+            return False
+        page.remove_listener("console", self._said)
+        page.remove_listener("pageerror", self._failed)
+        page.remove_listener("request", self._request)
+        page.remove_listener("response", self._response)
+        page.evaluate("localStorage.clear(), sessionStorage.clear()")
+        page.context.clear_cookies()
+        page.context.set_offline(False)
+        page.goto("about:blank")
+        return True
+
+    def _failed(self, error: Error) -> None:
+        self.wrong.append(f"error: {error}")
 
     def _said(self, message: ConsoleMessage) -> None:
         brought_about = message.text.startswith("Failed to load resource") and any(
@@ -87,13 +114,15 @@ class Watched:
         return page
 
 
+def context_of(browser: Browser, **options: Any) -> BrowserContext:
+    """A context of one's own."""
+    return browser.new_context(**({"viewport": WIDE, "locale": "en-GB"} | options))
+
+
 @contextmanager
 def watched(browser: Browser, url: str, **options: Any) -> Iterator[Watched]:
     """A page in a context of its own; afterwards nothing may have gone wrong in it."""
-    context = browser.new_context(**({"viewport": WIDE, "locale": "en-GB"} | options))
-    try:
-        one = Watched(context, url)
+    with context_of(browser, **options) as context:
+        one = Watched(context.new_page(), url)
         yield one
         assert not one.wrong, "\n".join(one.wrong)
-    finally:
-        context.close()
