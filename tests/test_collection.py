@@ -20,8 +20,9 @@ from whence.features import extract, fingerprint
 
 @pytest.fixture
 def several(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Collections are opened with more than one process that decodes."""
+    """Collections are opened with more than one process that decodes, and without a model."""
     monkeypatch.setenv("WHENCE_WORKERS", "2")
+    monkeypatch.setenv("WHENCE_MODEL", "none")
 
 
 @pytest.fixture

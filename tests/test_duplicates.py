@@ -26,7 +26,8 @@ from whence.search.answer import Kind
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Iterator[Collection]:
-    with whence.open(tmp_path / "photos.whence", create=True) as opened:
+    plain = whence.Settings(model="none", workers=1)  # no embedding has a say in it
+    with whence.open(tmp_path / "photos.whence", create=True, settings=plain) as opened:
         yield opened
 
 

@@ -19,7 +19,7 @@ from whence.collection import open_collection
 from whence.search.find import compare
 from whence.settings import Settings
 
-PLAIN = Settings(model="none")
+PLAIN = Settings(model="none", workers=1)
 ID = "sha256:" + "0" * 64
 
 

@@ -38,7 +38,7 @@ enabled = false
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("schema")
-    with open_collection(folder / "photos", create=True, settings=Settings(model="none")) as made:
+    with open_collection(folder / "photos", create=True, settings=Settings(model="none", workers=1)) as made:
         made.add(folder_of(folder / "pictures", 3))
     with served(folder / "photos", options=("--workers", "1")) as running:
         yield running

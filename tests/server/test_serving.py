@@ -22,7 +22,7 @@ from whence.cli.main import run
 from whence.collection import open_collection
 from whence.settings import Settings
 
-PLAIN = Settings(model="none")
+PLAIN = Settings(model="none", workers=1)
 
 
 @pytest.fixture
