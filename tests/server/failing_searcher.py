@@ -1,15 +1,30 @@
-"""A search process that answers, hangs, dies or babbles as it is told; see `test_pool.py`."""
+"""A search process that answers, hangs, dies or babbles as it is told; see `test_pool.py`.
+
+It speaks for itself: dozens are started, and the real one imports all that searches.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import time
+from typing import Any
 
 import msgpack
 
 from whence.errors import CollectionMissing
-from whence.server.searcher import _read, _send, _told
+from whence.server.pool import HEADER
+
+
+def _read(stream: io.BufferedReader) -> Any:
+    head = stream.read(HEADER.size)
+    return msgpack.unpackb(stream.read(HEADER.unpack(head)[0])) if head else None
+
+
+def _send(channel: socket.socket, said: dict[str, Any]) -> None:
+    body = msgpack.packb(said)
+    channel.sendall(HEADER.pack(len(body)) + body)
 
 
 def serve(handle: int) -> None:
@@ -18,7 +33,7 @@ def serve(handle: int) -> None:
     plan = _read(stream)
     assert plan is not None
     if plan.get("missing"):
-        _send(channel, _told(CollectionMissing("There is nothing.")))
+        _send(channel, {"error": CollectionMissing.code, "reason": "There is nothing."})
         return
     if plan.get("dies"):
         os._exit(3)
