@@ -13,6 +13,7 @@ import pytest
 # As the command line and its workers do: more threads on small matrices wait for each other, and the tests
 # run in as many processes as there are cores. NumPy has not been imported yet.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
 # For the same reason one process decodes: to start a second takes longer than some small pictures do. Tests
 # of what happens between several ask for them.
