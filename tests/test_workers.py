@@ -234,7 +234,7 @@ def test_killed_from_outside_in_the_middle(start: Start) -> None:
         if busy and busy.started and time.monotonic() - busy.heard > 0.3 and workers.pending:
             os.kill(busy.process.pid, signal.SIGKILL)
             killed += 1
-    assert killed == 2  # once in its chunk, once alone
+    assert killed in (1, 2)  # in its chunk, and alone, unless the others were answered by then
     assert type(done.pop(5).error) is Corrupt
     assert len(done) == 5
     assert all(read.image for read in done.values())
