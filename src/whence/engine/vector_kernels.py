@@ -1,9 +1,8 @@
 """Compiled scans of vectors: the same answers as the NumPy path of `vector_scan.py`, at memory speed.
 
-Importing this module imports Numba, which takes longer than a small scan. A row is int8 (d,), a query
-int16 (d,): the compiler multiplies and adds 32 such pairs at a time, and integer sums do not depend on
-their order. Rows pass in blocks that stay in the second-level cache while all queries of a batch look at
-them; only a block that holds something good enough is walked again, row by row.
+Importing this module imports Numba, which takes longer than a small scan. `vector_dots.py` multiplies. Rows
+pass in blocks that stay in the second-level cache while all queries of a batch look at them; only a block
+that holds something good enough is walked again, row by row.
 """
 
 from __future__ import annotations
@@ -15,30 +14,23 @@ from numba import njit
 from numpy.typing import NDArray
 
 from whence.engine.kernels import kernel
+from whence.engine.vector_dots import ask_for, dot, dots, laid
 
 BLOCK = 256  # rows: 64 KB of vectors of 256 numbers
-
-
-@njit(nogil=True)
-def dot(row: NDArray[np.int8], query: NDArray[np.int16]) -> Any:
-    """The inner product of a row and a query, int32."""
-    total = np.int32(0)
-    for j in range(query.shape[0]):
-        total += np.int32(row[j]) * np.int32(query[j])
-    return np.int32(total)
+_FURTHER = 16  # rows that are asked of memory before they are looked at
 
 
 @njit(nogil=True)
 def similarities(
     codes: NDArray[np.int8],
     scales: NDArray[np.float32],
-    query: NDArray[np.int16],
+    parts: NDArray[Any],
+    start: np.int32,
     unit: np.float32,
     out: NDArray[np.float32],
 ) -> Any:
-    """Fill `out` with the similarities of some rows to a query, and give the greatest."""
-    for i in range(codes.shape[0]):
-        out[i] = np.float32(dot(codes[i], query))
+    """Fill `out` with the similarities of some rows to a query, as `dots` takes it, and give the greatest."""
+    dots(codes, parts, start, out)
     best = np.float32(-np.inf)
     for i in range(codes.shape[0]):
         out[i] = out[i] * scales[i] * unit
@@ -163,10 +155,11 @@ def nearest(
     near = np.empty((asked, k), np.float32)
     held = np.zeros(asked, np.int64)
     out = np.empty(BLOCK, np.float32)
+    parts, starts = laid(queries)
     for start in range(first, last, BLOCK):
         stop = min(start + BLOCK, last)
         for q in range(asked):
-            best = similarities(codes[start:stop], scales[start:stop], queries[q], units[q], out)
+            best = similarities(codes[start:stop], scales[start:stop], parts[q], starts[q], units[q], out)
             if held[q] == k and best < near[q, 0]:
                 continue
             held[q] = _offered(start, stop, out, near[q], found[q], held[q], dead, keys, only, allowed)
@@ -188,9 +181,13 @@ def nearest_of(
     found = np.empty((asked, k), np.int64)
     near = np.empty((asked, k), np.float32)
     held = np.zeros(asked, np.int64)
-    for row in chosen:
+    parts, starts = laid(queries)
+    for at in range(chosen.shape[0]):
+        row = chosen[at]
+        if at + _FURTHER < chosen.shape[0]:
+            ask_for(codes[row], chosen[at + _FURTHER] - row)
         for q in range(asked):
-            how_near = np.float32(dot(codes[row], queries[q])) * scales[row] * units[q]
+            how_near = np.float32(dot(codes[row], parts[q], starts[q])) * scales[row] * units[q]
             if held[q] < k or how_near >= near[q, 0]:
                 held[q] = offer(near[q], found[q], held[q], how_near, _called(row, keys))
     return found, near, held
@@ -235,9 +232,9 @@ def probe(
     out = np.empty(BLOCK, np.float32)
     towards = np.empty(count, np.float32)
     cells = np.empty(count, np.int64)
+    parts, starts = laid(queries)
     for q in range(asked):
-        query, unit = queries[q], units[q]
-        similarities(centres, centre_scales, query, unit, towards)
+        similarities(centres, centre_scales, parts[q], starts[q], units[q], towards)
         for c in range(count):
             cells[c] = c
         for at in range(count // 2 - 1, -1, -1):
@@ -257,7 +254,7 @@ def probe(
             _sift(towards, cells, 0, left - 1)
             for start in range(offsets[cell], offsets[cell + 1], BLOCK):
                 stop = min(start + BLOCK, offsets[cell + 1])
-                best = similarities(codes[start:stop], scales[start:stop], query, unit, out)
+                best = similarities(codes[start:stop], scales[start:stop], parts[q], starts[q], units[q], out)
                 if held[q] == k and best < near[q, 0]:
                     continue
                 held[q] = _offered(start, stop, out, near[q], found[q], held[q], dead, keys, only, allowed)

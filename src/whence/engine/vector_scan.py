@@ -27,7 +27,7 @@ NUMPY_PAIRS = 2_000_000
 GATHER_SHARE = 0.1
 """The share of rows up to which allowed rows are gathered one by one; above it all rows are scanned."""
 
-_LARGEST = 32_767
+_LARGEST = 127 * 256 + 127  # both bytes of it fit an int8
 _NUMPY_ROWS = 4_096  # compared at a time
 _SHARE = 1 << 16  # pairs that a further thread is worth
 _compared = 0  # pairs that NumPy has compared in this process so far
@@ -59,7 +59,7 @@ class Near(NamedTuple):
 
 
 def quantised(queries: NDArray[np.float32]) -> Queries:
-    """Queries, float32 (q, d) and finite, as the scans take them: the greatest number becomes ±32,767."""
+    """Queries, float32 (q, d) and finite, as the scans take them: the greatest number becomes ±32,639."""
     greatest = np.abs(queries).max(axis=1, initial=0).astype(np.float64)
     greatest[greatest == 0] = 1
     codes = np.rint(queries * (_LARGEST / greatest)[:, None]).astype(np.int16)
