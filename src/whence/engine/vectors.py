@@ -1,7 +1,8 @@
 """The vector index: embeddings in memory-mapped columns, derived from the catalog, by cosine similarity.
 
 Every row is looked at unless there are cells (see `cells`), and `exact` asks for that even then. What may
-be found can be narrowed to a set of keys: few of them are gathered row by row, many are a mask.
+be found can be narrowed to a set of keys: few of them are gathered row by row; of many it is asked whether
+what is near enough is among them.
 """
 
 from __future__ import annotations
