@@ -10,7 +10,7 @@ import { allEdits, meaning, words } from "./words.js";
 /** @typedef {import("./types.js").ImageFacts} ImageFacts */
 
 const CHUNK = 24; // cards that are laid out together: a multiple of every number of columns
-const SLICE = 12; // cards that are made at a time, so that scrolling never waits for them
+const SLICE = 6; // cards that are made at a time, so that scrolling never waits for them
 const AHEAD = "1600px 0px"; // how far before the end the next page is asked for
 
 /** With a key, pictures are fetched when they come near the window. */
