@@ -91,6 +91,12 @@ def test_what_covers_a_third_needs_keypoints_beside_it() -> None:
     assert refutes(covered, evidence(SQUARE, 25))
     assert not refutes(covered, evidence(SQUARE, 35))
     assert not refutes(replace(covered, edits=covered.edits[:1]), evidence(SQUARE, 25))
+    # A small picture on a wall, whose few keypoints leave it a little askew, differs by a little all over.
+    askew = replace(covered, shared=Shared(350, 0.88, 0.7, 0.2))
+    assert not refutes(askew, evidence(SQUARE, 18))
+    assert refutes(askew, evidence(SQUARE, 18, coverage=0.5))
+    assert refutes(replace(askew, shared=Shared(350, 0.6, 0.5, 0.4)), evidence(SQUARE, 18))
+    assert refutes(replace(askew, shared=Shared(40, 0.88, 0.7, 0.2)), evidence(SQUARE, 18))
 
 
 def test_what_hardly_agrees_needs_very_many_keypoints() -> None:

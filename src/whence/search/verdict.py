@@ -49,7 +49,7 @@ def refutes(found: Changes, evidence: Evidence) -> bool:
     laid_over = sum(edit.amount or 0.0 for edit in found.edits if edit.name == "overlay")
     if coverage < _PART and _shares_a_part(found, inliers, coverage, laid_over):
         return True  # the same column of text beside another picture
-    if laid_over > _COVERED and inliers < _BESIDE:
+    if laid_over > _COVERED and inliers < _BESIDE and not _agrees_beside(found, coverage):
         return True
     # Screens lie square to each other, photographs of things do not.
     least = _PIECE if _is_square(evidence) else _LARGER
@@ -122,6 +122,12 @@ def _shares_a_part(found: Changes, inliers: int, coverage: float, laid_over: flo
         return False
     around = found.agreement > _WRITTEN_ON and inliers >= _FEW
     return found.differing > _PIECE or (laid_over > _PIECE and not around)
+
+
+def _agrees_beside(found: Changes, coverage: float) -> bool:
+    """Whether all of the match is shown, and most of it agrees: it is small, and aligned a little askew."""
+    both = found.shared
+    return coverage > _PART and both.blocks >= _BLOCKS and both.agreeing > _SOME_SHARE
 
 
 def _is_square(evidence: Evidence) -> bool:
