@@ -257,10 +257,10 @@ def test_a_run_that_was_stopped_goes_on_and_finds_the_same(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as started:
         until = time.monotonic() + 120
-        while (journal := journal_of(tmp_path)) is None or journal.read_bytes().count(b"\n") < 4:
+        while (journal := journal_of(tmp_path)) is None or journal.read_bytes().count(b"\n") < 2:
             assert started.poll() is None, started.communicate()
             assert time.monotonic() < until
-            time.sleep(0.02)
+            time.sleep(0.005)  # what is left takes longer, also on a machine that is busy
         started.send_signal(ending)
         _, said = started.communicate(timeout=60)
     if ending is signal.SIGINT:
@@ -274,7 +274,7 @@ def test_a_run_that_was_stopped_goes_on_and_finds_the_same(
     plan = Plan(EDITS, folder=str(pictures), held_out=2, jobs=1)
     told: list[tuple[str, int, int, int]] = []
     run = evaluate(plan, PLAIN, scratch=caches, told=lambda *said: told.append(said))
-    assert run.resumed >= min(done, 4)
+    assert run.resumed >= min(done, 2)
     assert figures(run) == figures(of_folder)
     # What was finished was not done again.
     assert max(before for _, _, before, _ in told) >= 1
