@@ -9,7 +9,7 @@ PEERS := .venv-bench
 .PHONY: demo test lint types unit coverage docs bench clean
 
 demo: $(VENV)/.demo
-	$(BIN)/whence demo
+	$(BIN)/wherefrom demo
 
 test: lint types unit
 

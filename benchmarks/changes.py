@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from whence.evaluate.edits import edit, recoded
-from whence.search.changes import Changes, changes
+from wherefrom.evaluate.edits import edit, recoded
+from wherefrom.search.changes import Changes, changes
 
 Random = np.random.Generator
 Editor = Callable[[Image.Image, Random], Image.Image]

@@ -1,4 +1,4 @@
-"""How long `whence search` takes from shell to answer, in a new process each time.
+"""How long `wherefrom search` takes from shell to answer, in a new process each time.
 
     python benchmarks/cold.py [--images 10000] [--repeat 9] [--json]
 
@@ -25,10 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.scenes import encoded, picture
 
-from whence.engine.embedded import EmbeddedEngine
-from whence.engine.records import NewImage, Place
-from whence.features.fingerprint import Fingerprint
-from whence.picture.metadata import Credit
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.records import NewImage, Place
+from wherefrom.features.fingerprint import Fingerprint
+from wherefrom.picture.metadata import Credit
 
 
 def main() -> int:
@@ -39,13 +39,13 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
-        fill(home / "photos.whence", options.images)
+        fill(home / "photos.wherefrom", options.images)
         (home / "one.jpg").write_bytes(encoded(picture(1)))
         (home / "query.jpg").write_bytes(encoded(picture(1).resize((200, 150))))
-        whence = [sys.executable, "-m", "whence.cli.main"]
-        subprocess.run([*whence, "index", "one.jpg", "-q"], cwd=home, check=True, stderr=subprocess.DEVNULL)
+        wherefrom = [sys.executable, "-m", "wherefrom.cli.main"]
+        subprocess.run([*wherefrom, "index", "one.jpg", "-q"], cwd=home, check=True, stderr=subprocess.DEVNULL)
         commands = {
-            "whence search": [*whence, "search", "query.jpg", "--json"],
+            "wherefrom search": [*wherefrom, "search", "query.jpg", "--json"],
             "python -c 'import numpy'": [sys.executable, "-c", "import numpy"],
         }
         times: dict[str, list[float]] = {name: [] for name in commands}
@@ -54,7 +54,7 @@ def main() -> int:
                 start = time.perf_counter()
                 done = subprocess.run(command, cwd=home, check=True, capture_output=True, text=True)
                 times[name].append(time.perf_counter() - start)
-                if name == "whence search":
+                if name == "wherefrom search":
                     assert json.loads(done.stdout)["matches"][0]["kind"] == "same"
     rows = {
         name: {
@@ -71,7 +71,7 @@ def main() -> int:
         print(f"{options.images:,} images\n\n| | median s | min | max |\n|---|---|---|---|")
         for name, row in rows.items():
             print(f"| {name} | {row['median_s']} | {row['min_s']} | {row['max_s']} |")
-    return int(rows["whence search"]["median_s"] >= 1)
+    return int(rows["wherefrom search"]["median_s"] >= 1)
 
 
 def fill(directory: Path, count: int) -> None:

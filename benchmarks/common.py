@@ -28,7 +28,7 @@ def pictures() -> tuple[Path, str]:
         return SHARED, "the measuring set"
     found = importlib.util.find_spec("skimage")
     if found is None or found.origin is None:
-        sys.exit("There are no pictures: neither the measuring set nor scikit-image (whence[demo]).")
+        sys.exit("There are no pictures: neither the measuring set nor scikit-image (wherefrom[demo]).")
     return Path(found.origin).parent / "data", "the photographs of scikit-image: too few to say much"
 
 

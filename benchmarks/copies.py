@@ -4,7 +4,7 @@
                                 [--peers NAME ... | --no-peers] [--slow-originals 60] [--minutes N]
                                 [--indexed N] [--held-out 400] [--styled 60] [--jobs N] [--json]
 
-The first `--originals` photographs are edited by every edit of the suite (`whence.evaluate.edits`; the
+The first `--originals` photographs are edited by every edit of the suite (`wherefrom.evaluate.edits`; the
 amounts are in the names), saved as JPEG at quality 90 and searched for among all pictures of the folder
 but the held-out ones: the photographs from the 301st on, the garments, and some of the products, 400 in
 all. Of a folder of one's own the last third is held out, at most 400. Edits that show several pictures
@@ -15,7 +15,7 @@ a peer, the nearest picture is the original and within the peer's usual threshol
 are one picture. A wrong claim is a claim, or a picture within the threshold, that is not the original.
 Peers that take long are tried on the first `--slow-originals` alone.
 
-Where the truth is known, Whence's evidence is held to it: the area of the query that shows the original
+Where the truth is known, Wherefrom's evidence is held to it: the area of the query that shows the original
 (intersection over union with the original's outline as the edit moved it), and the names of the edits. A
 change of size is expected to be named above 5 %, and ignored below.
 
@@ -45,14 +45,14 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageOps
 
-import whence
+import wherefrom
 from common import SHARED, say
 from copies_report import medians, show, summed, summed_strangers
 from peers import PEERS, Peer
 from recall import CLAIMS, RELATED, spread, usable
-from whence.evaluate.edits import BARS, EDITS, SUITE, edited, encoded
-from whence.evaluate.suites import ATTEMPTS
-from whence.evaluate.truth import held_to_truth
+from wherefrom.evaluate.edits import BARS, EDITS, SUITE, edited, encoded
+from wherefrom.evaluate.suites import ATTEMPTS
+from wherefrom.evaluate.truth import held_to_truth
 
 HELD_OUT = 400
 SHARED_ORIGINALS = 300  # photographs from here on are held out
@@ -71,11 +71,11 @@ def main() -> int:
     peers = [] if options.no_peers else [one for one in options.peers or PEERS if there(one)]
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        with whence.open(place / "all.whence", create=True) as collection:
+        with wherefrom.open(place / "all.wherefrom", create=True) as collection:
             report = collection.add(indexed)
             count = len(collection)
         say(f"{count} pictures indexed in {report.seconds:.0f} s; {len(report.failed)} failed")
-        with working(options.jobs, place / "all.whence", peers, indexed) as pool:
+        with working(options.jobs, place / "all.wherefrom", peers, indexed) as pool:
             work = [
                 Task(
                     path,
@@ -105,9 +105,9 @@ def main() -> int:
         "slow_originals": min(options.slow_originals, len(originals)),
         "held_out": len(held_out),
         "seed": options.seed,
-        "contenders": ["whence", *peers],
+        "contenders": ["wherefrom", *peers],
         "edits": summed(trials, names),
-        "unrelated": summed_strangers(unrelated, ["whence", *peers]),
+        "unrelated": summed_strangers(unrelated, ["wherefrom", *peers]),
         "styles": styled,
         "ms_per_query": medians(trials),
         "usual": {one: PEERS[one].usual for one in peers},
@@ -116,8 +116,8 @@ def main() -> int:
     }
     print(json.dumps(result)) if options.json else show(result)
     rows = result["edits"]
-    below = [name for name, bar in BARS.items() if name in rows and rows[name]["recall"]["whence"] < bar]
-    false = any(style["claims"] for style in styled) or result["unrelated"]["whence"]["claims"]
+    below = [name for name, bar in BARS.items() if name in rows and rows[name]["recall"]["wherefrom"] < bar]
+    false = any(style["claims"] for style in styled) or result["unrelated"]["wherefrom"]["claims"]
     return int(bool(below or false))
 
 
@@ -206,13 +206,13 @@ def upright(path: Path) -> Image.Image:
 class Bench:
     """What a working process holds: the collection, open to read, and the peers' features."""
 
-    collection: whence.Collection
+    collection: wherefrom.Collection
     peers: dict[str, Peer]
     indexed: list[Path]
 
 
 def begin(place: Path, features: dict[str, list[Any]], indexed: list[Path]) -> None:
-    Bench.collection = whence.open(place)
+    Bench.collection = wherefrom.open(place)
     Bench.peers = {}
     for name, rows in features.items():
         Bench.peers[name] = PEERS[name]()
@@ -280,11 +280,11 @@ def try_original(task: Task) -> dict[str, Any]:
         data = encoded(done.image, "JPEG", 90)
         start = time.perf_counter()
         answer = Bench.collection.search(data, limit=10)
-        times["whence"].append(time.perf_counter() - start)
+        times["wherefrom"].append(time.perf_counter() - start)
         claims = [match for match in answer if match.kind in CLAIMS]
         found = bool(claims) and claims[0].id == wanted
-        row: dict[str, Any] = {"found": {"whence": found}}
-        row["wrong"] = {"whence": sum(match.id != wanted for match in claims)}
+        row: dict[str, Any] = {"found": {"wherefrom": found}}
+        row["wrong"] = {"wherefrom": sum(match.id != wanted for match in claims)}
         wrong += [
             {"edit": name, "original": path.name, "match": file_of(match), "kind": match.kind.value}
             for match in claims
@@ -307,7 +307,7 @@ def try_original(task: Task) -> dict[str, Any]:
     return {"original": path.name, "edits": edits, "times": dict(times), "wrong_claims": wrong}
 
 
-def file_of(match: whence.Match) -> str:
+def file_of(match: wherefrom.Match) -> str:
     return "/".join(match.sightings[0].uri.split("/")[-2:]) if match.sightings else match.id
 
 
@@ -318,7 +318,7 @@ def try_stranger(path: Path) -> dict[str, Any]:
         for match in Bench.collection.search(path, limit=10)
         if match.kind in CLAIMS and not both_repeat(path, match)
     ]
-    counts = {"whence": len(claims)}
+    counts = {"wherefrom": len(claims)}
     if opens(path):
         image = upright(path)
         for peer, engine in Bench.peers.items():
@@ -326,7 +326,7 @@ def try_stranger(path: Path) -> dict[str, Any]:
     return {"counts": counts, "claims": claims}
 
 
-def both_repeat(path: Path, match: whence.Match) -> bool:
+def both_repeat(path: Path, match: wherefrom.Match) -> bool:
     """Whether both are of the folders whose pictures repeat each other."""
     uris = [sighting.uri for sighting in match.sightings]
     return bool(set(RELATED) & set(path.parts)) and any(
@@ -343,7 +343,7 @@ def style_claims(
     for path in kept:
         (folder / f"{path.stem}.jpg").write_bytes(encoded(styled(style, path, options.seed), "JPEG"))
     claims = []
-    with whence.open(folder / "style.whence", create=True) as collection:
+    with wherefrom.open(folder / "style.wherefrom", create=True) as collection:
         collection.add(sorted(folder.glob("*.jpg")))
         for path in asked:
             answer = collection.search(encoded(styled(style, path, options.seed), "JPEG"), limit=10)

@@ -8,7 +8,7 @@ from statistics import mean
 from typing import Any
 
 from peers import PEERS
-from whence.evaluate.edits import BARS
+from wherefrom.evaluate.edits import BARS
 
 _SHOWN = 40
 
@@ -27,9 +27,9 @@ def summed(trials: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, 
             "recall": {
                 one: mean([row["found"][one] for row in tries if one in row["found"]]) for one in contenders
             },
-            # Of the originals that a contender was tried on, those that Whence found.
+            # Of the originals that a contender was tried on, those that Wherefrom found.
             "beside": {
-                one: mean([row["found"]["whence"] for row in tries if one in row["found"]])
+                one: mean([row["found"]["wherefrom"] for row in tries if one in row["found"]])
                 for one in contenders
             },
             "wrong": {one: sum(row["wrong"].get(one, 0) for row in tries) for one in contenders},
@@ -37,7 +37,7 @@ def summed(trials: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, 
             "edits_recall": right / expected if expected else None,
             "edits_precision": right / named if named else None,
             "missed": sorted(
-                trial["original"] for trial in trials if not trial["edits"][name]["found"]["whence"]
+                trial["original"] for trial in trials if not trial["edits"][name]["found"]["wherefrom"]
             ),
         }
     return rows
@@ -48,7 +48,7 @@ def summed_strangers(rows: Sequence[dict[str, Any]], contenders: Sequence[str]) 
         one: {
             "queries_claimed": sum(row["counts"].get(one, 0) > 0 for row in rows),
             "pictures_claimed": sum(row["counts"].get(one, 0) for row in rows),
-            "claims": [claim for row in rows for claim in row["claims"]] if one == "whence" else [],
+            "claims": [claim for row in rows for claim in row["claims"]] if one == "wherefrom" else [],
         }
         for one in contenders
     }
@@ -72,7 +72,7 @@ def show(result: dict[str, Any]) -> None:
     row_of(*["---"] * (2 + len(contenders)))
     for name, row in result["edits"].items():
         best = [f"{row['recall'][one]:.3f}" for one in contenders]
-        if row["bar"] is not None and row["recall"]["whence"] < row["bar"]:
+        if row["bar"] is not None and row["recall"]["wherefrom"] < row["bar"]:
             best[0] += " (below)"
         row_of(name, "" if row["bar"] is None else f"{row['bar']:.2f}", *best)
     total = {one: sum(row["wrong"][one] for row in result["edits"].values()) for one in contenders}
@@ -82,7 +82,7 @@ def show(result: dict[str, Any]) -> None:
     for one in contenders[1:]:
         some = f" Tried on the first {result['slow_originals']} originals." if PEERS[one].slow else ""
         print(f"- {one}: {PEERS[one].usual}.{some}")
-    print("\nWhence's evidence for the originals found, held to the truth:\n")
+    print("\nWherefrom's evidence for the originals found, held to the truth:\n")
     row_of("edit", "area, median overlap", "edits named: recall", "precision")
     row_of(*["---"] * 4)
     for name, row in result["edits"].items():
@@ -98,7 +98,7 @@ def show(result: dict[str, Any]) -> None:
     row_of(*["---"] * 4)
     for style in result["styles"]:
         row_of(style["style"], style["indexed"], style["searched"], len(style["claims"]))
-    claims = result["unrelated"]["whence"]["claims"] + [
+    claims = result["unrelated"]["wherefrom"]["claims"] + [
         one for row in result["styles"] for one in row["claims"]
     ]
     for title, rows in (("Wrong claims", result["wrong"]), ("Claims on unrelated pictures", claims)):

@@ -2,7 +2,7 @@
 
     python benchmarks/crash.py [--kills 200] [--json]
 
-Each round starts `whence index -v`, or a program that removes images one by one, on a collection that lives
+Each round starts `wherefrom index -v`, or a program that removes images one by one, on a collection that lives
 through all rounds, and kills its process group at a random instant. Acknowledged is what it had printed: an
 `added` line comes after the commit. Then the collection is opened: `check` has to be clean, every
 acknowledged image found by its path, its bytes and (by a smaller copy) its fingerprint, every acknowledged
@@ -27,18 +27,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.scenes import encoded, picture
 
-import whence
+import wherefrom
 
 PICTURES = 120
 # The constants are lowered so that a few dozen images are sealed, compacted and sealed again.
 SMALL = (
-    "import whence.adding as a, whence.engine.hamming as h; "
+    "import wherefrom.adding as a, wherefrom.engine.hamming as h; "
     "a.COMMIT_IMAGES, a.COMMIT_SECONDS, h.SEAL_ROWS, h.SEAL_AT_CLOSE = 4, 0.02, 16, 1; "
 )
-INDEX = SMALL + "import sys; from whence.cli.main import main; main(['index', 'pictures', '-v'])"
+INDEX = SMALL + "import sys; from wherefrom.cli.main import main; main(['index', 'pictures', '-v'])"
 REMOVE = SMALL + (
-    "import sys, whence\n"
-    "with whence.open('photos.whence') as photos:\n"
+    "import sys, wherefrom\n"
+    "with wherefrom.open('photos.wherefrom') as photos:\n"
     "    for name in sys.argv[1:]:\n"
     "        photos.remove(name); print('removed', name, file=sys.stderr, flush=True)"
 )
@@ -113,11 +113,11 @@ def verified(
     home: Path, must: set[str], gone: set[str], chance: random.Random, problems: list[str], round_: int
 ) -> set[str]:
     """Open, check and look everything up; gives the paths whose images are there."""
-    if not (home / "photos.whence" / "whence.json").exists():
+    if not (home / "photos.wherefrom" / "wherefrom.json").exists():
         if must:
             problems.append(f"round {round_}: the collection is gone")
         return set()
-    with whence.open(home / "photos.whence") as photos:
+    with wherefrom.open(home / "photos.wherefrom") as photos:
         problems.extend(f"round {round_}: {problem}" for problem in photos.check())
         there = {str(path) for path in sorted((home / "pictures").iterdir()) if photos.find(path)}
         problems.extend(f"round {round_}: lost {name}" for name in must - there)

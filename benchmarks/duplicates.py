@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import whence
+import wherefrom
 from common import SHARED
 
 FAMILIES = (
@@ -50,7 +50,7 @@ def main() -> int:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as scratch,
-        whence.open(Path(scratch) / "c.whence", create=True) as photos,
+        wherefrom.open(Path(scratch) / "c.wherefrom", create=True) as photos,
     ):
         report = photos.add(options.folder)
         outcomes = (*report.added, *report.known)
@@ -75,8 +75,8 @@ def main() -> int:
     return int(any(row["precision"] < 0.95 for row in rows))
 
 
-def places(image: whence.Image, folder: Path) -> list[str]:
-    from whence.sources.folder import path_of
+def places(image: wherefrom.Image, folder: Path) -> list[str]:
+    from wherefrom.sources.folder import path_of
 
     paths = [path_of(sighting.uri) for sighting in image.sightings]
     return [os.path.relpath(path, folder) for path in paths if path is not None]
@@ -88,7 +88,7 @@ def true_pairs(files: list[str]) -> set[tuple[str, str]]:
 
 
 def measured(
-    photos: whence.Collection, folder: Path, truth: set[tuple[str, str]], parts: bool
+    photos: wherefrom.Collection, folder: Path, truth: set[tuple[str, str]], parts: bool
 ) -> dict[str, Any]:
     start, busy = time.perf_counter(), time.process_time()
     groups = list(photos.duplicates(parts=parts))
@@ -116,7 +116,7 @@ def joined(folder: Path, name: str, count: int) -> dict[str, Any]:
     """What became of `count` photographs and one edit of each."""
     from PIL import Image
 
-    from whence.evaluate.edits import edit, encoded
+    from wherefrom.evaluate.edits import edit, encoded
 
     files = sorted(folder.iterdir())[:count]
     pictures = [Image.open(file).convert("RGB") for file in files]
@@ -124,7 +124,7 @@ def joined(folder: Path, name: str, count: int) -> dict[str, Any]:
     edits: dict[str, int] = {}
     with (
         tempfile.TemporaryDirectory() as scratch,
-        whence.open(Path(scratch) / "c.whence", create=True) as photos,
+        wherefrom.open(Path(scratch) / "c.wherefrom", create=True) as photos,
     ):
         for number, file in enumerate(files):
             beside = [pictures[(number + step) % count] for step in (1, 2, 3)]

@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import say
-from whence.errors import WhenceError
-from whence.features.embedding import embedder
-from whence.picture.decode import decode
-from whence.picture.picture import Picture
-from whence.settings import load
+from wherefrom.errors import WherefromError
+from wherefrom.features.embedding import embedder
+from wherefrom.picture.decode import decode
+from wherefrom.picture.picture import Picture
+from wherefrom.settings import load
 
 LEAST = 48  # pixels of a side that a part has at least
 AREA, STRETCH, GAMMA = (0.05, 1.0), (2 / 3, 3 / 2), (0.6, 1.6)
@@ -93,7 +93,7 @@ def _is_usable(path: Path) -> bool:
 def _pixels(path: Path) -> NDArray[np.uint8] | None:
     try:
         return decode(path.read_bytes(), colour=True).pixels
-    except WhenceError:
+    except WherefromError:
         return None
 
 

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import whence
+import wherefrom
 from common import say
 from search_scale import EDITS, _features, fillers
-from whence.engine.embedded import EmbeddedEngine
-from whence.engine.records import FileStamp, NewImage, Place
-from whence.evaluate.edits import edit, encoded
-from whence.settings import Settings
-from whence.sources.folder import file_uri
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.records import FileStamp, NewImage, Place
+from wherefrom.evaluate.edits import edit, encoded
+from wherefrom.settings import Settings
+from wherefrom.sources.folder import file_uri
 
 REAL = 400
 SIDE = 500
@@ -47,11 +47,11 @@ def filled(home: Path, folder: Path, images: int, *, shown: int = 0) -> Filled:
     """
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
     wanted = files[::2][:REAL]
-    directory, mark = home / "filled.whence", home / "filled.json"
+    directory, mark = home / "filled.wherefrom", home / "filled.json"
     made = json.dumps([str(folder), len(files), images, shown])
     if not (mark.exists() and mark.read_text() == made):
         home.mkdir(parents=True, exist_ok=True)
-        with whence.open(directory, create=True, settings=Settings(model="none")) as collection:
+        with wherefrom.open(directory, create=True, settings=Settings(model="none")) as collection:
             collection.add(wanted)
             have = len(collection)
         seeds = _features(files[1::2][:REAL])

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 import hamming_peers
 from common import machine, say, spread, versions
-from whence.engine import mih, scan
+from wherefrom.engine import mih, scan
 
 Words = NDArray[np.uint64]
 CHUNK = 1 << 21  # words written at a time, 16 MB: the file is then kept in large pages
@@ -118,7 +118,7 @@ def faiss_runs(planes: Words, queries: Words) -> dict[str, Callable[[], object]]
 
 def multi_index(count: int, memory: float, queries: int, directory: str | None) -> dict[str, Any]:
     """Build over a file of codes, look for planted ones one by one, and scan at twice the radius."""
-    with tempfile.TemporaryDirectory(dir=directory, prefix="whence-hamming-") as folder:
+    with tempfile.TemporaryDirectory(dir=directory, prefix="wherefrom-hamming-") as folder:
         path = Path(folder)
         say(f"writing {count} codes, {32 * count / 1e9:.1f} GB")
         planes = mapped_codes(path / "codes", count)
@@ -182,7 +182,7 @@ def crossover(repeat: int) -> list[dict[str, Any]]:
     """Milliseconds of a scan and of the index at growing sizes, radius 31, for batches of 1 and 16."""
     result = []
     rng = np.random.default_rng(3)
-    with one_core(), tempfile.TemporaryDirectory(prefix="whence-hamming-") as folder:
+    with one_core(), tempfile.TemporaryDirectory(prefix="wherefrom-hamming-") as folder:
         for count in (62_500, 125_000, 250_000, 500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000):
             planes = rng.integers(0, 2**64, (4, count), dtype=np.uint64)
             start = time.perf_counter()
@@ -207,7 +207,7 @@ def crossover(repeat: int) -> list[dict[str, Any]]:
 def startup() -> dict[str, Any]:
     """Seconds until the first compiled scan, with and without kept machine code, and NumPy's pace."""
     program = (
-        "import time, numpy as np; from whence.engine import scan; "
+        "import time, numpy as np; from wherefrom.engine import scan; "
         "planes = np.zeros((4, 1000), np.uint64); queries = np.ones((1, 4), np.uint64); "
         "scan.within(planes, queries, 31, compiled=False); start = time.perf_counter(); "
         "scan.within(planes, queries, 31, compiled=True); print(time.perf_counter() - start)"

@@ -5,7 +5,7 @@
 
 Two sets in one run, one core: the folder's JPEGs (or generated ones of 500 pixels without a folder), and
 12-megapixel JPEGs made of them. Peers read and decode the same files: imagehash pHash, imagededup PHash,
-perception PDQ. `whence` is everything that indexing does: read, SHA-256, decode, credit, fingerprint, catalog
+perception PDQ. `wherefrom` is everything that indexing does: read, SHA-256, decode, credit, fingerprint, catalog
 and index, through one worker process. Each round runs every contender once, in turn; medians and the spread
 of the rounds are given. The files are in the page cache.
 """
@@ -101,11 +101,11 @@ def enlarged(files: list[Path], folder: Path, count: int) -> list[Path]:
 def contenders() -> dict[str, Callable[[Path], object]]:
     from PIL import Image
 
-    from whence.picture.decode import decode
+    from wherefrom.picture.decode import decode
 
     found: dict[str, Callable[[Path], object]] = {
         "decode alone (Pillow, full)": lambda path: Image.open(path).load(),
-        "decode alone (whence)": lambda path: decode(path.read_bytes(), colour=False),
+        "decode alone (wherefrom)": lambda path: decode(path.read_bytes(), colour=False),
     }
     with contextlib.suppress(ImportError):
         import imagehash
@@ -127,23 +127,23 @@ def contenders() -> dict[str, Callable[[Path], object]]:
 
 
 def measured(files: list[Path], scratch: Path, repeat: int) -> dict[str, object]:
-    import whence
-    from whence.settings import Settings
+    import wherefrom
+    from wherefrom.settings import Settings
 
     others = contenders()
-    times: dict[str, list[float]] = {name: [] for name in (*others, "whence index")}
+    times: dict[str, list[float]] = {name: [] for name in (*others, "wherefrom index")}
     for round_ in range(repeat + 1):
         for name, work in others.items():
             start = time.perf_counter()
             for path in files:
                 work(path)
             times[name].append((time.perf_counter() - start) / len(files))
-        target = scratch / f"round-{len(files)}-{round_}.whence"
-        with whence.open(target, create=True, settings=Settings(workers=1)) as photos:
+        target = scratch / f"round-{len(files)}-{round_}.wherefrom"
+        with wherefrom.open(target, create=True, settings=Settings(workers=1)) as photos:
             photos.add(files[:1])  # the worker's start is not what is measured
             start = time.perf_counter()
             report = photos.add(files[1:])
-            times["whence index"].append((time.perf_counter() - start) / (len(files) - 1))
+            times["wherefrom index"].append((time.perf_counter() - start) / (len(files) - 1))
             assert not report.failed, report.failed
     milliseconds = {name: sorted(1e3 * t for t in taken[1:]) for name, taken in times.items()}
     rows = {
@@ -154,18 +154,18 @@ def measured(files: list[Path], scratch: Path, repeat: int) -> dict[str, object]
         }
         for name, t in milliseconds.items()
     }
-    ours = rows["whence index"]["median_ms"]
+    ours = rows["wherefrom index"]["median_ms"]
     peers = {
         name: row["median_ms"]
         for name, row in rows.items()
-        if name not in ("whence index",) and "alone" not in name
+        if name not in ("wherefrom index",) and "alone" not in name
     }
     return {
         "files": len(files),
         "median_bytes": sorted(p.stat().st_size for p in files)[len(files) // 2],
         "rows": rows,
         "times_the_fastest_peer": round(min(peers.values()) / ours, 2) if peers else None,
-        "of_decode_alone": round(rows["decode alone (whence)"]["median_ms"] / ours, 2),
+        "of_decode_alone": round(rows["decode alone (wherefrom)"]["median_ms"] / ours, 2),
         "of_full_decode_alone": round(rows["decode alone (Pillow, full)"]["median_ms"] / ours, 2),
     }
 

@@ -4,7 +4,7 @@
 
 Makes a folder of pictures in a dozen formats (the same each time) and, spread among them, files that are cut,
 damaged, no pictures, bombs, endless, drawings that never end, pipes, loops of links and names of any bytes.
-Runs `whence index --json` on it twice and samples the memory of that process and all its children.
+Runs `wherefrom index --json` on it twice and samples the memory of that process and all its children.
 
 Fails when the command does not end as it should, when added + known + skipped + failed is not what was
 offered, when a refused file has no reason, when the second run adds anything or forgets a refusal, when it
@@ -44,7 +44,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         root = options.keep or Path(scratch) / "pictures"
         kinds = make(root, options.files, options.hostile)
-        collection = Path(scratch) / "outcomes.whence"
+        collection = Path(scratch) / "outcomes.wherefrom"
         first = index(root, collection, options.seconds)
         second = index(root, collection, options.seconds)
     result = {
@@ -72,7 +72,7 @@ def index(root: Path, collection: Path, seconds: float) -> dict[str, Any]:
     command = [
         sys.executable,
         "-m",
-        "whence.cli.main",
+        "wherefrom.cli.main",
         "index",
         str(root),
         "-c",
@@ -85,7 +85,7 @@ def index(root: Path, collection: Path, seconds: float) -> dict[str, Any]:
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=os.environ | {"WHENCE_DECODE_SECONDS": str(seconds)},
+        env=os.environ | {"WHEREFROM_DECODE_SECONDS": str(seconds)},
     )
     sampler = Sampler(process.pid)
     sampler.start()
@@ -95,7 +95,7 @@ def index(root: Path, collection: Path, seconds: float) -> dict[str, Any]:
         report = json.loads(out)
     except ValueError:
         raise SystemExit(
-            f"whence index ended with {process.returncode}:\n{err.decode(errors='replace')}"
+            f"wherefrom index ended with {process.returncode}:\n{err.decode(errors='replace')}"
         ) from None
     return {
         "exit": process.returncode,

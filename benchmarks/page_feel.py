@@ -1,6 +1,6 @@
 """How the page feels on a large collection: from the drop of a picture to its first match on screen.
 
-    pip install 'whence[serve]' playwright
+    pip install 'wherefrom[serve]' playwright
     python benchmarks/page_feel.py [--images 100000] [--drops 15] [--cards 5000] [--folder DIR]
                                    [--at DIR] [--json]
 

@@ -22,10 +22,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import whence
+import wherefrom
 from common import SHARED
-from whence.evaluate.edits import GEOMETRY, TONE, edit, encoded
-from whence.picture.decode import decode
+from wherefrom.evaluate.edits import GEOMETRY, TONE, edit, encoded
+from wherefrom.picture.decode import decode
 
 RELATED = ("copies", "exif_orientation", "formats", "instances", "memes", "pairs")
 BANDS = {"99.5 to 100": 99.5, "99 to 99.5": 99.0, "97 to 99": 97.0, "95 to 97": 95.0}
@@ -52,7 +52,7 @@ def main() -> int:
 
     with (
         tempfile.TemporaryDirectory() as scratch,
-        whence.open(Path(scratch) / "c.whence", create=True) as all_,
+        wherefrom.open(Path(scratch) / "c.wherefrom", create=True) as all_,
     ):
         all_.add(kept)
         rows, distances, bands = recall(all_, originals)
@@ -80,7 +80,7 @@ def main() -> int:
 def usable(path: Path) -> bool:
     try:
         decode(path.read_bytes(), colour=False)
-    except whence.PictureError:
+    except wherefrom.PictureError:
         return False
     return True
 
@@ -91,7 +91,7 @@ def spread(items: list[Path], count: int) -> list[Path]:
 
 
 def recall(
-    photos: whence.Collection, originals: list[Path]
+    photos: wherefrom.Collection, originals: list[Path]
 ) -> tuple[dict[str, dict[str, Any]], Counter[int], dict[str, list[int]]]:
     from PIL import Image, ImageOps
 
@@ -128,7 +128,7 @@ def related(one: str, other: str) -> bool:
     return any(f"/{name}/" in one for name in RELATED) and any(f"/{name}/" in other for name in RELATED)
 
 
-def false_claims(photos: whence.Collection, queries: list[Path]) -> tuple[list[dict[str, object]], float]:
+def false_claims(photos: wherefrom.Collection, queries: list[Path]) -> tuple[list[dict[str, object]], float]:
     claims: list[dict[str, object]] = []
     times = []
     for path in queries:

@@ -31,16 +31,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import whence
+import wherefrom
 from common import SHARED
-from whence.engine.embedded import EmbeddedEngine
-from whence.engine.records import FileStamp, NewImage, Place
-from whence.evaluate.edits import edit, encoded
-from whence.features.extract import FINGERPRINT, KEYPOINTS
-from whence.features.fingerprint import Fingerprint
-from whence.features.keypoints import KEPT, Keypoints
-from whence.picture.metadata import Credit
-from whence.sources.folder import file_uri
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.records import FileStamp, NewImage, Place
+from wherefrom.evaluate.edits import edit, encoded
+from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
+from wherefrom.features.fingerprint import Fingerprint
+from wherefrom.features.keypoints import KEPT, Keypoints
+from wherefrom.picture.metadata import Credit
+from wherefrom.sources.folder import file_uri
 
 EDITS = ("crop 50 %", "text over", "rotate 15", "jpeg q30", "screenshot 40 %")
 PARTS, FLIPS, CODE_FLIPS = 4, 5 / 64, 60
@@ -57,7 +57,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.at) as scratch:
-        rows = list(measured(Path(scratch) / "c.whence", options))
+        rows = list(measured(Path(scratch) / "c.wherefrom", options))
     if options.json:
         print(json.dumps(rows))
     else:
@@ -70,7 +70,7 @@ def measured(directory: Path, options: argparse.Namespace) -> Iterator[dict]:
     """A row of figures for each size."""
     files = sorted(p for p in options.folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
     wanted = files[::2][:1_000]
-    with whence.open(directory, create=True) as collection:
+    with wherefrom.open(directory, create=True) as collection:
         collection.add(wanted)
         seeds = _features(files[1::2][:1_000])
     rng = np.random.default_rng(2026)
@@ -127,10 +127,10 @@ SEARCH = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-import whence
+import wherefrom
 folder = Path(sys.argv[2])
 times, stages, first = [], [], 0
-with whence.open(sys.argv[1]) as collection:
+with wherefrom.open(sys.argv[1]) as collection:
     queries = [(p.read_bytes(), p.with_suffix(".txt").read_text()) for p in sorted(folder.glob("*.jpg"))]
     for data, _ in queries[:5]:
         collection.search(data)
@@ -170,14 +170,14 @@ def derived(directory: Path) -> dict:
 
 def _features(files: list[Path]) -> list[tuple[Fingerprint, Keypoints]]:
     """The features of pictures that have enough of them."""
-    from whence.picture.decode import decode
-    from whence.workers import image_of
+    from wherefrom.picture.decode import decode
+    from wherefrom.workers import image_of
 
     found = []
     for path in files:
         try:
             made = image_of(decode(path.read_bytes(), colour=False), b"").features
-        except whence.WhenceError:
+        except wherefrom.WherefromError:
             continue
         known, points = Fingerprint.from_bytes(made[FINGERPRINT]), Keypoints.from_bytes(made[KEYPOINTS])
         if known.usable and len(points) >= KEPT // 2:

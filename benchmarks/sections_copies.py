@@ -13,7 +13,7 @@ _FASTER = 2.0  # times as fast, from which a peer's speed is worth a line
 def copies(result: dict[str, Any]) -> str:
     contenders, rows = result["contenders"], result["edits"]
     peers = contenders[1:]
-    titles = ["edit", "bar", "Whence", *peers, "area, median overlap", "edits named: recall", "precision"]
+    titles = ["edit", "bar", "Wherefrom", *peers, "area, median overlap", "edits named: recall", "precision"]
     lines = [
         [
             name,
@@ -39,7 +39,7 @@ def copies(result: dict[str, Any]) -> str:
         "of the suite, saved as JPEG at quality 90 and searched for. Recall@1 as a claim: the nearest is the "
         "original, and claimed; a wrong claim is any other picture within the threshold. The last three "
         "columns "
-        "hold Whence's evidence to what was done. Everybody on the same files in the same run; the peers "
+        "hold Wherefrom's evidence to what was done. Everybody on the same files in the same run; the peers "
         "compare with every indexed picture.\n\n"
         + "\n".join(f"- {one}: {usual}." for one, usual in result.get("usual", {}).items())
     )
@@ -47,9 +47,9 @@ def copies(result: dict[str, Any]) -> str:
     if slow:
         text += f"\n\nOn the first {result['slow_originals']} originals alone, because slow: {slow}."
     below = [
-        f"{name} ({_share(row['recall']['whence'])} of {row['bar']:.2f})"
+        f"{name} ({_share(row['recall']['wherefrom'])} of {row['bar']:.2f})"
         for name, row in rows.items()
-        if row["bar"] is not None and row["recall"]["whence"] < row["bar"]
+        if row["bar"] is not None and row["recall"]["wherefrom"] < row["bar"]
     ]
     told = f"Below their bars: {', '.join(below)}." if below else "No edit is below its bar."
     return "\n\n".join([text, table(titles, lines), told, _unrelated(result), _wrong(result)])
@@ -64,7 +64,7 @@ def _unrelated(result: dict[str, Any]) -> str:
     return (
         f"{result['held_out']} pictures held out of the index, searched for as they are:\n\n"
         + table(("", "pictures with a claim", "claims"), lines)
-        + "\n\nPictures with nothing in common but a style, some searched for among others (Whence):\n\n"
+        + "\n\nPictures with nothing in common but a style, some searched for among others (Wherefrom):\n\n"
         + table(("style", "indexed", "searched", "claims"), styles)
     )
 
@@ -75,43 +75,43 @@ def _wrong(result: dict[str, Any]) -> str:
         pair = claim["original"], claim["match"]
         pairs[pair] = pairs.get(pair, 0) + 1
     if not pairs:
-        return "No other picture than the original was claimed by Whence."
+        return "No other picture than the original was claimed by Wherefrom."
     most = sorted(pairs.items(), key=lambda item: -item[1])[:10]
     told = "\n".join(f"- {one} for {other}, {count} times" for (one, other), count in most)
-    return f"Wrong claims of Whence, the {len(most)} most frequent pairs of {len(pairs)}:\n\n{told}"
+    return f"Wrong claims of Wherefrom, the {len(most)} most frequent pairs of {len(pairs)}:\n\n{told}"
 
 
 def copies_lost(result: dict[str, Any]) -> list[str]:
     found = []
     for one in result["contenders"][1:]:
         better = [
-            f"{name} ({_share(row['recall'][one])}, Whence "
+            f"{name} ({_share(row['recall'][one])}, Wherefrom "
             f"{_share(row.get('beside', row['recall']).get(one))})"
             for name, row in result["edits"].items()
             if one in row["recall"] and row["recall"][one] > _ours(row, one)
         ]
         if better:
             found.append(f"{one} finds more copies after: {', '.join(better)}.")
-        ours = result["ms_per_query"]["whence"]
+        ours = result["ms_per_query"]["wherefrom"]
         theirs = result["ms_per_query"].get(one)
         if theirs and ours > _FASTER * theirs:
             found.append(f"{one} answers {ours / theirs:.0f} times as fast ({figure(theirs, 1)} ms a query).")
         fewer = result["unrelated"][one]["queries_claimed"]
-        if fewer < result["unrelated"]["whence"]["queries_claimed"]:
+        if fewer < result["unrelated"]["wherefrom"]["queries_claimed"]:
             found.append(f"{one} claims fewer held-out pictures ({fewer}).")
     return found
 
 
 def _ours(row: dict[str, Any], one: str) -> float:
-    """Whence's recall over the originals that a peer was tried on."""
+    """Wherefrom's recall over the originals that a peer was tried on."""
     known = row.get("beside", {}).get(one)
-    return float(row["recall"]["whence"] if known is None else known)
+    return float(row["recall"]["wherefrom"] if known is None else known)
 
 
 def copies_headline(result: dict[str, Any]) -> list[tuple[str, str]]:
     rows = result["edits"]
-    plain = [row["recall"]["whence"] for row in rows.values() if row["bar"] == 0.99]
-    hard = [(name, rows[name]["recall"]["whence"]) for name in _HARD if name in rows]
+    plain = [row["recall"]["wherefrom"] for row in rows.values() if row["bar"] == 0.99]
+    hard = [(name, rows[name]["recall"]["wherefrom"]) for name in _HARD if name in rows]
     found = []
     if plain:
         found.append(
@@ -125,7 +125,7 @@ def copies_headline(result: dict[str, Any]) -> list[tuple[str, str]]:
         )
     if hard:
         found.append((", ".join(name for name, _ in hard), ", ".join(_share(one) for _, one in hard)))
-    claimed = result["unrelated"]["whence"]["queries_claimed"]
+    claimed = result["unrelated"]["wherefrom"]["queries_claimed"]
     found.append(("held-out pictures claimed", f"{claimed or 'none'} of {result['held_out']}"))
     return found
 
@@ -203,11 +203,11 @@ def similar(result: dict[str, Any]) -> str:
 
 def similar_lost(result: dict[str, Any]) -> list[str]:
     return [
-        f"{one} is better than Whence's ranking in {name} ({_share(row['p1'])}, "
-        f"Whence {_share(folder['contenders']['Whence']['p1'])})."
+        f"{one} is better than Wherefrom's ranking in {name} ({_share(row['p1'])}, "
+        f"Wherefrom {_share(folder['contenders']['Wherefrom']['p1'])})."
         for name, folder in result.get("kinds", {}).items()
         for one, row in folder["contenders"].items()
-        if row["p1"] > folder["contenders"]["Whence"]["p1"]
+        if row["p1"] > folder["contenders"]["Wherefrom"]["p1"]
     ]
 
 

@@ -21,7 +21,7 @@ def outcomes(result: dict[str, Any]) -> str:
         f"{result['files']:,} files of which {result['hostile']} are hostile, of "
         f"{result['hostile_kinds']} kinds "
         "(cut, damaged, empty, no pictures, bombs, endless, pipes, broken links), indexed twice by "
-        "`whence index`. Every file has to have one outcome, every refusal a reason, and the second run has "
+        "`wherefrom index`. Every file has to have one outcome, every refusal a reason, and the second run has "
         f"to be 20 times as quick: it was {figure(result['ratio'], 0)} times. Most of the first run's "
         "time goes "
         "into waiting for files that never end."

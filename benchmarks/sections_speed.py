@@ -89,19 +89,19 @@ def indexing(result: dict[str, Any]) -> str:
     return (
         "One core; milliseconds a picture, median of the rounds and the extremes. Peers read, decode and "
         "hash; "
-        "`whence index` reads, decodes, finds fingerprint, keypoints, embedding and palette, and writes them "
+        "`wherefrom index` reads, decodes, finds fingerprint, keypoints, embedding and palette, and writes them "
         f"durably, searchable at once. {counts}, in the median.\n\n" + table(("", *sets), rows)
     )
 
 
 def indexing_lost(result: dict[str, Any]) -> list[str]:
     return [
-        f"{name} takes {row['median_ms']} ms for a {title}, Whence "
-        f"{part['rows']['whence index']['median_ms']} "
+        f"{name} takes {row['median_ms']} ms for a {title}, Wherefrom "
+        f"{part['rows']['wherefrom index']['median_ms']} "
         "(which computes more)."
         for title, part in _sets(result).items()
         for name, row in part["rows"].items()
-        if "alone" not in name and row["median_ms"] < part["rows"]["whence index"]["median_ms"]
+        if "alone" not in name and row["median_ms"] < part["rows"]["wherefrom index"]["median_ms"]
     ]
 
 
@@ -112,7 +112,7 @@ def indexing_headline(result: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         (
             "adding a 500-pixel photograph with all that finds copies and look-alikes, one core",
-            f"{figure(first['rows']['whence index']['median_ms'], 1)} ms",
+            f"{figure(first['rows']['wherefrom index']['median_ms'], 1)} ms",
         )
     ]
 
@@ -138,7 +138,7 @@ def hamming(result: dict[str, Any]) -> str:
             for name, title in _SCANS.items()
         ]
         rows.append(["reading the codes once", figure(scan["limit_ms"], 1) + " ms", "", ""])
-        titles = ("", "Whence", "FAISS IndexBinaryFlat", "USearch, exact")
+        titles = ("", "Wherefrom", "FAISS IndexBinaryFlat", "USearch, exact")
         parts.append(
             f"{scan['codes']:,} random codes, every one looked at, one core, contenders in turn, medians of "
             f"{scan['repeat']}. A radius scan can beat the reading of all codes, because it does not "
@@ -215,7 +215,7 @@ def hamming_lost(result: dict[str, Any]) -> list[str]:
             if name in scan and prefix + name in scan:
                 ours, theirs = (scan[one]["ms"]["p50"] for one in (name, prefix + name))
                 if theirs < ours:
-                    found.append(f"{peer} scans faster: {title} {theirs:.1f} ms, Whence {ours:.1f} ms.")
+                    found.append(f"{peer} scans faster: {title} {theirs:.1f} ms, Wherefrom {ours:.1f} ms.")
     return found
 
 
@@ -261,7 +261,7 @@ def vectors(result: dict[str, Any]) -> str:
         cells, exact = part["cells"], part["exact"]
         rows: list[list[object]] = [
             [
-                "Whence, cells" if part["covered"] else "Whence",
+                "Wherefrom, cells" if part["covered"] else "Wherefrom",
                 cells["recall"],
                 "",
                 cells["p50_ms"],
@@ -269,7 +269,7 @@ def vectors(result: dict[str, Any]) -> str:
                 size,
             ],
             [
-                "Whence, exact",
+                "Wherefrom, exact",
                 1.0,
                 "",
                 exact["p50_ms"],
@@ -312,12 +312,12 @@ def vectors_lost(result: dict[str, Any]) -> list[str]:
             if row["p50_ms"] < (part["exact"] if exact else ours)["p50_ms"]:
                 mine = (part["exact"] if exact else ours)["p50_ms"]
                 better.append(
-                    f"answers in {row['p50_ms']:.2f} ms (Whence {mine:.2f}, recall {row['recall']:.3f})"
+                    f"answers in {row['p50_ms']:.2f} ms (Wherefrom {mine:.2f}, recall {row['recall']:.3f})"
                 )
             if row["bytes_per_row"] < size:
-                better.append(f"takes {row['bytes_per_row']:.0f} bytes a row (Whence {size:.0f})")
+                better.append(f"takes {row['bytes_per_row']:.0f} bytes a row (Wherefrom {size:.0f})")
             if row["build_s"] < part["cells_s"] and not exact:
-                better.append(f"is built in {row['build_s']} s (Whence {part['cells_s']})")
+                better.append(f"is built in {row['build_s']} s (Wherefrom {part['cells_s']})")
             if better:
                 found.append(f"{title}, {kind}: {'; '.join(better)}.")
     return found

@@ -1,12 +1,12 @@
 """The service under load, beside the library in as many processes, on the same queries in the same run.
 
-    pip install 'whence[serve]'
+    pip install 'wherefrom[serve]'
     python benchmarks/service.py [--images 100000] [--requests 600] [--uploads 60] [--rounds 5]
                                  [--malformed 1000] [--kills 3] [--folder DIR] [--at DIR] [--json]
 
 The collection has fillers, as `search_scale.py` makes them, and real pictures; uploads are edited copies of
 these, JPEG files of at most 500 pixels. Library: a process per core, each with the collection open, gets the
-next upload when it has answered the last one. Service: `whence serve` with as many search processes, and 8
+next upload when it has answered the last one. Service: `wherefrom serve` with as many search processes, and 8
 clients in one more process, over loopback. Each round sends all uploads through the one and then through the
 other; both must find the same. The ratio is the median of the rounds'. `--requests` more follow, during which
 memory is sampled; the store of past searches, which is full at 256 MB, is filled before.
@@ -48,11 +48,11 @@ ALONE = """
 import json, os, sys
 from pathlib import Path
 import cv2
-import whence
-from whence.settings import Settings
+import wherefrom
+from wherefrom.settings import Settings
 cv2.setNumThreads(1)
 bodies = [path.read_bytes() for path in sorted(Path(sys.argv[2]).iterdir())]
-with whence.open(sys.argv[1], settings=Settings(model="none")) as collection:
+with wherefrom.open(sys.argv[1], settings=Settings(model="none")) as collection:
     for body in bodies[:10]:
         collection.search(body)
     print(flush=True)
@@ -220,7 +220,7 @@ def remembered(
     filling.close()
     say(f"{requests:,} requests")
     step, done, samples = max(1, requests // 40), 0, [(0, service.memory())]
-    replaced, failed = service.metric("whence_processes_replaced"), 0
+    replaced, failed = service.metric("wherefrom_processes_replaced"), 0
     while done < requests:
         rows = clients.ask(service.port, clients=CLIENTS, requests=min(step, requests - done))["rows"]
         failed += sum(row[1] != 200 for row in rows)
@@ -235,7 +235,7 @@ def remembered(
         "requests": requests,
         "failed": failed,
         "kept_mb": round(service.kept() / 1e6),
-        "replaced": service.metric("whence_processes_replaced") - replaced,
+        "replaced": service.metric("wherefrom_processes_replaced") - replaced,
         **{name: trend(part) for name, part in parts.items()},
     }
 

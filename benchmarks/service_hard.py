@@ -13,10 +13,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import whence
+import wherefrom
 from common import say
 from serving import Clients, Service, served
-from whence.settings import Settings
+from wherefrom.settings import Settings
 
 FLOOD_CLIENTS = 200
 FLOOD_SECONDS = 6
@@ -64,7 +64,7 @@ def malformed(collection: Path, count: int, good: bytes) -> dict[str, Any]:
         for _ in range(count):
             statuses[_offered(service.port, *_nonsense(chance, good))] += 1
         after, alive = _searched(service, good), service.process.poll() is None
-        replaced = int(service.metric("whence_processes_replaced"))
+        replaced = int(service.metric("wherefrom_processes_replaced"))
     wrong = [code for code in statuses if code.startswith("5") and code != "503"]
     return {
         "offered": count,
@@ -153,8 +153,8 @@ def _nonsense(chance: random.Random, good: bytes) -> tuple[str, str, bytes]:
 def crashed(home: Path, kills: int) -> dict[str, Any]:
     """`kill -9` of the server while 100 clients add: what was answered has to be there, whole."""
     home.mkdir()
-    directory = home / "crash.whence"
-    whence.open(directory, create=True, settings=Settings(model="none")).close()
+    directory = home / "crash.wherefrom"
+    wherefrom.open(directory, create=True, settings=Settings(model="none")).close()
     said: set[str] = set()
     lost, damage, refused = 0, list[str](), 0
     for number in range(kills):
@@ -163,7 +163,7 @@ def crashed(home: Path, kills: int) -> dict[str, Any]:
             found, bad = _killed(service, number)
         said |= found
         refused += bad
-        with whence.open(directory, settings=Settings(model="none")) as collection:
+        with wherefrom.open(directory, settings=Settings(model="none")) as collection:
             damage += [str(one) for one in collection.check()]
             lost += sum(not _is_there(collection, one) for one in said)
     return {
@@ -176,10 +176,10 @@ def crashed(home: Path, kills: int) -> dict[str, Any]:
     }
 
 
-def _is_there(collection: whence.Collection, one: str) -> bool:
+def _is_there(collection: wherefrom.Collection, one: str) -> bool:
     try:
         answer = collection.search(collection.original(one))
-    except whence.WhenceError:
+    except wherefrom.WherefromError:
         return False
     return bool(answer) and answer[0].id == one
 

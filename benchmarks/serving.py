@@ -39,7 +39,7 @@ class Service:
 
     def kept(self) -> int:
         """Bytes of searches that the server keeps on purpose."""
-        return int(self.metric("whence_searches_kept_bytes"))
+        return int(self.metric("wherefrom_searches_kept_bytes"))
 
     def metric(self, name: str) -> float:
         """One of its figures; 0 where it is not told."""
@@ -70,8 +70,8 @@ def anonymous(pid: int) -> int:
 def served(collection: Path, *options: str, model: str = "none") -> Iterator[Service]:
     """A service of a collection on a port that is free, with no model unless one is named."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "whence.cli.main", "serve", "-c", str(collection), "--port", "0", *options],
-        env=os.environ | {"WHENCE_MODEL": model, "PYTHONUNBUFFERED": "1"},
+        [sys.executable, "-m", "wherefrom.cli.main", "serve", "-c", str(collection), "--port", "0", *options],
+        env=os.environ | {"WHEREFROM_MODEL": model, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -5,7 +5,7 @@
 
 Kinds: folders with a sub-folder for each kind (grocery and clothing of the measuring set unless others are
 named). Each picture is searched for among all others of its folder; precision@1, precision@10 and the mean
-average precision over the whole ranking are of pictures of the same kind. Contenders: Whence as it ranks;
+average precision over the whole ranking are of pictures of the same kind. Contenders: Wherefrom as it ranks;
 its vectors alone; the network's last features averaged over the picture (the floor: what the same network
 gives without our work); a colour histogram; the fingerprint. Then what each step takes, one thread. The
 folders of the measuring set are those that the shipped whitening has learnt from, so that the first two
@@ -38,23 +38,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import whence
+import wherefrom
 from common import SHARED, say
 from copies import beside, parted, upright
 from copies_report import row_of
 from recall import CLAIMS, usable
 from walls import hung
-from whence.engine.embedded import EmbeddedEngine
-from whence.evaluate.edits import EDITS, edit, encoded
-from whence.features.embedding import dimension_of, embedder
-from whence.features.extract import EMBEDDING, versions_of
-from whence.features.fingerprint import fingerprint
-from whence.features.palette import palette
-from whence.models.session import open_session, prepared
-from whence.picture.decode import decode
-from whence.search.query import embedding_of
-from whence.search.similar import Wish, alike, folded
-from whence.settings import load
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.evaluate.edits import EDITS, edit, encoded
+from wherefrom.features.embedding import dimension_of, embedder
+from wherefrom.features.extract import EMBEDDING, versions_of
+from wherefrom.features.fingerprint import fingerprint
+from wherefrom.features.palette import palette
+from wherefrom.models.session import open_session, prepared
+from wherefrom.picture.decode import decode
+from wherefrom.search.query import embedding_of
+from wherefrom.search.similar import Wish, alike, folded
+from wherefrom.settings import load
 
 Floats = NDArray[np.float32]
 
@@ -88,7 +88,7 @@ def main() -> int:
     below = [
         name
         for name, rows in result.get("kinds", {}).items()
-        if rows["contenders"]["Whence"]["p1"] < BARS.get(name, 0)
+        if rows["contenders"]["Wherefrom"]["p1"] < BARS.get(name, 0)
     ]
     below += [name for name, row in result.get("walls", {}).items() if row["recall"] < WALL_BAR]
     for name in below:
@@ -115,7 +115,7 @@ def kinds(folder: Path) -> dict[str, Any]:
     paths = distinct(folder.rglob("*"))
     names = [path.relative_to(folder).parts[0] for path in paths]
     truth = np.array([sorted(set(names)).index(name) for name in names])
-    similarities = {"Whence": by_whence(paths), **compared(paths)}
+    similarities = {"Wherefrom": by_wherefrom(paths), **compared(paths)}
     rows = {name: measured(similarity, truth) for name, similarity in similarities.items()}
     return {"pictures": len(paths), "kinds": len(set(names)), "contenders": rows}
 
@@ -129,15 +129,15 @@ def distinct(paths: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
-def by_whence(paths: Sequence[Path]) -> NDArray[np.float64]:
+def by_wherefrom(paths: Sequence[Path]) -> NDArray[np.float64]:
     """float64 (n, n): how alike a search finds each pair, minus infinity where it does not find one."""
     settings = load()
     card = settings.card
     number = {path.resolve().as_uri(): place for place, path in enumerate(paths)}
     found = np.full((len(paths), len(paths)), -np.inf)
     with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch) / "c.whence"
-        with whence.open(place, create=True) as collection:
+        place = Path(scratch) / "c.wherefrom"
+        with wherefrom.open(place, create=True) as collection:
             collection.add(paths)
         with closing(
             EmbeddedEngine(place, versions=versions_of(card), dimension=dimension_of(card))
@@ -233,8 +233,8 @@ def steps(folders: Sequence[Path]) -> dict[str, float]:
         return done
 
     with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch) / "c.whence"
-        with whence.open(place, create=True) as collection:
+        place = Path(scratch) / "c.wherefrom"
+        with wherefrom.open(place, create=True) as collection:
             collection.add([path for folder in folders for path in distinct(folder.rglob("*"))])
             count = len(collection)
         card = model.card
@@ -262,8 +262,8 @@ def copies_and_walls(options: argparse.Namespace) -> dict[str, Any]:
     originals, indexed, held_out = parted(SHARED, options.originals)
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch) / "all.whence"
-        with whence.open(place, create=True) as collection:
+        place = Path(scratch) / "all.wherefrom"
+        with wherefrom.open(place, create=True) as collection:
             collection.add(indexed)
             say(f"{len(collection)} pictures indexed")
         if options.only in (None, "copies"):
@@ -271,7 +271,7 @@ def copies_and_walls(options: argparse.Namespace) -> dict[str, Any]:
             result["originals"] = len(originals)
             result["copies"] = copies(place, originals, held_out, options.seed)
         if options.only in (None, "walls"):
-            with whence.open(place) as collection:
+            with wherefrom.open(place) as collection:
                 collection.add(held_out)
                 result["among"] = len(collection)
                 result["walls"] = walls(collection, originals[: options.walls], options.seed)
@@ -281,11 +281,11 @@ def copies_and_walls(options: argparse.Namespace) -> dict[str, Any]:
 def copies(place: Path, originals: Sequence[Path], held_out: Sequence[Path], seed: int) -> dict[str, Any]:
     """Recall@1 as a claim, edit by edit, with embeddings and without."""
     settings = load()
-    contenders = {"with": settings, "without": whence.Settings(model="none", workers=settings.workers)}
+    contenders = {"with": settings, "without": wherefrom.Settings(model="none", workers=settings.workers)}
     found: dict[str, dict[str, list[bool]]] = {}
     times: dict[str, list[float]] = {name: [] for name in contenders}
     wrong = dict.fromkeys(contenders, 0)
-    opened = {name: whence.open(place, settings=one) for name, one in contenders.items()}
+    opened = {name: wherefrom.open(place, settings=one) for name, one in contenders.items()}
     for number, path in enumerate(originals):
         image, others = upright(path), [upright(other) for other in beside(held_out, number)]
         for name in WEAKEST:
@@ -311,7 +311,7 @@ def copies(place: Path, originals: Sequence[Path], held_out: Sequence[Path], see
     }
 
 
-def walls(collection: whence.Collection, originals: Sequence[Path], seed: int) -> dict[str, Any]:
+def walls(collection: wherefrom.Collection, originals: Sequence[Path], seed: int) -> dict[str, Any]:
     """In what share the picture comes first, as a claim."""
     rows = {}
     for name in (*WALL_EDITS, ON_A_WALL):

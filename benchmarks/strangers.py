@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-import whence
+import wherefrom
 from common import SHARED
 from recall import related
-from whence.features.fingerprint import fingerprint, query_codes
-from whence.picture.decode import decode
+from wherefrom.features.fingerprint import fingerprint, query_codes
+from wherefrom.picture.decode import decode
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
     for path in sorted(path for path in options.folder.rglob("*") if path.is_file()):
         try:
             picture = decode(path.read_bytes(), colour=False)
-        except whence.PictureError:
+        except wherefrom.PictureError:
             continue
         known = fingerprint(picture)
         queries[path] = query_codes(picture)[0]

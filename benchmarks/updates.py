@@ -25,11 +25,11 @@ from pathlib import Path
 
 import numpy as np
 
-from whence.engine.embedded import EmbeddedEngine
-from whence.engine.records import FileStamp, NewImage, Place
-from whence.features.extract import FINGERPRINT
-from whence.features.fingerprint import Fingerprint
-from whence.picture.metadata import Credit
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.records import FileStamp, NewImage, Place
+from wherefrom.features.extract import FINGERPRINT
+from wherefrom.features.fingerprint import Fingerprint
+from wherefrom.picture.metadata import Credit
 
 BAR = 22_000  # images a second
 TRIMMED = 0.1  # share of images with a second code, of what lies inside their bars
@@ -50,7 +50,7 @@ def main() -> int:
     if options.reopen is not None:
         return reopen(options.reopen)
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
-        result = measure(Path(scratch) / "c.whence", options.rows, options.batch, options.sample)
+        result = measure(Path(scratch) / "c.wherefrom", options.rows, options.batch, options.sample)
     if options.json:
         print(json.dumps(result))
     else:

@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import machine, say, versions
-from whence.engine.columns import Columns
-from whence.engine.vectors import DIMENSIONS, WIDTHS, VectorsIndex
+from wherefrom.engine.columns import Columns
+from wherefrom.engine.vectors import DIMENSIONS, WIDTHS, VectorsIndex
 
 Floats = NDArray[np.float32]
 K = 10
@@ -52,7 +52,7 @@ def main() -> None:
 def measured(codes: NDArray[np.int8], scales: Floats, queries: Floats, options: Any) -> dict[str, Any]:
     """Everything that is measured with one set of vectors."""
     result: dict[str, Any] = {"rows": len(codes), "queries": len(queries), "k": K}
-    with tempfile.TemporaryDirectory(prefix="whence-vectors-", dir=options.directory) as folder:
+    with tempfile.TemporaryDirectory(prefix="wherefrom-vectors-", dir=options.directory) as folder:
         source = Source(codes, scales)
         say(f"{len(codes):,} rows: columns and cells")
         with cores(options.threads):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from whence.evaluate.edited import corners, homography, moved, placed, within
-from whence.evaluate.tone import image_of, noisy, pixels_of
+from wherefrom.evaluate.edited import corners, homography, moved, placed, within
+from wherefrom.evaluate.tone import image_of, noisy, pixels_of
 
 
 def hung(image: Image.Image, random: np.random.Generator) -> Image.Image:

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import common
-from whence.engine.words import Postings, WordQuery, WordsIndex
+from wherefrom.engine.words import Postings, WordQuery, WordsIndex
 
 POSTINGS = 200
 SKEW = 3.0
@@ -143,7 +143,7 @@ def main() -> None:
 
 def whole(images: int, options: argparse.Namespace) -> dict[str, Any]:
     row: dict[str, Any] = {"images": images}
-    with tempfile.TemporaryDirectory(dir=options.directory, prefix="whence-words-") as folder:
+    with tempfile.TemporaryDirectory(dir=options.directory, prefix="wherefrom-words-") as folder:
         for name in ("build", "search", "add"):
             command = [sys.executable, __file__, "--part", name, "--directory", f"{folder}/index"]
             command += ["--images", str(images), "--searches", str(options.searches)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from whence.evaluate.edits import EDITS
+from wherefrom.evaluate.edits import EDITS
 
 RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "RESULTS.md"
 
@@ -29,7 +29,7 @@ SHOWN = (
 )
 """Edits that the chart shows, from easy to hard."""
 
-_OURS = ("recall@1 as a claim", "Whence")
+_OURS = ("recall@1 as a claim", "Wherefrom")
 _PEERS = {"PDQ": "#e69f00", "pHash": "#cc79a7", "image-match": "#009e73"}
 _HARD = 0.985
 
@@ -44,7 +44,7 @@ text { font: 13px system-ui, sans-serif; fill: #262a30 }
 
 
 def copies() -> list[dict[str, str]]:
-    """The rows of the first table with a column of copies found by Whence, by the words of its head."""
+    """The rows of the first table with a column of copies found by Wherefrom, by the words of its head."""
     rows = [line.strip().strip("|").split("|") for line in _lines() if line.startswith("|")]
     head: list[str] = []
     found: list[dict[str, str]] = []
@@ -78,11 +78,11 @@ def chart() -> str:
     height = top + step * len(rows) + 30
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 40} {height}" role="img">',
-        "<title>Share of edited copies found first, by edit, for Whence and others</title>",
+        "<title>Share of edited copies found first, by edit, for Wherefrom and others</title>",
         f"<style>{_STYLE}</style>",
         f'<rect class="paper" width="{left + width + 40}" height="{height}" rx="8"/>',
     ]
-    for number, (name, colour) in enumerate([("Whence", ""), *_PEERS.items()]):
+    for number, (name, colour) in enumerate([("Wherefrom", ""), *_PEERS.items()]):
         x: float = left + 120 * number
         fill = f'fill="{colour}"' if colour else 'class="ours"'
         out += [f'<circle cx="{x}" cy="20" r="6" {fill}/>', f'<text x="{x + 12}" y="24.5">{name}</text>']

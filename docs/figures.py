@@ -1,6 +1,6 @@
 """Draw the figures of the documentation, by the code that they explain: `python docs/figures.py`.
 
-The photographs come with scikit-image (`pip install 'whence[demo]'`): Chelsea the cat by Stéfan van der
+The photographs come with scikit-image (`pip install 'wherefrom[demo]'`): Chelsea the cat by Stéfan van der
 Walt (CC0), the rocket by SpaceX (CC0), the astronaut by NASA and the coffee by Rachel Michetti (public
 domain and CC0). Nothing in a figure is drawn by hand: matches, words, lines and areas are those found.
 """
@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-import whence
-from whence.evaluate.edits import edited, encoded
-from whence.features import fingerprint
-from whence.features.keypoints import Keypoints, query_keypoints
-from whence.picture.picture import Picture
-from whence.search import draw
-from whence.search.answer import Evidence, Match
-from whence.search.verify import matched, verify
-from whence.search.wording import listed
+import wherefrom
+from wherefrom.evaluate.edits import edited, encoded
+from wherefrom.features import fingerprint
+from wherefrom.features.keypoints import Keypoints, query_keypoints
+from wherefrom.picture.picture import Picture
+from wherefrom.search import draw
+from wherefrom.search.answer import Evidence, Match
+from wherefrom.search.verify import matched, verify
+from wherefrom.search.wording import listed
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -47,7 +47,7 @@ def photograph(name: str) -> Image.Image:
     """One of scikit-image's, in RGB."""
     found = importlib.util.find_spec("skimage")
     if found is None or found.origin is None:
-        sys.exit("The photographs need an extra: pip install 'whence[demo]'.")
+        sys.exit("The photographs need an extra: pip install 'wherefrom[demo]'.")
     with Image.open(Path(found.origin).parent / "data" / name) as opened:
         return opened.convert("RGB")
 
@@ -79,7 +79,7 @@ def save(image: Image.Image, name: str, quality: int = 80) -> None:
     print(f"{path.name}: {image.width}×{image.height}, {path.stat().st_size / 1000:.0f} kB")
 
 
-def best(photos: whence.Collection, image: Image.Image) -> Match:
+def best(photos: wherefrom.Collection, image: Image.Image) -> Match:
     """The first match of an image that is searched for as a JPEG file."""
     answer = photos.search(encoded(image, "JPEG"))
     if not len(answer):
@@ -90,7 +90,7 @@ def best(photos: whence.Collection, image: Image.Image) -> Match:
 # The front page
 
 
-def front(photos: whence.Collection) -> None:
+def front(photos: wherefrom.Collection) -> None:
     """A post that shows a mirrored cat, with what both show joined to the original; below it more edits."""
     cat = photograph("chelsea.png")
     posted = edited("text over", edited("mirror", cat).image, 3).image
@@ -120,7 +120,7 @@ def wrapped(words: str, columns: int) -> list[str]:
     return [line.replace("\u00a0", " ") for line in lines]  # which the font cannot draw
 
 
-def strip(photos: whence.Collection, page: Image.Image, cat: Image.Image, top: int) -> None:
+def strip(photos: wherefrom.Collection, page: Image.Image, cat: Image.Image, top: int) -> None:
     """More edits of a photograph in a row, each with what a search said of it."""
     ImageDraw.Draw(page).line((GAP, top, page.width - GAP, top), LINE, 2)
     each = (page.width - 2 * GAP - (len(EDITS) - 1) * 16) // len(EDITS)
@@ -327,7 +327,7 @@ def geometry() -> None:
     save(page, "geometry")
 
 
-def pixels(photos: whence.Collection) -> None:
+def pixels(photos: wherefrom.Collection) -> None:
     """A query with things laid over it, the original brought into its frame, and what then differs."""
     cat = photograph("chelsea.png")
     query = edited("stickers", edited("filter warm", edited("rotate 5, cropped", cat).image).image, 5).image
@@ -357,7 +357,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png"):
             photograph(name).save(Path(folder) / f"{Path(name).stem}.png")
-        with whence.open(Path(folder) / "figures.whence", create=True) as photos:
+        with wherefrom.open(Path(folder) / "figures.wherefrom", create=True) as photos:
             photos.add(sorted(Path(folder).glob("*.png")))
             front(photos)
             pixels(photos)

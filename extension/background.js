@@ -1,15 +1,15 @@
-// "Find this picture": opens Whence with the picture that was right-clicked.
+// "Find this picture": opens Wherefrom with the picture that was right-clicked.
 //
 // A picture that anybody can fetch is named by its address (`#url=…`), and the server fetches it. One that only
 // this browser has (data:, blob:, or from the site that is open, maybe behind a login) is read in the page where
-// it is, and handed to Whence's own page as if it had been dropped there: the upload is that page's, with its
+// it is, and handed to Wherefrom's own page as if it had been dropped there: the upload is that page's, with its
 // rules and its key. That needs leave for the server's address alone, which the options page asks for.
 
 import { api, permission, settings } from "./settings.js";
 
 const MENU = "find";
 const LARGEST = 32_000_000; // bytes that a server takes unless told otherwise
-const PATIENCE = 30_000; // ms for Whence's page to be there
+const PATIENCE = 30_000; // ms for Wherefrom's page to be there
 
 api.runtime.onInstalled.addListener(() => {
   api.contextMenus.removeAll(() => {
@@ -74,7 +74,7 @@ async function bytes(info, tab) {
   }
 }
 
-/** Open Whence with a picture. @param {string} server @param {string} key
+/** Open Wherefrom with a picture. @param {string} server @param {string} key
  * @param {{url?: string, data?: {text: string, type: string}}} picture */
 async function open(server, key, { url, data }) {
   const may = (key || data) && (await api.permissions.contains(permission(server)));
@@ -97,10 +97,10 @@ async function loaded(id) {
   }
 }
 
-/** Runs in Whence's page: the key for this tab, and the picture as if it had been dropped.
+/** Runs in Wherefrom's page: the key for this tab, and the picture as if it had been dropped.
  * @param {string} key @param {string} url @param {{text: string, type: string}|null} data */
 function handOver(key, url, data) {
-  if (key) sessionStorage.setItem("whence-key", key);
+  if (key) sessionStorage.setItem("wherefrom-key", key);
   if (url) location.hash = `url=${encodeURIComponent(url)}`;
   if (!data) return;
   const bytes = Uint8Array.from(atob(data.text), (letter) => letter.charCodeAt(0));
@@ -108,7 +108,7 @@ function handOver(key, url, data) {
   moved.items.add(new File([bytes], "picture", { type: data.type }));
   const drop = () => document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: moved, bubbles: true, cancelable: true }));
   const waits = setInterval(() => {
-    if (!document.querySelector("whence-app main > *")) return;
+    if (!document.querySelector("wherefrom-app main > *")) return;
     clearInterval(waits);
     drop();
   }, 50);

@@ -1,4 +1,4 @@
-// The options: where Whence is, its key, and leave to hand pictures over to it.
+// The options: where Wherefrom is, its key, and leave to hand pictures over to it.
 
 import { addressOf, api, isSafe, permission, settings, USUAL } from "./settings.js";
 

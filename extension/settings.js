@@ -1,4 +1,4 @@
-// Where Whence is, and its key: kept on this device, never synchronised.
+// Where Wherefrom is, and its key: kept on this device, never synchronised.
 
 export const api = globalThis.browser ?? globalThis.chrome;
 

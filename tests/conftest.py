@@ -17,7 +17,7 @@ os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
 # For the same reason one process decodes: to start a second takes longer than some small pictures do. Tests
 # of what happens between several ask for them.
-os.environ.setdefault("WHENCE_WORKERS", "1")
+os.environ.setdefault("WHEREFROM_WORKERS", "1")
 
 # Collections are written durably, thousands of them: in memory that takes no time, on a disk minutes in which
 # nothing is computed. A test cannot tell the two apart, short of a power cut.

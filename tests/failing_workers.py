@@ -12,10 +12,10 @@ import time
 from contextlib import AbstractContextManager
 from typing import Any
 
-from whence import workers
-from whence.engine.records import NewImage
-from whence.features.extract import Recipe
-from whence.picture.decode import Limits
+from wherefrom import workers
+from wherefrom.engine.records import NewImage
+from wherefrom.features.extract import Recipe
+from wherefrom.picture.decode import Limits
 
 HANG, LOCK, EXIT, SEGV, KILL, ABORT, RAISE, MEMORY, BABBLE, HEAVY = (
     b"%-8b" % word
@@ -70,7 +70,7 @@ def _hostile(
 def serve(
     handle: int, limits: tuple[int, int, int, float], memory: int, gate: int, recipe: dict[str, Any]
 ) -> None:
-    """As `whence.workers.serve`, with the decoder above."""
+    """As `wherefrom.workers.serve`, with the decoder above."""
     global _handle
     _handle = handle
     workers.new_image = _hostile

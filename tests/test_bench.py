@@ -238,21 +238,21 @@ def test_cells(benchmarks: dict[str, Any]) -> None:
 
 
 def test_peers_that_find_more_are_listed(benchmarks: dict[str, Any]) -> None:
-    def row(whence: float, peer: float, beside: float) -> dict[str, Any]:
+    def row(wherefrom: float, peer: float, beside: float) -> dict[str, Any]:
         return {
             "bar": 0.99,
-            "recall": {"whence": whence, "peer": peer},
-            "beside": {"whence": whence, "peer": beside},
+            "recall": {"wherefrom": wherefrom, "peer": peer},
+            "beside": {"wherefrom": wherefrom, "peer": beside},
         }
 
     result = {
-        "contenders": ["whence", "peer"],
+        "contenders": ["wherefrom", "peer"],
         "edits": {"grey": row(0.99, 1.0, 0.98), "crop": row(1.0, 0.2, 1.0), "few": row(0.9, 1.0, 1.0)},
-        "ms_per_query": {"whence": 100.0, "peer": 10.0},
-        "unrelated": {"whence": {"queries_claimed": 1}, "peer": {"queries_claimed": 0}},
+        "ms_per_query": {"wherefrom": 100.0, "peer": 10.0},
+        "unrelated": {"wherefrom": {"queries_claimed": 1}, "peer": {"queries_claimed": 0}},
     }
     more, faster, fewer = benchmarks["sections"].SECTIONS["copies"].lost(result)
-    assert more == "peer finds more copies after: grey (1.000, Whence 0.980)."
+    assert more == "peer finds more copies after: grey (1.000, Wherefrom 0.980)."
     assert faster.startswith("peer answers 10 times as fast")
     assert fewer == "peer claims fewer held-out pictures (0)."
 
@@ -267,7 +267,7 @@ def test_scans_that_are_faster_are_listed(benchmarks: dict[str, Any]) -> None:
         "faiss_radius31": {"ms": ms},
     }
     lost = benchmarks["sections"].SECTIONS["hamming"].lost
-    assert lost({"scan": scan}) == ["FAISS scans faster: 10 nearest, one query 1.0 ms, Whence 2.0 ms."]
+    assert lost({"scan": scan}) == ["FAISS scans faster: 10 nearest, one query 1.0 ms, Wherefrom 2.0 ms."]
     assert lost({"scan": {"skipped": "too large"}}) == []
 
 
@@ -285,10 +285,10 @@ def test_vectors_say_where_peers_are_smaller_or_sooner(benchmarks: dict[str, Any
     }
     exact, graph = benchmarks["sections"].SECTIONS["vectors"].lost({"machine": {}, "pictures": part})
     assert exact == (
-        "FAISS, exact, 8 bits, pictures: answers in 4.00 ms (Whence 5.00, recall 1.000); "
-        "takes 256 bytes a row (Whence 310)."
+        "FAISS, exact, 8 bits, pictures: answers in 4.00 ms (Wherefrom 5.00, recall 1.000); "
+        "takes 256 bytes a row (Wherefrom 310)."
     )
-    assert graph == "hnswlib, pictures: answers in 0.50 ms (Whence 1.00, recall 0.990)."
+    assert graph == "hnswlib, pictures: answers in 0.50 ms (Wherefrom 1.00, recall 0.990)."
 
 
 def test_committed_results_make_the_committed_pages(benchmarks: dict[str, Any]) -> None:

@@ -11,23 +11,23 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-import whence
+import wherefrom
 from tests.scenes import encoded, folder_of, picture
-from whence.collection import Collection
-from whence.evaluate.edits import EDITS, GEOMETRY, TONE, edit
-from whence.features import extract, fingerprint
+from wherefrom.collection import Collection
+from wherefrom.evaluate.edits import EDITS, GEOMETRY, TONE, edit
+from wherefrom.features import extract, fingerprint
 
 
 @pytest.fixture
 def several(monkeypatch: pytest.MonkeyPatch) -> None:
     """Collections are opened with more than one process that decodes, and without a model."""
-    monkeypatch.setenv("WHENCE_WORKERS", "2")
-    monkeypatch.setenv("WHENCE_MODEL", "none")
+    monkeypatch.setenv("WHEREFROM_WORKERS", "2")
+    monkeypatch.setenv("WHEREFROM_MODEL", "none")
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Iterator[Collection]:
-    with whence.open(tmp_path / "photos.whence", create=True) as opened:
+    with wherefrom.open(tmp_path / "photos.wherefrom", create=True) as opened:
         yield opened
 
 
@@ -36,7 +36,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collecti
     """Forty pictures, for tests that only search."""
     place = tmp_path_factory.mktemp("indexed")
     files = folder_of(place / "pictures", 40)
-    with whence.open(place / "photos.whence", create=True) as opened:
+    with wherefrom.open(place / "photos.wherefrom", create=True) as opened:
         opened.add(place / "pictures")
         yield opened, files
 
@@ -120,7 +120,7 @@ def test_moved_and_vanished_files(photos: Collection, tmp_path: Path) -> None:
 def test_bytes_pictures_and_iterables(photos: Collection, tmp_path: Path) -> None:
     data = encoded(picture(1))
     (file,) = folder_of(tmp_path / "pictures", 1, first=2)
-    drawn = whence.Picture.from_array(np.asarray(picture(3)))
+    drawn = wherefrom.Picture.from_array(np.asarray(picture(3)))
     report = photos.add([data, file, drawn, data])
     assert (len(report.added), len(report.known)) == (3, 1)
     assert photos.search(data)[0].kind == "identical"
@@ -130,7 +130,7 @@ def test_bytes_pictures_and_iterables(photos: Collection, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("source", [3, None, object()])
 def test_a_source_of_no_use(photos: Collection, source: object) -> None:
-    with pytest.raises(whence.UsageError, match="added from"):
+    with pytest.raises(wherefrom.UsageError, match="added from"):
         photos.add(source)
 
 
@@ -174,7 +174,7 @@ def test_frames_that_resemble_each_other_are_never_identical(photos: Collection)
 
 
 def test_a_blank_query_says_why_nothing_is_found(indexed: tuple[Collection, list[Path]]) -> None:
-    answer = indexed[0].search(whence.Picture.from_array(np.full((200, 200), 255, np.uint8)))
+    answer = indexed[0].search(wherefrom.Picture.from_array(np.full((200, 200), 255, np.uint8)))
     assert len(answer) == 0
     assert "too little" in answer.query.notes[0]
 
@@ -189,7 +189,7 @@ def test_blank_pictures_do_not_match_each_other(photos: Collection) -> None:
 def test_search_by_region_and_by_id(indexed: tuple[Collection, list[Path]]) -> None:
     photos, files = indexed
     wide = np.concatenate([np.asarray(picture(7)), np.asarray(picture(500))], axis=1)
-    query = whence.Picture.from_array(wide)
+    query = wherefrom.Picture.from_array(wide)
     left, right = (0, 0, 400, 300), (400, 0, 800, 300)
     for match in photos.search(query):  # of the whole the known picture can only be a part
         assert (match.kind, match.id) == ("partial", photos.find(files[7])[0].id)
@@ -214,9 +214,9 @@ def test_several_regions_are_searched_as_one_by_one(indexed: tuple[Collection, l
         assert answer.matches == alone.matches
         assert answer.query == alone.query
     assert answers[0].timings_ms["decode"] > answers[2].timings_ms["decode"]
-    with pytest.raises(whence.UsageError, match="no regions"):
+    with pytest.raises(wherefrom.UsageError, match="no regions"):
         photos.search_regions(query, [])
-    with pytest.raises(whence.UsageError, match="inside the picture"):
+    with pytest.raises(wherefrom.UsageError, match="inside the picture"):
         photos.search_regions(query, [regions[0], (0, 0, 4000, 10)])
 
 
@@ -235,12 +235,12 @@ def test_evidence_draws_itself_from_whatever_holds_the_pictures(
     assert match.evidence.points
     drawn = match.evidence.draw(data, files[3])
     assert (drawn.mode, drawn.height > 480) == ("RGB", True)
-    held = match.evidence.draw(image, whence.decode(files[3].read_bytes()))
+    held = match.evidence.draw(image, wherefrom.decode(files[3].read_bytes()))
     assert held.tobytes() == drawn.tobytes()
     assert match.evidence.draw(image, str(files[3]), height=200).height < drawn.height
-    with pytest.raises(whence.Unreadable):
+    with pytest.raises(wherefrom.Unreadable):
         match.evidence.draw(image, "nothing.jpg")
-    with pytest.raises(whence.UsageError, match="A query is"):
+    with pytest.raises(wherefrom.UsageError, match="A query is"):
         match.evidence.draw(image, 3)
 
 
@@ -259,7 +259,7 @@ def test_wrong_wishes(
     indexed: tuple[Collection, list[Path]], options: dict[str, object], sentence: str
 ) -> None:
     photos, files = indexed
-    with pytest.raises(whence.UsageError, match=sentence):
+    with pytest.raises(wherefrom.UsageError, match=sentence):
         photos.search(files[0], **options)  # type: ignore[arg-type]
 
 
@@ -329,11 +329,11 @@ def test_remove_by_id_and_by_path(photos: Collection, tmp_path: Path) -> None:
     for gone in files[:2]:
         assert len(photos.search(gone)) == 0
     for missing in (first, files[1], "sha256:" + "0" * 64):
-        with pytest.raises(whence.NotFound):
+        with pytest.raises(wherefrom.NotFound):
             photos.remove(missing)
-    with pytest.raises(whence.NotFound):
+    with pytest.raises(wherefrom.NotFound):
         photos.get(first)
-    with pytest.raises(whence.UsageError, match="image id"):
+    with pytest.raises(wherefrom.UsageError, match="image id"):
         photos.get("sha256:12")
     assert len(photos.add(tmp_path / "pictures").added) == 2
     assert photos.search(files[0])[0].kind == "identical"
@@ -362,10 +362,10 @@ def test_rebuild_reads_features_of_another_version_again(
         monkeypatch.setattr(fingerprint, name, "pdq-2")
     monkeypatch.setitem(extract.VERSIONS, extract.FINGERPRINT, "pdq-2")
     photos.close()
-    with whence.open(tmp_path / "photos.whence") as opened:
-        with pytest.raises(whence.FeatureMismatch, match="whence rebuild"):
+    with wherefrom.open(tmp_path / "photos.wherefrom") as opened:
+        with pytest.raises(wherefrom.FeatureMismatch, match="wherefrom rebuild"):
             opened.search(files[0])
-        with pytest.raises(whence.FeatureMismatch, match="whence rebuild"):
+        with pytest.raises(wherefrom.FeatureMismatch, match="wherefrom rebuild"):
             opened.add(encoded(picture(9)))
         (lost,) = opened.rebuild()
         assert (lost.status.value, "picture%20002" in lost.uri) == ("failed", True)
@@ -400,8 +400,8 @@ def test_an_exception_from_outside_loses_nothing(photos: Collection, tmp_path: P
 
 
 def test_opening_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(whence.CollectionMissing, match="whence index"):
-        whence.open(tmp_path / "nothing.whence")
+    with pytest.raises(wherefrom.CollectionMissing, match="wherefrom index"):
+        wherefrom.open(tmp_path / "nothing.wherefrom")
 
 
 def test_duplicates_of_a_whole_collection(photos: Collection, tmp_path: Path) -> None:
@@ -429,7 +429,7 @@ def test_duplicates_of_a_whole_collection(photos: Collection, tmp_path: Path) ->
 
 
 def test_duplicates_among_many_equal_those_of_brute_force(photos: Collection) -> None:
-    from whence import duplicates
+    from wherefrom import duplicates
 
     random = np.random.default_rng(4)
     codes = random.integers(0, 256, (300, 32), dtype=np.uint8)
@@ -453,7 +453,7 @@ def test_select_gives_all_or_what_a_filter_lets_through(photos: Collection, tmp_
     assert list(photos.select()) == []
     random = np.random.default_rng(5)
     pixels = random.integers(0, 255, (300, 24, 24), np.uint8)  # more than a batch
-    photos.add(whence.Picture.from_array(one) for one in pixels)
+    photos.add(wherefrom.Picture.from_array(one) for one in pixels)
     folder_of(tmp_path / "in here", 3)
     added = photos.add(tmp_path / "in here").added
     everything = list(photos.select())
@@ -470,7 +470,7 @@ def test_select_gives_all_or_what_a_filter_lets_through(photos: Collection, tmp_
 
 
 def test_select_settles_at_the_call_what_is_given(photos: Collection, tmp_path: Path) -> None:
-    with pytest.raises(whence.UsageError, match="did you mean width"):
+    with pytest.raises(wherefrom.UsageError, match="did you mean width"):
         photos.select("widht>3")
     files = folder_of(tmp_path / "pictures", 4)
     photos.add(tmp_path / "pictures")

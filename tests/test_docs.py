@@ -23,13 +23,13 @@ from typing import NamedTuple
 import click
 import pytest
 
-import whence
+import wherefrom
 from tests.world import World
-from whence.cli.main import commands, run
-from whence.engine.syntax import parse
-from whence.engine.terms import ALIASES, FIELDS
-from whence.errors import Exit
-from whence.models.store import default_directory
+from wherefrom.cli.main import commands, run
+from wherefrom.engine.syntax import parse
+from wherefrom.engine.terms import ALIASES, FIELDS
+from wherefrom.errors import Exit
+from wherefrom.models.store import default_directory
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -72,8 +72,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture
 def world(made: World, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The present folder of whoever follows a page."""
-    monkeypatch.setenv("WHENCE_MODELS", str(default_directory()))
-    for name in ("WHENCE_COLLECTION", "WHENCE_CONFIG"):
+    monkeypatch.setenv("WHEREFROM_MODELS", str(default_directory()))
+    for name in ("WHEREFROM_COLLECTION", "WHEREFROM_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     path = made.restore()
     monkeypatch.chdir(path)
@@ -141,7 +141,7 @@ def test_blocks_that_are_not_run_name_what_there_is(page: Path) -> None:
         else:
             for node in ast.walk(ast.parse(block.text)):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                    assert node.value.id != "whence" or node.attr in whence.__all__, node.attr
+                    assert node.value.id != "wherefrom" or node.attr in wherefrom.__all__, node.attr
 
 
 def lines_of(text: str) -> Iterator[str]:
@@ -173,7 +173,7 @@ def check(line: str) -> None:
     _, words = words_of(line)
     for part in " ".join(shlex.quote(word) for word in words).split(" '|' "):
         some = shlex.split(part)
-        if some[:1] == ["whence"] and len(some) > 1 and some[1] not in ("--version", "--help"):
+        if some[:1] == ["wherefrom"] and len(some) > 1 and some[1] not in ("--version", "--help"):
             command, rest, name = resolved(some[1:])
             before = [word for word in rest if word not in (">", "2>")]
             if ">" in rest:
@@ -182,7 +182,7 @@ def check(line: str) -> None:
                 command.make_context(name, list(before))
         elif some[:2] == ["pip", "install"]:
             extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-            asked = {one for word in some for one in re.findall(r"whence\[([\w,]+)\]", word)}
+            asked = {one for word in some for one in re.findall(r"wherefrom\[([\w,]+)\]", word)}
             assert {one for several in asked for one in several.split(",")} <= set(extras), line
         elif some[:1] == ["make"]:
             assert re.search(rf"^{some[1]}:", (ROOT / "Makefile").read_text(), re.M), line
@@ -207,7 +207,7 @@ def follow(line: str) -> str:
     settings, words = words_of(line)
     if not words or words[0] in ELSEWHERE:
         return ""
-    if words[0] != "whence" or "|" in words or "&&" in words:
+    if words[0] != "wherefrom" or "|" in words or "&&" in words:
         assert words[0] in SHELL, f"{words[0]} is not run here: put <!-- not run: why --> before the block"
         done = subprocess.run(["bash", "-euc", line], capture_output=True, text=True, check=False)
         assert done.returncode == 0, (line, done.stderr)

@@ -10,24 +10,24 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-import whence
+import wherefrom
 from tests.scenes import encoded, picture
-from whence import duplicates
-from whence.collection import Collection
-from whence.duplicates import Duplicate, Group
-from whence.engine.base import Engine
-from whence.families import composed
-from whence.features.extract import FINGERPRINT, KEYPOINTS
-from whence.features.fingerprint import Fingerprint
-from whence.features.keypoints import Keypoints
-from whence.relations import Known, related
-from whence.search.answer import Kind
+from wherefrom import duplicates
+from wherefrom.collection import Collection
+from wherefrom.duplicates import Duplicate, Group
+from wherefrom.engine.base import Engine
+from wherefrom.families import composed
+from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
+from wherefrom.features.fingerprint import Fingerprint
+from wherefrom.features.keypoints import Keypoints
+from wherefrom.relations import Known, related
+from wherefrom.search.answer import Kind
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Iterator[Collection]:
-    plain = whence.Settings(model="none", workers=1)  # no embedding has a say in it
-    with whence.open(tmp_path / "photos.whence", create=True, settings=plain) as opened:
+    plain = wherefrom.Settings(model="none", workers=1)  # no embedding has a say in it
+    with wherefrom.open(tmp_path / "photos.wherefrom", create=True, settings=plain) as opened:
         yield opened
 
 
@@ -61,7 +61,7 @@ def stored(photos: Collection, folder: Path, **pictures: Image.Image) -> None:
     photos.add(folder)
 
 
-def name_of(image: whence.Image) -> str:
+def name_of(image: wherefrom.Image) -> str:
     return Path(image.sightings[0].uri).stem
 
 
@@ -186,7 +186,7 @@ def test_pixels_refute_what_only_looks_alike(photos: Collection, tmp_path: Path)
     stored(photos, tmp_path / "pictures", one=photo(30), two=photo(30).resize((320, 240)))
     asked = []
 
-    def refuting(made: Known, match: whence.Match) -> whence.Match | None:
+    def refuting(made: Known, match: wherefrom.Match) -> wherefrom.Match | None:
         asked.append((made.image.id, match.id))
         return None
 

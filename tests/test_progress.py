@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from whence import progress
-from whence.outcome import Outcome, Report, Status
-from whence.progress import ProgressLine, duration
+from wherefrom import progress
+from wherefrom.outcome import Outcome, Report, Status
+from wherefrom.progress import ProgressLine, duration
 
 
 class Terminal(io.StringIO):

@@ -7,24 +7,24 @@ import sys
 
 import pytest
 
-import whence
-from whence.errors import PictureError, WhenceError, error_classes
+import wherefrom
+from wherefrom.errors import PictureError, WherefromError, error_classes
 
 
 def test_all_is_sorted_and_everything_in_it_is_there() -> None:
-    assert whence.__all__ == sorted(whence.__all__)
-    for name in whence.__all__:
-        assert getattr(whence, name) is not None
-    assert dir(whence) == whence.__all__
+    assert wherefrom.__all__ == sorted(wherefrom.__all__)
+    for name in wherefrom.__all__:
+        assert getattr(wherefrom, name) is not None
+    assert dir(wherefrom) == wherefrom.__all__
 
 
 def test_nothing_else_is_public() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
-        _ = whence.nonsense
+        _ = wherefrom.nonsense
 
 
 def test_every_error_is_exported() -> None:
-    assert {cls.__name__ for cls in error_classes()} <= set(whence.__all__)
+    assert {cls.__name__ for cls in error_classes()} <= set(wherefrom.__all__)
 
 
 def loaded_after(code: str) -> set[str]:
@@ -34,15 +34,15 @@ def loaded_after(code: str) -> set[str]:
 
 
 def test_importing_loads_nothing_heavy() -> None:
-    loaded = loaded_after("import whence")
+    loaded = loaded_after("import wherefrom")
     assert not loaded & {"numpy", "PIL", "sqlalchemy", "numba", "click"}
 
 
 def test_a_search_of_a_small_collection_loads_no_compiler(tmp_path: object) -> None:
     code = (
-        "import whence, numpy as np\n"
-        f"photos = whence.open({str(tmp_path)!r} + '/a.whence', create=True)\n"
-        "photos.search(whence.Picture.from_array(np.zeros((50, 50), np.uint8)))\n"
+        "import wherefrom, numpy as np\n"
+        f"photos = wherefrom.open({str(tmp_path)!r} + '/a.wherefrom', create=True)\n"
+        "photos.search(wherefrom.Picture.from_array(np.zeros((50, 50), np.uint8)))\n"
         "photos.close()"
     )
     assert not loaded_after(code) & {"numba", "llvmlite", "defusedxml"}
@@ -53,7 +53,7 @@ def test_each_error_knows_its_code_exit_and_status() -> None:
     codes = [cls.code for cls in classes]
     assert len(set(codes)) == len(codes)
     for cls in classes:
-        assert issubclass(cls, WhenceError)
+        assert issubclass(cls, WherefromError)
         assert cls.__doc__
         assert 1 <= int(cls.exit_code) <= 130
         assert 400 <= cls.http_status <= 599
@@ -61,11 +61,11 @@ def test_each_error_knows_its_code_exit_and_status() -> None:
 
 
 def test_the_tree_in_the_docstring_names_every_error() -> None:
-    from whence import errors
+    from wherefrom import errors
 
     assert errors.__doc__ is not None
     drawn = {
-        line.split()[-1] if line.strip() == "WhenceError" else line.strip(" │├└─").split(" ")[0]
+        line.split()[-1] if line.strip() == "WherefromError" else line.strip(" │├└─").split(" ")[0]
         for line in errors.__doc__.splitlines()
     }
     assert {cls.__name__ for cls in error_classes()} <= drawn

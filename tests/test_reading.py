@@ -11,11 +11,11 @@ from typing import Any, cast
 import pytest
 
 from tests.pictures import sample
-from whence import workers
-from whence.errors import NotAPicture
-from whence.features.extract import Recipe
-from whence.picture.decode import DEFAULT_LIMITS
-from whence.workers import read_file
+from wherefrom import workers
+from wherefrom.errors import NotAPicture
+from wherefrom.features.extract import Recipe
+from wherefrom.picture.decode import DEFAULT_LIMITS
+from wherefrom.workers import read_file
 
 
 def test_reading_a_file_that_changes_under_the_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

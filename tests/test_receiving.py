@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.scenes import encoded, folder_of, picture
-from whence.collection import Collection, open_collection
-from whence.errors import CollectionError, NotFound, UsageError
-from whence.outcome import Outcome, Status
-from whence.receiving import Upload
-from whence.settings import Settings
+from wherefrom.collection import Collection, open_collection
+from wherefrom.errors import CollectionError, NotFound, UsageError
+from wherefrom.outcome import Outcome, Status
+from wherefrom.receiving import Upload
+from wherefrom.settings import Settings
 
 
 @pytest.fixture

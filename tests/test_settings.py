@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from whence.errors import UsageError
-from whence.features.extract import Recipe
-from whence.picture.decode import DEFAULT_LIMITS
-from whence.settings import Settings, load
+from wherefrom.errors import UsageError
+from wherefrom.features.extract import Recipe
+from wherefrom.picture.decode import DEFAULT_LIMITS
+from wherefrom.settings import Settings, load
 
 
 def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,14 +23,14 @@ def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text('collection = "from-file"\nworkers = 3\ndecode_seconds = 5\n')
-    settings = load({"WHENCE_CONFIG": str(file), "WHENCE_WORKERS": "2", "WHENCE_DECODE_SECONDS": "2.5"})
+    settings = load({"WHEREFROM_CONFIG": str(file), "WHEREFROM_WORKERS": "2", "WHEREFROM_DECODE_SECONDS": "2.5"})
     assert (settings.collection, settings.workers, settings.decode_seconds) == ("from-file", 2, 2.5)
     assert settings.worker_count == 2
     assert settings.limits.seconds == 2.5
 
 
 def test_a_file_in_the_present_folder_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "whence.toml").write_text("max_pixels = 1000\n")
+    (tmp_path / "wherefrom.toml").write_text("max_pixels = 1000\n")
     monkeypatch.chdir(tmp_path)
     assert load({}).limits.pixels == 1000
 
@@ -51,14 +51,14 @@ def test_wrong_files(tmp_path: Path, text: str, word: str) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(text)
     with pytest.raises(UsageError, match=word):
-        load({"WHENCE_CONFIG": str(file)})
+        load({"WHEREFROM_CONFIG": str(file)})
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("WHENCE_WORKERS", "two"), ("WHENCE_MAX_BYTES", "-5"), ("WHENCE_CONFIG", "/no")]
+    ("name", "value"), [("WHEREFROM_WORKERS", "two"), ("WHEREFROM_MAX_BYTES", "-5"), ("WHEREFROM_CONFIG", "/no")]
 )
 def test_wrong_environment(name: str, value: str) -> None:
-    with pytest.raises(UsageError, match=name if name != "WHENCE_CONFIG" else "/no"):
+    with pytest.raises(UsageError, match=name if name != "WHEREFROM_CONFIG" else "/no"):
         load({name: value})
 
 

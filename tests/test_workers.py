@@ -19,13 +19,13 @@ from PIL import Image
 
 from tests import failing_workers as failing
 from tests.pictures import BUILTIN, encode, png, sample
-from whence import workers as module
-from whence.engine.records import FileStamp
-from whence.errors import Corrupt, EmptyFile, NotAPicture, PictureError, TooLarge, TooSlow, WhenceError
-from whence.errors import Truncated as Cut
-from whence.errors import Unreadable as Shut
-from whence.picture.decode import DEFAULT_LIMITS, Limits
-from whence.workers import Read, Task, Workers, new_image
+from wherefrom import workers as module
+from wherefrom.engine.records import FileStamp
+from wherefrom.errors import Corrupt, EmptyFile, NotAPicture, PictureError, TooLarge, TooSlow, WherefromError
+from wherefrom.errors import Truncated as Cut
+from wherefrom.errors import Unreadable as Shut
+from wherefrom.picture.decode import DEFAULT_LIMITS, Limits
+from wherefrom.workers import Read, Task, Workers, new_image
 
 ROOT = Path(__file__).resolve().parent.parent
 Start = Callable[..., Workers]
@@ -267,7 +267,7 @@ def test_memory_is_capped(start: Start) -> None:
 def test_a_cap_on_memory_that_is_lower_already() -> None:
     script = (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)); "
-        "from whence.workers import Task, Workers; import sys; workers = Workers(1); "
+        "from wherefrom.workers import Task, Workers; import sys; workers = Workers(1); "
         "workers.submit(Task(0, data=sys.stdin.buffer.read())); done = [];\n"
         "while not done: done = workers.ready(0.1)\n"
         "print(done[0].image is not None); workers.close()"
@@ -296,14 +296,14 @@ def test_workers_that_cannot_start_are_no_fault_of_the_files() -> None:
         while time.monotonic() < end:
             workers.ready(0.1)
 
-    with pytest.raises(WhenceError, match="cannot be started") as caught:
+    with pytest.raises(WherefromError, match="cannot be started") as caught:
         wait()
     assert not isinstance(caught.value, PictureError)
     workers.close()
 
 
 def test_programs_among_the_pictures_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("msgpack", "numpy", "PIL", "whence", "hashlib", "sitecustomize"):
+    for name in ("msgpack", "numpy", "PIL", "wherefrom", "hashlib", "sitecustomize"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()")
     monkeypatch.chdir(tmp_path)
     workers = Workers(1)
@@ -336,7 +336,7 @@ def test_a_parent_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
     script = """
 import sys, time
 from tests.failing_workers import LOCK
-from whence.workers import Task, Workers
+from wherefrom.workers import Task, Workers
 data = sys.stdin.buffer.read()
 workers = Workers(3, _serve="tests.failing_workers")
 for number in range(3):

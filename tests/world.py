@@ -12,8 +12,8 @@ from pathlib import Path
 
 from PIL import Image
 
-import whence
-from whence.evaluate.edits import edited, encoded
+import wherefrom
+from wherefrom.evaluate.edits import edited, encoded
 
 PHOTOGRAPHS = {
     "Pictures/2019/cat.jpg": "chelsea.png",
@@ -43,7 +43,7 @@ class World:
         self.path = folder / "world"
         self._pristine = folder / "pristine"
         self._fill(self.path)
-        with whence.open(self.path / "photos.whence", create=True) as photos:
+        with wherefrom.open(self.path / "photos.wherefrom", create=True) as photos:
             report = photos.add(self.path / "Pictures")
             assert len(report.added) == 7, report.as_json()
         shutil.copytree(self.path, self._pristine)

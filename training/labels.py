@@ -5,7 +5,7 @@
 Fits one number on the folder `photos`, one picture of each of 360 classes, whose licence allows measuring
 and nothing else: that is what this is, no weight is trained, and nothing of the pictures is kept. They may be
 among those that the network was trained on, so that the confidence found is rather too high than too low.
-Prints the temperature (to be written into `whence.models.labels`), the calibration error before and after,
+Prints the temperature (to be written into `wherefrom.models.labels`), the calibration error before and after,
 and how many labels are true at each share.
 """
 
@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from whence.models.labels import CATEGORY_SHARE, CLASS_SHARE, calibrated, classes, confidences
-from whence.models.session import open_session, prepared
-from whence.models.store import Store
+from wherefrom.models.labels import CATEGORY_SHARE, CLASS_SHARE, calibrated, classes, confidences
+from wherefrom.models.session import open_session, prepared
+from wherefrom.models.store import Store
 
 MODELS = ("efficientnet-lite0", "efficientnet-lite0-int8")
 TEMPERATURES = np.linspace(0.3, 2.0, 171)

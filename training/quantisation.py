@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from vocabulary import pictures
 
-from whence.models.building import tensors_of
-from whence.models.cards import built_in_card
-from whence.models.efficientnet import convolutions, float_graph
-from whence.models.session import prepared
+from wherefrom.models.building import tensors_of
+from wherefrom.models.cards import built_in_card
+from wherefrom.models.efficientnet import convolutions, float_graph
+from wherefrom.models.session import prepared
 
 EVERY = 4  # pictures
 BINS = 2048
@@ -40,7 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     here = Path(__file__).resolve().parent.parent
     parser.add_argument("--images", type=Path, default=here.parent / "shared" / "data" / "images")
-    parser.add_argument("--out", type=Path, default=here / "src/whence/models/efficientnet_lite0_ranges.json")
+    parser.add_argument("--out", type=Path, default=here / "src/wherefrom/models/efficientnet_lite0_ranges.json")
     options = parser.parse_args()
     start = time.monotonic()
     named = sorted(pictures(options.images))[::EVERY]

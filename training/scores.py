@@ -5,7 +5,7 @@
 Pairs of a query and an image that the visual words bring up, each with its geometry: true ones from edited
 originals (a few edits drawn for each, hard ones among them), wrong ones from the same searches, from pictures
 that are in no index, and from pairs that share a caption, a watermark or the frame of an app. A logistic
-regression on the first half of the originals gives the coefficients that `whence.search.rank` holds; on the
+regression on the first half of the originals gives the coefficients that `wherefrom.search.rank` holds; on the
 other half is reported how many of the pairs at each score were true. Pairs without a geometry are no matches
 and are left out.
 """
@@ -23,16 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-import whence
-from whence.engine.embedded import EmbeddedEngine
-from whence.engine.word_votes import WordQuery
-from whence.evaluate.edits import SUITE, edit, encoded
-from whence.features.extract import KEYPOINTS
-from whence.features.keypoints import Keypoints, keypoints, query_keypoints
-from whence.picture.decode import decode
-from whence.picture.picture import Picture
-from whence.search.rank import features_of_proof
-from whence.search.verify import verify
+import wherefrom
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.word_votes import WordQuery
+from wherefrom.evaluate.edits import SUITE, edit, encoded
+from wherefrom.features.extract import KEYPOINTS
+from wherefrom.features.keypoints import Keypoints, keypoints, query_keypoints
+from wherefrom.picture.decode import decode
+from wherefrom.picture.picture import Picture
+from wherefrom.search.rank import features_of_proof
+from wherefrom.search.verify import verify
 
 STYLES = ("caption above", "caption below", "text over", "watermark", "logo", "screenshot 40 %")
 EDITS_EACH = 5
@@ -67,8 +67,8 @@ def collected(root: Path, count: int, rng: np.random.Generator) -> Iterator[Row]
     photos = sorted((root / "photos").glob("*.jpg"))
     originals, strangers = photos[:count], photos[count:] + sorted((root / "clothing").rglob("*.jpg"))[:150]
     with tempfile.TemporaryDirectory() as scratch:
-        directory = Path(scratch) / "c.whence"
-        with whence.open(directory, create=True) as collection:
+        directory = Path(scratch) / "c.wherefrom"
+        with wherefrom.open(directory, create=True) as collection:
             collection.add([*originals, root / "grocery", root / "memes", root / "screens"])
         engine = EmbeddedEngine(directory)
         for number, path in enumerate(originals):

@@ -1,6 +1,6 @@
 """Train the visual vocabulary that the package ships.
 
-    python training/vocabulary.py [--images ../shared/data/images] [--out src/whence/features/vocabulary.npz]
+    python training/vocabulary.py [--images ../shared/data/images] [--out src/wherefrom/features/vocabulary.npz]
 
 Pictures: the freely licensed folders grocery (MIT), clothing (CC0), kodak and exif_orientation (MIT) of the
 measuring set, and those that scikit-image carries (public domain and CC0, as its README names them). Of each
@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from whence.evaluate.edits import edit
-from whence.features import scalespace, vocabulary
-from whence.features.descriptors import LENGTH, descriptors, mirrored, orientations
+from wherefrom.evaluate.edits import edit
+from wherefrom.features import scalespace, vocabulary
+from wherefrom.features.descriptors import LENGTH, descriptors, mirrored, orientations
 
 FOLDERS = ("grocery", "clothing", "kodak", "exif_orientation")
 SIDES = (416, 256)
@@ -38,7 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     here = Path(__file__).resolve().parent.parent
     parser.add_argument("--images", type=Path, default=here.parent / "shared" / "data" / "images")
-    parser.add_argument("--out", type=Path, default=here / "src/whence/features/vocabulary.npz")
+    parser.add_argument("--out", type=Path, default=here / "src/wherefrom/features/vocabulary.npz")
     options = parser.parse_args()
     start = time.monotonic()
     named = sorted(pictures(options.images))

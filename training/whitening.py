@@ -1,6 +1,6 @@
 """Learn the whitening of embeddings that the package ships, or say what it is worth on other pictures.
 
-    python training/whitening.py [--images ../shared/data/images] [--out src/whence/features/whitening.npz]
+    python training/whitening.py [--images ../shared/data/images] [--out src/wherefrom/features/whitening.npz]
     python training/whitening.py --held-out
 
 Learnt from pairs: of labelled pictures, two of a kind differ in ways that do not matter, and what differs
@@ -29,13 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 from vocabulary import pictures
 
-from whence.errors import PictureError
-from whence.features import embedding
-from whence.models.building import tensors_of
-from whence.models.session import open_session, prepared
-from whence.models.store import Store
-from whence.picture.decode import decode
-from whence.search.similar import _CLASSES, class_shares
+from wherefrom.errors import PictureError
+from wherefrom.features import embedding
+from wherefrom.models.building import tensors_of
+from wherefrom.models.session import open_session, prepared
+from wherefrom.models.store import Store
+from wherefrom.picture.decode import decode
+from wherefrom.search.similar import _CLASSES, class_shares
 
 LABELLED = ("grocery", "clothing")
 SHRUNK = 1.0  # what the mean variance within kinds is added to all directions
@@ -61,7 +61,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     here = Path(__file__).resolve().parent.parent
     parser.add_argument("--images", type=Path, default=here.parent / "shared" / "data" / "images")
-    parser.add_argument("--out", type=Path, default=here / "src/whence/features/whitening.npz")
+    parser.add_argument("--out", type=Path, default=here / "src/wherefrom/features/whitening.npz")
     parser.add_argument("--model", default="efficientnet-lite0-int8")
     parser.add_argument("--held-out", action="store_true")
     options = parser.parse_args()

@@ -19,17 +19,17 @@ import pytest
 from PIL import Image, ImageOps
 
 from tests.scenes import encoded, folder_of, picture
-from whence.cli.main import commands, run
-from whence.errors import Exit
-from whence.version import __version__
+from wherefrom.cli.main import commands, run
+from wherefrom.errors import Exit
+from wherefrom.version import __version__
 
 
-def whence(
+def wherefrom(
     *arguments: object, cwd: Path, expect: int = 0, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "whence.cli.main", *map(str, arguments)],
+        [sys.executable, "-m", "wherefrom.cli.main", *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, **(environment or {})},
         capture_output=True,
@@ -76,10 +76,10 @@ def home(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_main_job_in_processes_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WHENCE_WORKERS", "2")
+    monkeypatch.setenv("WHEREFROM_WORKERS", "2")
     files = folder_of(tmp_path / "Büro 写真", 3)
     (tmp_path / "Büro 写真" / "cut.jpg").write_bytes(files[0].read_bytes()[:3000])
-    first = whence("index", "Büro 写真", "--json", cwd=tmp_path, expect=Exit.SOME_FAILED)
+    first = wherefrom("index", "Büro 写真", "--json", cwd=tmp_path, expect=Exit.SOME_FAILED)
     report = json.loads(first.stdout)
     assert (report["offered"], report["added"], report["known"]) == (4, 3, 0)
     assert report["skipped"] == []
@@ -88,10 +88,10 @@ def test_the_main_job_in_processes_of_its_own(tmp_path: Path, monkeypatch: pytes
     assert (failed["code"], bool(failed["reason"])) == ("truncated", True)
     assert report["seconds"] > 0
     (tmp_path / "query.png").write_bytes(encoded(ImageOps.mirror(picture(1)), "PNG"))
-    found = whence("search", "query.png", cwd=tmp_path)
+    found = wherefrom("search", "query.png", cwd=tmp_path)
     assert "mirrored" in found.stdout
     assert "Büro 写真/picture 001.jpg" in found.stdout
-    assert whence("search", "nothing.png", cwd=tmp_path, expect=Exit.PICTURE).stdout == ""
+    assert wherefrom("search", "nothing.png", cwd=tmp_path, expect=Exit.PICTURE).stdout == ""
 
 
 def test_search_prints_json_and_exits_like_grep(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +131,7 @@ def test_search_prints_json_and_exits_like_grep(home: Path, capsys: pytest.Captu
         (["compare", "x.jpg", "y.jpg", "--draw", "nowhere/proof.png"], Exit.USAGE, "folder nowhere"),
         (["compare", "x.jpg", "y.jpg", "--how", "warped"], Exit.USAGE, "--draw"),
         (["compare", "x.jpg", "y.jpg", "--draw", "a.png", "--how", "upside"], Exit.USAGE, "upside"),
-        (["search", "pictures/picture 001.jpg", "-c", "nowhere"], Exit.COLLECTION, "whence index"),
+        (["search", "pictures/picture 001.jpg", "-c", "nowhere"], Exit.COLLECTION, "wherefrom index"),
         (["search", "pictures/picture 001.jpg", "-c", "pictures/notes.txt"], Exit.COLLECTION, "directory"),
         (["index", "pictures", "-c", "pictures"], Exit.COLLECTION, "other files"),
         (["show", "pictures/nothing.jpg"], Exit.NOTHING_FOUND, "no image"),
@@ -328,10 +328,10 @@ def test_prune(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_collection_can_be_named_in_the_environment(home: Path) -> None:
     elsewhere = home / "elsewhere"
     elsewhere.mkdir()
-    named = {"WHENCE_COLLECTION": str(home / "photos.whence")}
-    whence("search", home / "pictures" / "picture 001.jpg", cwd=elsewhere, environment=named)
-    wrong = whence("check", cwd=home, expect=Exit.USAGE, environment={"WHENCE_WORKERS": "many"})
-    assert "WHENCE_WORKERS" in wrong.stderr
+    named = {"WHEREFROM_COLLECTION": str(home / "photos.wherefrom")}
+    wherefrom("search", home / "pictures" / "picture 001.jpg", cwd=elsewhere, environment=named)
+    wrong = wherefrom("check", cwd=home, expect=Exit.USAGE, environment={"WHEREFROM_WORKERS": "many"})
+    assert "WHEREFROM_WORKERS" in wrong.stderr
 
 
 def test_interrupting_stops_cleanly_and_the_next_run_carries_on(tmp_path: Path) -> None:
@@ -340,9 +340,9 @@ def test_interrupting_stops_cleanly_and_the_next_run_carries_on(tmp_path: Path) 
     for number in range(600):  # enough that the first commit comes long before the end
         (tmp_path / "pictures" / f"{number}.jpg").write_bytes(data + b"%d" % number)
     process = subprocess.Popen(
-        [sys.executable, "-m", "whence.cli.main", "index", "pictures", "--json", "-v"],
+        [sys.executable, "-m", "wherefrom.cli.main", "index", "pictures", "--json", "-v"],
         cwd=tmp_path,
-        env={**os.environ, "WHENCE_WORKERS": "2"},
+        env={**os.environ, "WHEREFROM_WORKERS": "2"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -364,24 +364,24 @@ def test_interrupting_stops_cleanly_and_the_next_run_carries_on(tmp_path: Path) 
     assert len(left) > 50
     for file in left[50:]:  # fifty more show as well as hundreds that it carries on
         file.unlink()
-    again = json.loads(whence("index", "pictures", "--json", "-q", cwd=tmp_path).stdout)
+    again = json.loads(wherefrom("index", "pictures", "--json", "-q", cwd=tmp_path).stdout)
     assert again["known"] == report["added"]
     assert again["added"] == 50
-    whence("check", cwd=tmp_path)
+    wherefrom("check", cwd=tmp_path)
 
 
 def test_a_second_writer_is_told_who_the_first_is(home: Path) -> None:
-    import whence as library
+    import wherefrom as library
 
-    with library.open(home / "photos.whence") as photos:
+    with library.open(home / "photos.wherefrom") as photos:
         photos.add(encoded(picture(200)))
-        refused = whence("index", "pictures", cwd=home, expect=Exit.COLLECTION)
+        refused = wherefrom("index", "pictures", cwd=home, expect=Exit.COLLECTION)
         assert f"process ({os.getpid()}, " in refused.stderr
-        whence("search", "pictures/picture 001.jpg", cwd=home)
+        wherefrom("search", "pictures/picture 001.jpg", cwd=home)
 
 
 def test_a_closed_pipe_is_no_error(home: Path) -> None:
-    command = f"{sys.executable} -m whence.cli.main show 'pictures/picture 001.jpg' | true"
+    command = f"{sys.executable} -m wherefrom.cli.main show 'pictures/picture 001.jpg' | true"
     done = subprocess.run(["bash", "-c", command], cwd=home, capture_output=True, text=True, check=True)
     assert done.stderr == ""
 

@@ -1,4 +1,4 @@
-"""whence evaluate and whence search --why, as a user meets them."""
+"""wherefrom evaluate and wherefrom search --why, as a user meets them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.scenes import encoded, folder_of, picture
-from whence.cli.main import run
-from whence.evaluate.edits import edit
+from wherefrom.cli.main import run
+from wherefrom.evaluate.edits import edit
 
 
 def called(capsys: pytest.CaptureFixture[str], *arguments: object, expect: int = 0) -> tuple[str, str]:
@@ -26,9 +26,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder_of(tmp_path / "pictures", 6)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    monkeypatch.setenv("WHENCE_MODEL", "none")
-    monkeypatch.setenv("WHENCE_WORKERS", "1")
-    monkeypatch.delenv("WHENCE_COLLECTION", raising=False)
+    monkeypatch.setenv("WHEREFROM_MODEL", "none")
+    monkeypatch.setenv("WHEREFROM_WORKERS", "1")
+    monkeypatch.delenv("WHEREFROM_COLLECTION", raising=False)
     return tmp_path
 
 
@@ -49,8 +49,8 @@ def test_a_folder_is_evaluated(home: Path, capsys: pytest.CaptureFixture[str]) -
     page = (home / "report.html").read_text()
     assert page.startswith("<!doctype html>")
     assert "http://" not in page.replace("http://www.w3.org", "")
-    assert list((home / "caches" / "whence" / "evaluate").iterdir()) == []
-    assert not (home / "photos.whence").exists()
+    assert list((home / "caches" / "wherefrom" / "evaluate").iterdir()) == []
+    assert not (home / "photos.wherefrom").exists()
 
     # Against itself nothing fell; against better figures something did, and the exit code says so.
     out, said = called(
@@ -83,7 +83,7 @@ def test_a_collection_is_calibrated_and_that_is_undone(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["pictures", "-c", "photos.whence"], "not both"),
+        (["pictures", "-c", "photos.wherefrom"], "not both"),
         (["pictures", "--suite", "none"], "Suites are"),
         (["pictures", "--edits", "none"], "no edit 'none'"),
         (["pictures", "--sample", "0"], "at least 1"),
@@ -101,7 +101,7 @@ def test_wrong_usage_is_said_before_any_work(
 ) -> None:
     _, said = called(capsys, "evaluate", *arguments, expect=2)
     assert words in said
-    assert not list(home.glob("caches/whence/evaluate/*/collection.whence"))
+    assert not list(home.glob("caches/wherefrom/evaluate/*/collection.wherefrom"))
 
 
 def test_without_a_collection_the_exit_code_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

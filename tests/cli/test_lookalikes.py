@@ -11,14 +11,14 @@ from PIL import Image
 
 from tests.cli.test_cli import called, document
 from tests.scenes import encoded, scene
-from whence.cli.lookalikes import in_words, lines_about, shown_by, shown_in
-from whence.cli.main import run
-from whence.engine.records import Image as Kept
-from whence.errors import Exit
-from whence.models.labels import Label
-from whence.picture.metadata import Credit
-from whence.search.answer import Evidence, Kind, Match, QueryFacts
-from whence.search.wishes import About
+from wherefrom.cli.lookalikes import in_words, lines_about, shown_by, shown_in
+from wherefrom.cli.main import run
+from wherefrom.engine.records import Image as Kept
+from wherefrom.errors import Exit
+from wherefrom.models.labels import Label
+from wherefrom.picture.metadata import Credit
+from wherefrom.search.answer import Evidence, Kind, Match, QueryFacts
+from wherefrom.search.wishes import About
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_look_alikes_are_not_drawn_as_if_they_were_proven(
         (["search", "rocket.png", "--filter", ""], Exit.USAGE, "empty"),
         (["list", "--filter", "(width>3"], Exit.USAGE, "never closed"),
         (["list", "--limit", "0"], Exit.USAGE, "limit"),
-        (["list", "-c", "nowhere"], Exit.COLLECTION, "whence index"),
+        (["list", "-c", "nowhere"], Exit.COLLECTION, "wherefrom index"),
         (["attach", "rocket.png"], Exit.USAGE, "NAME=VALUE"),
         (["attach", "rocket.png", "a=1"], Exit.NOTHING_FOUND, "no image rocket.png"),
         (["attach", "pictures/cat.png", "price"], Exit.USAGE, "NAME=VALUE"),
@@ -280,7 +280,7 @@ def test_without_a_model_claims_are_as_ever_and_look_alikes_say_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WHENCE_MODEL", "none")
+    monkeypatch.setenv("WHEREFROM_MODEL", "none")
     Image.fromarray(scene()).save("a.png")
     called(capsys, "index", "a.png", "-q")
     assert document(capsys, "search", "a.png")["matches"][0]["kind"] == "identical"

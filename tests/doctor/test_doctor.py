@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-import whence
+import wherefrom
 from tests.scenes import folder_of
-from whence.cli.main import run
-from whence.doctor import Level, chosen, examine, installed, kept, machine, speed
-from whence.doctor.findings import Finding
-from whence.doctor.machine import Disk, Machine
-from whence.errors import Exit
-from whence.models.store import default_directory
-from whence.settings import Settings
+from wherefrom.cli.main import run
+from wherefrom.doctor import Level, chosen, examine, installed, kept, machine, speed
+from wherefrom.doctor.findings import Finding
+from wherefrom.doctor.machine import Disk, Machine
+from wherefrom.errors import Exit
+from wherefrom.models.store import default_directory
+from wherefrom.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sound collection of four images."""
     home = tmp_path_factory.mktemp("doctor")
     folder_of(home / "pictures", 4)
-    with whence.open(home / "photos.whence", create=True) as photos:
+    with wherefrom.open(home / "photos.wherefrom", create=True) as photos:
         photos.add(home / "pictures")
         photos.rebuild()  # which puts the indexes on the disk, small as they are
     return home
@@ -40,10 +40,10 @@ def home(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A present folder with a copy of that collection, and an environment that says nothing."""
     import shutil
 
-    monkeypatch.setenv("WHENCE_MODELS", str(default_directory()))
-    for name in [name for name in os.environ if name.startswith("WHENCE_") and name != "WHENCE_MODELS"]:
+    monkeypatch.setenv("WHEREFROM_MODELS", str(default_directory()))
+    for name in [name for name in os.environ if name.startswith("WHEREFROM_") and name != "WHEREFROM_MODELS"]:
         monkeypatch.delenv(name)
-    shutil.copytree(made / "photos.whence", tmp_path / "photos.whence")
+    shutil.copytree(made / "photos.wherefrom", tmp_path / "photos.wherefrom")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -113,7 +113,7 @@ def test_as_json_on_the_command_line(home: Path, capsys: pytest.CaptureFixture[s
     assert told["sound"] is True
     assert told["collection"]["images"] == 4
     assert told["speed"] is None
-    assert {"whence", "python", "numpy", "sqlite", "onnxruntime"} <= set(told["installed"]["versions"])
+    assert {"wherefrom", "python", "numpy", "sqlite", "onnxruntime"} <= set(told["installed"]["versions"])
     assert all({"code", "level", "what", "cure"} == set(one) for one in told["findings"])
 
 
@@ -129,11 +129,11 @@ def test_nothing_there_yet_is_no_fault_unless_it_was_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("WHENCE_COLLECTION", raising=False)
+    monkeypatch.delenv("WHEREFROM_COLLECTION", raising=False)
     assert run(["doctor", "--quick"]) == Exit.OK
-    assert "whence index FOLDER" in capsys.readouterr().out
-    assert run(["doctor", "--quick", "-c", "nowhere.whence"]) == Exit.COLLECTION
-    assert "whence index FOLDER -c" in capsys.readouterr().out
+    assert "wherefrom index FOLDER" in capsys.readouterr().out
+    assert run(["doctor", "--quick", "-c", "nowhere.wherefrom"]) == Exit.COLLECTION
+    assert "wherefrom index FOLDER -c" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
 
 
@@ -141,7 +141,7 @@ def test_nothing_there_yet_is_no_fault_unless_it_was_named(
 
 
 def test_a_damaged_catalog_cannot_be_used(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = home / "photos.whence" / "catalog.sqlite"
+    file = home / "photos.wherefrom" / "catalog.sqlite"
     file.write_bytes(b"not a database " * 5000)
     assert run(["doctor", "--quick"]) == Exit.COLLECTION
     told = capsys.readouterr().out
@@ -151,7 +151,7 @@ def test_a_damaged_catalog_cannot_be_used(home: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize("folder", ["hamming", "words", "palettes"])
 def test_damage_of_an_index_is_found_and_its_cure_works(home: Path, folder: str) -> None:
-    files = [one for one in (home / "photos.whence" / folder).rglob("*") if one.is_file()]
+    files = [one for one in (home / "photos.wherefrom" / folder).rglob("*") if one.is_file()]
     for file in files:
         data = bytearray(file.read_bytes())
         for place in range(0, len(data), 7):
@@ -160,7 +160,7 @@ def test_damage_of_an_index_is_found_and_its_cure_works(home: Path, folder: str)
     seen = examine(measured=False)
     assert "damaged" in codes(seen.findings)
     assert seen.exit == Exit.COLLECTION
-    with whence.open(home / "photos.whence") as photos:
+    with wherefrom.open(home / "photos.wherefrom") as photos:
         photos.rebuild()
     assert examine(measured=False).exit == Exit.OK
 
@@ -169,14 +169,14 @@ def test_a_large_collection_is_sampled(home: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(kept, "CHECKED_IN_FULL", 0)
     seen = examine(measured=False)
     assert (seen.exit, seen.collection.problems) == (Exit.OK, [])
-    assert "whence check" in seen.collection.checked
-    for file in (home / "photos.whence" / "palettes").rglob("*"):
+    assert "wherefrom check" in seen.collection.checked
+    for file in (home / "photos.wherefrom" / "palettes").rglob("*"):
         file.write_bytes(b"\0" * 10)
     assert "damaged" in codes(examine(measured=False).findings)
 
 
 def test_features_of_another_model(home: Path) -> None:
-    seen = examine(measured=False, environment={"WHENCE_MODEL": "none"})
+    seen = examine(measured=False, environment={"WHEREFROM_MODEL": "none"})
     assert {"features-differ", "setting-model"} <= codes(seen.findings)
     assert seen.exit == Exit.OK  # copies are found as ever
 
@@ -185,7 +185,7 @@ def test_a_directory_that_cannot_be_written_to(home: Path, monkeypatch: pytest.M
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("whence.doctor.machine.tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("wherefrom.doctor.machine.tempfile.TemporaryFile", refuse)
     seen = examine(measured=False)
     assert "unwritable" in codes(seen.findings)
     assert seen.collection.disk is not None
@@ -194,7 +194,7 @@ def test_a_directory_that_cannot_be_written_to(home: Path, monkeypatch: pytest.M
 
 
 def test_who_is_writing_is_told(home: Path) -> None:
-    with whence.open(home / "photos.whence") as photos:
+    with wherefrom.open(home / "photos.wherefrom") as photos:
         photos.add(home / "missing-folder.jpg")
         writer = examine(measured=False).collection.writer
     assert writer is not None
@@ -206,7 +206,7 @@ def test_files_that_were_refused_for_want_of_a_decoder(home: Path) -> None:
     found = kept.Kept("x", refused={"missing-extra": 12, "too-large": 1, "not-a-picture": 3})
     told = list(kept._of_refusals(found))
     assert codes(told) == {"skipped-for-extras", "skipped-for-size"}
-    assert "whence[formats]" in told[0].cure
+    assert "wherefrom[formats]" in told[0].cure
     assert "12 files" in told[0].what
 
 
@@ -226,7 +226,7 @@ def test_room_on_the_disk_and_in_memory() -> None:
 def test_a_wrong_settings_file_is_told_and_all_else_still_looked_at(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (home / "whence.toml").write_text("wrokers = 3\n")
+    (home / "wherefrom.toml").write_text("wrokers = 3\n")
     assert run(["doctor", "--quick", "--json"]) == Exit.USAGE
     told = json.loads(capsys.readouterr().out)
     assert told["findings"][0]["code"] == "settings"
@@ -235,26 +235,26 @@ def test_a_wrong_settings_file_is_told_and_all_else_still_looked_at(
 
 
 def test_a_settings_file_that_overrides(home: Path) -> None:
-    (home / "whence.toml").write_text("keypoints = 40\nmax_pixels = 1000\nworkers = 1\n")
+    (home / "wherefrom.toml").write_text("keypoints = 40\nmax_pixels = 1000\nworkers = 1\n")
     picked = chosen.read_chosen({})
-    assert picked.file == str(home / "whence.toml")
-    assert picked.stated["keypoints"] == ("40", str(home / "whence.toml"))
+    assert picked.file == str(home / "wherefrom.toml")
+    assert picked.stated["keypoints"] == ("40", str(home / "wherefrom.toml"))
     found = list(chosen.findings(picked, 4.0, {}))
     assert codes(found) == {"setting-keypoints", "setting-max-pixels", "setting-workers"}
-    assert all(str(home / "whence.toml") in finding.what for finding in found)
+    assert all(str(home / "wherefrom.toml") in finding.what for finding in found)
 
 
 def test_a_slip_in_the_environment(home: Path) -> None:
-    environment = {"WHENCE_WORKER": "2", "WHENCE_MODELS": "/x", "WHENCE_SOMETHING_ELSE": "1"}
+    environment = {"WHEREFROM_WORKER": "2", "WHEREFROM_MODELS": "/x", "WHEREFROM_SOMETHING_ELSE": "1"}
     found = list(chosen.findings(chosen.read_chosen(environment), 4.0, environment))
     assert [finding.code for finding in found] == ["unknown-setting"]
-    assert "WHENCE_WORKERS" in found[0].cure
+    assert "WHEREFROM_WORKERS" in found[0].cure
 
 
 def test_no_secret_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     environment = {
-        "WHENCE_COLLECTION": "milvus://ada:hunter2@example.org/photos",
-        "WHENCE_TOKEN": "hunter2",
+        "WHEREFROM_COLLECTION": "milvus://ada:hunter2@example.org/photos",
+        "WHEREFROM_TOKEN": "hunter2",
         "AWS_SECRET_ACCESS_KEY": "hunter2",
     }
     seen = examine(measured=False, environment=environment)
@@ -271,11 +271,11 @@ def test_no_secret_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_a_missing_extra(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from whence.picture import extras
+    from wherefrom.picture import extras
 
     monkeypatch.setattr(extras, "installed", lambda extra: extra != "heic")
     assert run(["doctor", "--quick"]) == Exit.OK
-    assert "HEIC (pip install 'whence[heic]')" in capsys.readouterr().out
+    assert "HEIC (pip install 'wherefrom[heic]')" in capsys.readouterr().out
     formats = {one["name"]: one["read"] for one in installed.read_installed(Settings()).formats}
     assert (formats["heic"], formats["jpeg"], formats["psd"]) == (False, True, False)
 
@@ -301,7 +301,7 @@ def test_models_that_cannot_be_used(home: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_processor_without_what_makes_8_bits_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("whence.doctor.installed.platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("wherefrom.doctor.installed.platform.machine", lambda: "x86_64")
     there = replace(installed.read_installed(Settings()), numpy_simd=[])
     found = codes(installed.findings(there, Settings(), a_machine(simd=("avx2",))))
     assert {"no-vnni", "numpy-without-simd"} <= found
@@ -406,7 +406,7 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("whence.doctor.machine.fcntl.flock", refuse)
+    monkeypatch.setattr("wherefrom.doctor.machine.fcntl.flock", refuse)
     disk = machine.disk_of(tmp_path)
     assert (disk.locks, disk.maps) == (False, True)
     assert codes(machine.disk_findings(disk, tmp_path)) == {"no-locks"}

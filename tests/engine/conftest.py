@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from whence.engine import mih
+from wherefrom.engine import mih
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, inspect
 
 from tests.engine.models import digest, new_image, new_images, stamp, uri
-from whence.engine import digests, migrations
-from whence.engine.catalog import FILE_NAME, Catalog, Marks
-from whence.engine.codes import CodeSource
-from whence.engine.records import FileStamp, NewImage, Place, Refusal, Sighting, image_id
-from whence.engine.tables import metadata
-from whence.errors import CollectionDamaged, CollectionError, CollectionTooNew, UsageError, WhenceError
-from whence.features.extract import FINGERPRINT, KEYPOINTS
-from whence.picture.metadata import Credit
+from wherefrom.engine import digests, migrations
+from wherefrom.engine.catalog import FILE_NAME, Catalog, Marks
+from wherefrom.engine.codes import CodeSource
+from wherefrom.engine.records import FileStamp, NewImage, Place, Refusal, Sighting, image_id
+from wherefrom.engine.tables import metadata
+from wherefrom.errors import CollectionDamaged, CollectionError, CollectionTooNew, UsageError, WherefromError
+from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
+from wherefrom.picture.metadata import Credit
 
 VERSION = {FINGERPRINT: "tests-1", KEYPOINTS: "tests-1"}
 READER = "reader 1"
@@ -106,7 +106,7 @@ def test_a_batch_is_added_whole_or_not_at_all(catalog: Catalog) -> None:
     catalog.add([new_image(1)], VERSION)
     broken = new_image(3, data=b"x")
     broken.features[FINGERPRINT] = None  # type: ignore[assignment]
-    with pytest.raises(WhenceError):
+    with pytest.raises(WherefromError):
         catalog.add([new_image(2), broken], VERSION)
     assert (catalog.count(), catalog.marks()) == (1, Marks(1, 0))
     assert catalog.add([new_image(3), new_image(2)], VERSION) == [(2, True), (3, True)]
@@ -255,12 +255,12 @@ def test_first_seen_stays_and_last_seen_moves(catalog: Catalog) -> None:
     moments = [1_000_000_000, 61_000_000_000, 125_000_000_000]
     sightings: list[Sighting] = []
     for moment in moments:
-        with patch("whence.engine.catalog.now", return_value=moment):
+        with patch("wherefrom.engine.catalog.now", return_value=moment):
             catalog.add([new_image(1)], VERSION)
             if moment == moments[1]:
                 numbers = [number for number, _ in catalog.present_under(uri(1))]
                 catalog.mark_gone(numbers)
-                with patch("whence.engine.catalog.now", return_value=moment + 5_000_000):
+                with patch("wherefrom.engine.catalog.now", return_value=moment + 5_000_000):
                     catalog.mark_gone(numbers)  # the time at which it was found missing stays
         sightings.append(catalog.images([1])[1].sightings[0])
     assert {one.first_seen for one in sightings} == {"1970-01-01T00:16:40Z"}
@@ -277,7 +277,7 @@ def test_files_are_known_by_path_size_and_time(catalog: Catalog) -> None:
         (uri(2), FileStamp(stamp(2).size, stamp(2).mtime_ns + 1)),
         (uri(3), stamp(3)),
     ]
-    with patch("whence.engine.catalog.now", return_value=4_000_000_000_000_000):
+    with patch("wherefrom.engine.catalog.now", return_value=4_000_000_000_000_000):
         assert catalog.unchanged(asked, READER) == {uri(0): digest(0)}
     last = [catalog.images([key])[key].sightings[0].last_seen for key in (1, 2, 3)]
     assert last[0] == "2096-10-02T07:06:40Z"
@@ -329,7 +329,7 @@ def test_places_below_a_folder(catalog: Catalog) -> None:
     places = inside + outside
     catalog.add([new_image(n, at=place) for n, place in enumerate(places)], VERSION)
     catalog.add([new_image(50, at=inside[1])], VERSION)  # another image there now
-    with patch("whence.engine.sightings._PAGE", 2):
+    with patch("wherefrom.engine.sightings._PAGE", 2):
         assert sorted(place for _, place in catalog.present_under("file:///a/b")) == sorted(inside)
         assert sorted(place for _, place in catalog.present_under("file:///a/b/")) == sorted(inside[1:])
         assert sorted(place for _, place in catalog.present_under("file:///")) == sorted(places)
@@ -400,7 +400,7 @@ def test_steps_are_run_once_and_in_order(tmp_path: Path) -> None:
         with closing(Catalog(tmp_path)) as current:
             assert current.current
         assert ran == ["0098", "0099"]
-    with pytest.raises(CollectionTooNew, match="upgrade Whence"):
+    with pytest.raises(CollectionTooNew, match="upgrade Wherefrom"):
         Catalog(tmp_path)
 
 
@@ -509,7 +509,7 @@ def test_numbers_that_no_time_can_be(tmp_path: Path, catalog: Catalog) -> None:
         raw.execute("UPDATE images SET added = 9000000000000000000 WHERE id = 1")
         raw.execute("UPDATE sightings SET first_seen = 'never' WHERE image_id = 2")
     for key, what in ((1, "image number 1"), (2, "sighting number 2")):
-        with pytest.raises(CollectionDamaged, match=rf"{what}.*whence check"):
+        with pytest.raises(CollectionDamaged, match=rf"{what}.*wherefrom check"):
             catalog.images([key])
 
 
@@ -529,7 +529,7 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path, catalog: Ca
 
 def test_rows_in_disorder_are_no_endless_loop(catalog: Catalog) -> None:
     catalog.add(new_images(range(5)), VERSION)
-    with patch("whence.engine.sightings.present_below", return_value=[(1, uri(1), 2)]):
+    with patch("wherefrom.engine.sightings.present_below", return_value=[(1, uri(1), 2)]):
         read = catalog.present_under("file:///pictures")
         with pytest.raises(CollectionDamaged, match="disorder"):
             list(read)

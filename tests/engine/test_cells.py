@@ -22,21 +22,21 @@ from numpy.typing import NDArray
 from tests.engine.models import bytes_of, restore
 from tests.engine.test_columns import Killed, MemoryColumns
 from tests.engine.test_vectors import Floats, check, hits, opened, stored, twin, vector
-from whence.engine import cells, vector_scan
-from whence.engine.cells import Cells
-from whence.engine.column_files import ColumnFiles
-from whence.engine.vector_scan import Vectors
-from whence.engine.vectors import WIDTHS, VectorsIndex
-from whence.errors import CollectionDamaged
+from wherefrom.engine import cells, vector_scan
+from wherefrom.engine.cells import Cells
+from wherefrom.engine.column_files import ColumnFiles
+from wherefrom.engine.vector_scan import Vectors
+from wherefrom.engine.vectors import WIDTHS, VectorsIndex
+from wherefrom.errors import CollectionDamaged
 
 
 @contextmanager
 def small_numbers() -> Iterator[None]:
     with (
-        patch.multiple("whence.engine.columns", SEAL_ROWS=16, SEAL_AT_CLOSE=4, _READ=10),
-        patch.multiple("whence.engine.vectors", SEAL_ROWS=16, CELL_ROWS=40, CELL_GATHER=3),
-        patch.multiple("whence.engine.vector_scan", NUMPY_PAIRS=0),
-        patch.multiple("whence.engine.cells", DEPTHS=(3, 12), LEAST_CELLS=2, _SAMPLE=30, _PART=25, _ROWS=9),
+        patch.multiple("wherefrom.engine.columns", SEAL_ROWS=16, SEAL_AT_CLOSE=4, _READ=10),
+        patch.multiple("wherefrom.engine.vectors", SEAL_ROWS=16, CELL_ROWS=40, CELL_GATHER=3),
+        patch.multiple("wherefrom.engine.vector_scan", NUMPY_PAIRS=0),
+        patch.multiple("wherefrom.engine.cells", DEPTHS=(3, 12), LEAST_CELLS=2, _SAMPLE=30, _PART=25, _ROWS=9),
     ):
         yield
 
@@ -144,7 +144,7 @@ def test_of_equally_similar_rows_in_several_cells_the_lower_keys_come_first(tmp_
 @pytest.mark.usefixtures("small")
 def test_most_neighbours_are_found_among_few_rows(tmp_path: Path) -> None:
     """Five clusters: the margins call for one of them, and not for the rest."""
-    with patch.multiple("whence.engine.cells", DEPTHS=(10, 100), _SAMPLE=300):
+    with patch.multiple("wherefrom.engine.cells", DEPTHS=(10, 100), _SAMPLE=300):
         found, rows, _ = built(tmp_path, rows_of(3000))
         asked = vector_scan.quantised(np.stack([vector(seed) for seed in range(9001, 9061)]))
         wanted = vector_scan.nearest(rows, asked, 10)
@@ -220,7 +220,7 @@ class CellsMachine(RuleBasedStateMachine):
         super().__init__()
         self.numbers = ExitStack()
         self.numbers.enter_context(small_numbers())
-        self.directory = Path(tempfile.mkdtemp(prefix="whence-cells-")) / "v"
+        self.directory = Path(tempfile.mkdtemp(prefix="wherefrom-cells-")) / "v"
         self.writer, self.source = index_of(self.directory, 50)
         self.reader = opened(self.directory, self.source, write=False)
         self.query, self.k = vector(3), 4
@@ -319,7 +319,7 @@ def test_damaged_cells_are_told_or_refused(tmp_path: Path) -> None:
     for name, data in whole.items():
         restore(folder, whole)
         (folder / name).write_bytes(data[:-1])
-        with pytest.raises(CollectionDamaged, match=r"vectors index is damaged: .*whence rebuild"):
+        with pytest.raises(CollectionDamaged, match=r"vectors index is damaged: .*wherefrom rebuild"):
             opened(tmp_path / "v", source, write=False)
         (folder / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
         try:
@@ -327,7 +327,7 @@ def test_damaged_cells_are_told_or_refused(tmp_path: Path) -> None:
         except CollectionDamaged:
             continue
         assert len(told) == 1
-        assert f"are not what was written ({name}). Run: whence rebuild" in told[0]
+        assert f"are not what was written ({name}). Run: wherefrom rebuild" in told[0]
     ColumnFiles(tmp_path / "v", "vectors index").clear("tests-1", WIDTHS)
     index = opened(tmp_path / "v", source)
     assert list(index.damage()) == []
@@ -339,7 +339,7 @@ def test_a_disk_without_room_for_cells_costs_speed_and_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
-        patch("whence.engine.cells.sync", side_effect=OSError(28, "No space left on device")),
+        patch("wherefrom.engine.cells.sync", side_effect=OSError(28, "No space left on device")),
         caplog.at_level(logging.WARNING),
     ):
         index, source = index_of(tmp_path / "v", 90)
@@ -363,7 +363,7 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
         return call
 
     with ExitStack() as stack:
-        for module in ("whence.engine.cells", "whence.engine.column_files"):
+        for module in ("wherefrom.engine.cells", "wherefrom.engine.column_files"):
             for name in ("sync", "sync_directory", "delete"):
                 plain = getattr(sys.modules[module], name)
                 stack.enter_context(patch(f"{module}.{name}", watched(plain)))

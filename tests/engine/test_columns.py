@@ -25,9 +25,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from numpy.typing import NDArray
 
 from tests.engine.models import Marks, bytes_of, restore
-from whence.engine.column_files import ColumnFiles, ColumnManifest
-from whence.engine.columns import Columns, ColumnSource
-from whence.errors import CollectionDamaged
+from wherefrom.engine.column_files import ColumnFiles, ColumnManifest
+from wherefrom.engine.columns import Columns, ColumnSource
+from wherefrom.errors import CollectionDamaged
 
 FEATURE = "tests-1"
 WIDTHS = (6, 2)
@@ -79,7 +79,7 @@ class MemoryColumns:
 
 @contextmanager
 def small_numbers() -> Iterator[None]:
-    with patch.multiple("whence.engine.columns", SEAL_ROWS=16, SEAL_AT_CLOSE=4, _READ=10):
+    with patch.multiple("wherefrom.engine.columns", SEAL_ROWS=16, SEAL_AT_CLOSE=4, _READ=10):
         yield
 
 
@@ -157,7 +157,7 @@ class ColumnsMachine(RuleBasedStateMachine):
         super().__init__()
         self.numbers = ExitStack()
         self.numbers.enter_context(small_numbers())
-        self.directory = Path(tempfile.mkdtemp(prefix="whence-columns-")) / "c"
+        self.directory = Path(tempfile.mkdtemp(prefix="wherefrom-columns-")) / "c"
         self.source = MemoryColumns()
         self.writer = opened(self.directory, self.source)
         self.reader = opened(self.directory, self.source, write=False)
@@ -314,7 +314,7 @@ def test_groups_that_find_no_room_change_nothing(tmp_path: Path) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with patch("whence.engine.column_files.sync", full), pytest.raises(OSError, match="No space"):
+    with patch("wherefrom.engine.column_files.sync", full), pytest.raises(OSError, match="No space"):
         group(columns, 60, 4)
     with pytest.raises(OSError, match="No space"):
         columns.group(columns.snapshot().generation, np.zeros(60, np.int32), full)
@@ -329,7 +329,7 @@ def test_manifests_from_before_there_were_groups_are_read(tmp_path: Path) -> Non
     columns, source = filled(tmp_path / "c", 60)
     columns.close()
     old = {key: value for key, value in vars(manifest_of(tmp_path / "c")).items() if key != "grouped"}
-    with patch("whence.engine.column_files.asdict", lambda _: {**old, "format": 1}):
+    with patch("wherefrom.engine.column_files.asdict", lambda _: {**old, "format": 1}):
         text = manifest_of(tmp_path / "c").to_text()
     (tmp_path / "c" / "manifest.json").write_text(text)
     check(opened(tmp_path / "c", source), source)
@@ -395,7 +395,7 @@ def test_columns_ahead_of_their_source_are_refused(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 2000)
     columns.close()
     source.key = 1500
-    with pytest.raises(CollectionDamaged, match=r"tests index knows more.*whence rebuild"):
+    with pytest.raises(CollectionDamaged, match=r"tests index knows more.*wherefrom rebuild"):
         opened(tmp_path / "c", source)
 
 
@@ -414,9 +414,9 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
             if name == "manifest.json" and broken is None:
                 told = list(opened(tmp_path / "c", source, write=False).damage())
                 assert len(told) == len(whole) - 1
-                assert all("manifest.json is missing. Run: whence rebuild" in one for one in told)
+                assert all("manifest.json is missing. Run: wherefrom rebuild" in one for one in told)
                 continue
-            with pytest.raises(CollectionDamaged, match=r"tests index is damaged: .*whence rebuild"):
+            with pytest.raises(CollectionDamaged, match=r"tests index is damaged: .*wherefrom rebuild"):
                 opened(tmp_path / "c", source)
     for text in ("{}", "[]", "7", whole["manifest.json"].decode().replace("40", "41", 1)):
         restore(tmp_path / "c", whole)
@@ -442,7 +442,7 @@ def test_a_manifest_of_impossible_numbers_is_refused(tmp_path: Path, change: dic
     columns, source = filled(tmp_path / "c", 40)
     columns.close()
     manifest = manifest_of(tmp_path / "c")
-    with patch("whence.engine.column_files.asdict", lambda one: {**vars(one), **change}):
+    with patch("wherefrom.engine.column_files.asdict", lambda one: {**vars(one), **change}):
         text = manifest.to_text()
     (tmp_path / "c" / "manifest.json").write_text(text)
     with pytest.raises(CollectionDamaged, match="cannot be read"):
@@ -524,7 +524,7 @@ def test_a_disk_that_takes_nothing_costs_speed_and_nothing_else(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with patch("whence.engine.column_files.sync", full), caplog.at_level(logging.WARNING):
+    with patch("wherefrom.engine.column_files.sync", full), caplog.at_level(logging.WARNING):
         for number in range(100):
             source.add(row(1000 + number))
             columns.refresh()
@@ -557,10 +557,10 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
 
         return call
 
-    module = sys.modules["whence.engine.column_files"]
+    module = sys.modules["wherefrom.engine.column_files"]
     with ExitStack() as stack:
         for name in ("sync", "sync_directory", "delete"):
-            stack.enter_context(patch(f"whence.engine.column_files.{name}", watched(getattr(module, name))))
+            stack.enter_context(patch(f"wherefrom.engine.column_files.{name}", watched(getattr(module, name))))
         for name in ("replace", "write_text", "write_bytes", "open"):
             stack.enter_context(patch.object(Path, name, watched(getattr(Path, name))))
         try:

@@ -19,16 +19,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.engine.models import new_image, new_images
-from whence.engine.catalog import FILE_NAME, Catalog
-from whence.engine.conditions import condition
-from whence.engine.embedded import EmbeddedEngine
-from whence.engine.records import Image, NewImage, Place, Sighting
-from whence.engine.syntax import parse
-from whence.engine.tables import images
-from whence.engine.terms import And, Filter, Graded, Not, Or, Term
-from whence.errors import UsageError
-from whence.features.extract import FINGERPRINT, KEYPOINTS
-from whence.picture.metadata import Credit
+from wherefrom.engine.catalog import FILE_NAME, Catalog
+from wherefrom.engine.conditions import condition
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.records import Image, NewImage, Place, Sighting
+from wherefrom.engine.syntax import parse
+from wherefrom.engine.tables import images
+from wherefrom.engine.terms import And, Filter, Graded, Not, Or, Term
+from wherefrom.errors import UsageError
+from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
+from wherefrom.picture.metadata import Credit
 
 VERSION = {FINGERPRINT: "tests-1", KEYPOINTS: "tests-1"}
 DAY = 86_400_000_000
@@ -74,12 +74,12 @@ def populated(catalog: Catalog) -> None:
         facts |= {"width": int(rng.integers(1, 9)) * 100, "height": int(rng.integers(1, 9)) * 100}
         facts |= {"format": formats[number % 3], "bytes": int(rng.integers(1, 50)) * 100_000}
         moment = TODAY + number * DAY // 4
-        with patch("whence.engine.catalog.now", return_value=moment):
+        with patch("wherefrom.engine.catalog.now", return_value=moment):
             catalog.add([NewImage(**facts)], VERSION)
             for place in rng.choice(len(PLACES), int(rng.integers(0, 4)), replace=False):
                 catalog.add([NewImage(**facts | {"place": PLACES[place]})], VERSION)
     gone = [number for number, _ in catalog.present_under("file:///photos/holidays")]
-    with patch("whence.engine.catalog.now", return_value=TODAY + 20 * DAY):
+    with patch("wherefrom.engine.catalog.now", return_value=TODAY + 20 * DAY):
         catalog.mark_gone(gone)
         for key in range(1, 41, 2):
             catalog.set_fields([key], FIELDS[key % len(FIELDS)])

@@ -20,13 +20,13 @@ import numpy as np
 import pytest
 
 from tests.engine.models import bytes_of, code, digest, new_image, new_images, restore, stamp, uri
-from whence.engine import codes, digests, embedded
-from whence.engine.catalog import FILE_NAME, Catalog
-from whence.engine.embedded import MARKER, EmbeddedEngine
-from whence.engine.hamming import HammingIndex
-from whence.engine.lock import WriterLock
-from whence.engine.records import Refusal
-from whence.errors import (
+from wherefrom.engine import codes, digests, embedded
+from wherefrom.engine.catalog import FILE_NAME, Catalog
+from wherefrom.engine.embedded import MARKER, EmbeddedEngine
+from wherefrom.engine.hamming import HammingIndex
+from wherefrom.engine.lock import WriterLock
+from wherefrom.engine.records import Refusal
+from wherefrom.errors import (
     CollectionDamaged,
     CollectionError,
     CollectionLocked,
@@ -34,10 +34,10 @@ from whence.errors import (
     CollectionTooNew,
     FeatureMismatch,
     UsageError,
-    WhenceError,
+    WherefromError,
 )
-from whence.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS
-from whence.features.fingerprint import Fingerprint
+from wherefrom.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS
+from wherefrom.features.fingerprint import Fingerprint
 
 
 @contextmanager
@@ -45,9 +45,9 @@ def small_numbers() -> Iterator[None]:
     """Few images are enough for everything that happens to many."""
     with ExitStack() as stack:
         names = {"SEAL_ROWS": 32, "SEAL_AT_CLOSE": 4, "MIH_ROWS": 64}
-        stack.enter_context(patch.multiple("whence.engine.hamming", **names))  # type: ignore[call-overload]
+        stack.enter_context(patch.multiple("wherefrom.engine.hamming", **names))  # type: ignore[call-overload]
         stack.enter_context(patch.object(digests, "SEAL_LEAST", 16))
-        stack.enter_context(patch("whence.engine.catalog._SETTLE", 8))
+        stack.enter_context(patch("wherefrom.engine.catalog._SETTLE", 8))
         yield
 
 
@@ -146,7 +146,7 @@ def test_codes_follow_from_fingerprints(engine: EmbeddedEngine) -> None:
 @pytest.mark.parametrize("data", [b"", b"x", bytes(32), bytes(34), bytes(74)])
 def test_what_is_no_fingerprint_is_damage(engine: EmbeddedEngine, data: bytes) -> None:
     engine._catalog.add([new_image(1), new_image(2, data=data)], VERSIONS)
-    with pytest.raises(CollectionDamaged, match=r"image number 2 is damaged\. Run: whence rebuild"):
+    with pytest.raises(CollectionDamaged, match=r"image number 2 is damaged\. Run: wherefrom rebuild"):
         found(engine, 1)
 
 
@@ -207,7 +207,7 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(CollectionError, match="holds other files"):
         EmbeddedEngine(tmp_path, create=True)
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
-    with pytest.raises(CollectionMissing, match="whence index FOLDER -c"):
+    with pytest.raises(CollectionMissing, match="wherefrom index FOLDER -c"):
         EmbeddedEngine(tmp_path)
     with pytest.raises(CollectionError, match="is a file"):
         EmbeddedEngine(tmp_path / "holiday.jpg")
@@ -232,11 +232,11 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     "where",
     [
-        "whence.engine.embedded.WriterLock",
-        "whence.engine.embedded.Catalog",
-        "whence.engine.migrations.migrate",
-        "whence.engine.embedded.write_marker",
-        "whence.engine.marker.os.fsync",
+        "wherefrom.engine.embedded.WriterLock",
+        "wherefrom.engine.embedded.Catalog",
+        "wherefrom.engine.migrations.migrate",
+        "wherefrom.engine.embedded.write_marker",
+        "wherefrom.engine.marker.os.fsync",
     ],
 )
 def test_a_half_made_collection_is_made_anew(tmp_path: Path, where: str) -> None:
@@ -252,7 +252,7 @@ def test_a_half_made_collection_is_made_anew(tmp_path: Path, where: str) -> None
 def test_a_collection_that_cannot_be_made_holds_no_lock(tmp_path: Path) -> None:
     full = OSError(28, "No space left on device")
     with (
-        patch("whence.engine.embedded.write_marker", side_effect=full),
+        patch("wherefrom.engine.embedded.write_marker", side_effect=full),
         pytest.raises(CollectionError, match="cannot be made: No space left"),
     ):
         EmbeddedEngine(tmp_path / "c", create=True)
@@ -277,15 +277,15 @@ def test_made_by_another_process_at_the_same_moment(tmp_path: Path) -> None:
 
 
 def test_later_versions_are_refused(tmp_path: Path) -> None:
-    with patch("whence.engine.marker._FORMAT", 2):
+    with patch("wherefrom.engine.marker._FORMAT", 2):
         EmbeddedEngine(tmp_path / "c", create=True).close()
-    with pytest.raises(CollectionTooNew, match="upgrade Whence"):
+    with pytest.raises(CollectionTooNew, match="upgrade Wherefrom"):
         EmbeddedEngine(tmp_path / "c")
 
 
 def test_a_catalog_that_owes_steps_is_brought_up_to_date(tmp_path: Path) -> None:
     EmbeddedEngine(tmp_path / "c", create=True).close()
-    from whence.engine import migrations
+    from wherefrom.engine import migrations
 
     steps = [*migrations.STEPS, ("0098-later", migrations._statements("CREATE TABLE later (id INTEGER)"))]
     with patch.object(migrations, "STEPS", steps):
@@ -332,9 +332,9 @@ def test_other_versions_are_never_compared(tmp_path: Path) -> None:
                 lambda: engine.add([new_image(9)]),
             ]
             for search in searches:
-                with pytest.raises(FeatureMismatch, match="Run: whence rebuild"):
+                with pytest.raises(FeatureMismatch, match="Run: wherefrom rebuild"):
                     search()
-            assert any("whence rebuild" in problem for problem in engine.damage())
+            assert any("wherefrom rebuild" in problem for problem in engine.damage())
             assert engine.remove([1]) == 1  # what is to go may go
             assert engine.stale() == [2, 3]
             engine.refresh_features([(2, "d", new_image(50).features)])
@@ -371,7 +371,7 @@ def test_a_rebuild_that_is_killed_is_made_again(tmp_path: Path, where: str) -> N
     with next_version():
         with closing(EmbeddedEngine(directory)) as engine:
             engine.refresh_features([(key, "d", new_image(key + 50).features) for key in (1, 2, 3)])
-            with patch(f"whence.engine.{where}", side_effect=Killed), pytest.raises(Killed):
+            with patch(f"wherefrom.engine.{where}", side_effect=Killed), pytest.raises(Killed):
                 engine.rebuild()
         with closing(EmbeddedEngine(directory)) as engine:
             with pytest.raises(FeatureMismatch):
@@ -444,7 +444,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, by
         assert problems(directory) == []
     files = bytes_of(directory)
     kinds = {name.partition("-")[0].split("/")[-1] for name in files}
-    assert kinds == {"whence.json", "writer.lock", FILE_NAME, "manifest.json", "planes", "entries", "hashes"}
+    assert kinds == {"wherefrom.json", "writer.lock", FILE_NAME, "manifest.json", "planes", "entries", "hashes"}
     return directory, files, answers
 
 
@@ -466,7 +466,7 @@ def judged(filled: Filled, *, catalog: bool) -> tuple[list[str], bool]:
         assert opens or catalog, f"a derived file may not keep a collection from opening: {named}"
         # Of a damaged index nothing is asked: what it answers is what `check` is for.
         unchanged = not named and everything(directory) == answers
-        if named and all("whence rebuild" in one for one in named):
+        if named and all("wherefrom rebuild" in one for one in named):
             with closing(EmbeddedEngine(directory)) as engine:
                 stale = engine.stale()
                 images = {key: int(engine.images([key])[key].bytes) - 1000 for key in stale}
@@ -549,7 +549,7 @@ def test_every_flipped_bit_of_the_catalog_is_named_or_changes_nothing(filled: Fi
         (directory / FILE_NAME).write_bytes(flip(files[FILE_NAME], rng))
         named, unchanged = judged(filled, catalog=True)
         assert named or unchanged
-        assert all("whence rebuild" in one or "backup" in one or "upgrade" in one for one in named), named
+        assert all("wherefrom rebuild" in one or "backup" in one or "upgrade" in one for one in named), named
         named_at_all += bool(named)
     restore(directory, files)
     assert named_at_all > 2  # most of a page is empty in so small a catalog
@@ -572,9 +572,9 @@ def test_damage_of_the_catalog_is_a_sentence_whatever_is_asked(filled: Filled) -
     for page in range(4096, len(data), 4096):
         restore(directory, files)
         (directory / FILE_NAME).write_bytes(data[:page] + b"\xa5" * 4096 + data[page + 4096 :])
-        with contextlib.suppress(WhenceError):
+        with contextlib.suppress(WherefromError):
             everything(directory)
-        with contextlib.suppress(WhenceError), closing(EmbeddedEngine(directory)) as engine:
+        with contextlib.suppress(WherefromError), closing(EmbeddedEngine(directory)) as engine:
             engine.add(new_images(range(300, 310)))
     restore(directory, files)
 
@@ -586,8 +586,8 @@ def test_a_full_disk_while_rebuilding_is_a_sentence(engine: EmbeddedEngine) -> N
     engine.add(new_images(range(3)))
     full = OSError(28, "No space left on device")
     with (
-        patch("whence.engine.rows.RowFiles.publish", side_effect=full),
-        pytest.raises(CollectionError, match=r"could not be written \(No space left.*whence rebuild"),
+        patch("wherefrom.engine.rows.RowFiles.publish", side_effect=full),
+        pytest.raises(CollectionError, match=r"could not be written \(No space left.*wherefrom rebuild"),
     ):
         engine.rebuild()
     engine.rebuild()
@@ -598,9 +598,9 @@ FILL = """
 import logging, resource, sys
 from pathlib import Path
 from tests.engine.models import code, new_images
-from whence.engine import digests, hamming
-from whence.engine.embedded import EmbeddedEngine
-from whence.errors import CollectionError
+from wherefrom.engine import digests, hamming
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.errors import CollectionError
 hamming.SEAL_ROWS, hamming.SEAL_AT_CLOSE, hamming.MIH_ROWS, digests.SEAL_LEAST = 256, 16, 512, 100
 logging.disable()
 if sys.argv[2] != "0":
@@ -698,8 +698,8 @@ from contextlib import closing
 from pathlib import Path
 sys.path.insert(0, os.getcwd())
 from tests.engine.models import code, new_image
-from whence.engine.embedded import EmbeddedEngine
-from whence.errors import CollectionError
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.errors import CollectionError
 new_image(0)  # imports what the other user may not be able to read
 if sys.argv[2] == "user":
     os.setgid(65534), os.setuid(65534)
@@ -810,4 +810,4 @@ def test_the_source_says_how_far_it_has_come(tmp_path: Path) -> None:
         assert source.marks().key == 30
         index = HammingIndex(tmp_path / "hamming", source, feature="tests-1", write=False)
         assert list(index.damage()) == []
-        assert logging.getLogger("whence").level == logging.NOTSET
+        assert logging.getLogger("wherefrom").level == logging.NOTSET

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.engine.models import Code, MemorySource, bytes_of, code, flipped
-from whence.engine.hamming import Found, HammingIndex
-from whence.engine.rows import RowFiles
-from whence.errors import CollectionDamaged
+from wherefrom.engine.hamming import Found, HammingIndex
+from wherefrom.engine.rows import RowFiles
+from wherefrom.errors import CollectionDamaged
 
 FEATURE = "tests-1"
 
@@ -30,7 +30,7 @@ codes = st.builds(flipped, st.sampled_from(CENTRES), st.lists(st.integers(0, 255
 
 @contextmanager
 def small_numbers() -> Iterator[None]:
-    with patch.multiple("whence.engine.hamming", SEAL_ROWS=16, SEAL_AT_CLOSE=4, MIH_ROWS=40):
+    with patch.multiple("wherefrom.engine.hamming", SEAL_ROWS=16, SEAL_AT_CLOSE=4, MIH_ROWS=40):
         yield
 
 
@@ -65,7 +65,7 @@ class IndexMachine(RuleBasedStateMachine):
         super().__init__()
         self.numbers = ExitStack()
         self.numbers.enter_context(small_numbers())
-        self.directory = Path(tempfile.mkdtemp(prefix="whence-hamming-")) / "hamming"
+        self.directory = Path(tempfile.mkdtemp(prefix="wherefrom-hamming-")) / "hamming"
         self.source = MemorySource()
         self.writer = opened(self.directory, self.source)
         self.reader = opened(self.directory, self.source, write=False)
@@ -250,7 +250,7 @@ def test_a_reader_sees_what_a_rebuild_has_changed(tmp_path: Path) -> None:
     index.stop_writing()
     RowFiles(tmp_path / "h", write=True).clear(FEATURE)
     check(readers[0], source, code(-50), 0, 1)
-    with patch("whence.engine.hamming._READ", 20):
+    with patch("wherefrom.engine.hamming._READ", 20):
         opened(tmp_path / "h", source)  # seals forty rows and leaves ten
     source.add([code(51)])
     for reader in (*readers, index):
@@ -293,7 +293,7 @@ def test_an_index_ahead_of_its_source_is_refused(tmp_path: Path) -> None:
     source = MemorySource()
     for number in range(1500):
         source.add([code(-number)])
-    with pytest.raises(CollectionDamaged, match="whence rebuild"):
+    with pytest.raises(CollectionDamaged, match="wherefrom rebuild"):
         opened(tmp_path / "h", source)
 
 
@@ -328,7 +328,7 @@ def test_hash_tables_that_cannot_be_built_are_done_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     full = OSError(28, "No space left on device")
-    with patch("whence.engine.mih.MultiIndex.build", side_effect=full):
+    with patch("wherefrom.engine.mih.MultiIndex.build", side_effect=full):
         index, source = filled(tmp_path / "h", 100)
         assert "without hash tables" in caplog.text
         assert index.hashed == 0

@@ -12,13 +12,13 @@ from unittest.mock import patch
 
 import pytest
 
-from whence.engine.lock import WriterLock
-from whence.errors import CollectionError, CollectionLocked
+from wherefrom.engine.lock import WriterLock
+from wherefrom.errors import CollectionError, CollectionLocked
 
 HOLD = """
 import sys
 from pathlib import Path
-from whence.engine.lock import WriterLock
+from wherefrom.engine.lock import WriterLock
 lock = WriterLock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

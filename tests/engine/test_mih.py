@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from whence.engine import mih, mih_kernels, scan
-from whence.errors import CollectionDamaged, UsageError
+from wherefrom.engine import mih, mih_kernels, scan
+from wherefrom.errors import CollectionDamaged, UsageError
 
 Words = NDArray[np.uint64]
 
@@ -178,7 +178,7 @@ def test_half_an_index_is_never_opened(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(OSError, match="no space left"):
         mih.MultiIndex.build(planes, tmp_path)
     monkeypatch.undo()
-    with pytest.raises(CollectionDamaged, match="whence rebuild"):
+    with pytest.raises(CollectionDamaged, match="wherefrom rebuild"):
         mih.MultiIndex.open(tmp_path, planes)
     mih.MultiIndex.build(planes, tmp_path)
     mih.MultiIndex.open(tmp_path, planes)
@@ -189,7 +189,7 @@ def test_files_of_another_size_are_refused(name: str, tmp_path: Path) -> None:
     planes, _, _ = collection(6, 500)
     mih.MultiIndex.build(planes, tmp_path)
     os.truncate(tmp_path / name, (tmp_path / name).stat().st_size - 4)
-    with pytest.raises(CollectionDamaged, match=f"whence rebuild.*{name}"):
+    with pytest.raises(CollectionDamaged, match=f"wherefrom rebuild.*{name}"):
         mih.MultiIndex.open(tmp_path, planes)
 
 
@@ -210,10 +210,10 @@ def test_a_meta_that_does_not_fit_is_refused(change: dict[str, object], tmp_path
     mih.MultiIndex.build(planes, tmp_path)
     path = tmp_path / "meta.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(CollectionDamaged, match="whence rebuild"):
+    with pytest.raises(CollectionDamaged, match="wherefrom rebuild"):
         mih.MultiIndex.open(tmp_path, planes)
     path.write_text("[")
-    with pytest.raises(CollectionDamaged, match="whence rebuild"):
+    with pytest.raises(CollectionDamaged, match="wherefrom rebuild"):
         mih.MultiIndex.open(tmp_path, planes)
 
 

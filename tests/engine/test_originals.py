@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from whence.engine.originals import FOLDER, Originals
-from whence.errors import CollectionError
+from wherefrom.engine.originals import FOLDER, Originals
+from wherefrom.errors import CollectionError
 
 
 def digest(data: bytes) -> bytes:

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.models import new_image
-from whence.engine.catalog import Catalog
-from whence.engine.postings import PostingSource
-from whence.engine.word_files import Postings
-from whence.errors import CollectionDamaged
-from whence.features.extract import FINGERPRINT, KEYPOINTS
-from whence.features.keypoints import BYTES, Keypoints
+from wherefrom.engine.catalog import Catalog
+from wherefrom.engine.postings import PostingSource
+from wherefrom.engine.word_files import Postings
+from wherefrom.errors import CollectionDamaged
+from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
+from wherefrom.features.keypoints import BYTES, Keypoints
 
 VERSION = {FINGERPRINT: "tests-1", KEYPOINTS: "tests-1"}
 
@@ -173,6 +173,6 @@ def test_nothing_after_the_last() -> None:
 
 
 def _empty() -> Postings:
-    from whence.engine.postings import _postings
+    from wherefrom.engine.postings import _postings
 
     return _postings([], [])

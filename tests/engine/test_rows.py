@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine.models import code
-from whence.engine.rows import Manifest, RowFiles, Rows
-from whence.errors import CollectionDamaged
+from wherefrom.engine.rows import Manifest, RowFiles, Rows
+from wherefrom.errors import CollectionDamaged
 
 
 def rows_of(keys: list[int]) -> Rows:
@@ -171,7 +171,7 @@ def test_every_flip_in_a_manifest_is_found(tmp_path: Path) -> None:
 )
 def test_what_is_no_manifest(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(CollectionDamaged, match="whence rebuild"):
+    with pytest.raises(CollectionDamaged, match="wherefrom rebuild"):
         RowFiles(tmp_path, write=False).manifest()
 
 
@@ -179,7 +179,7 @@ def test_what_is_no_manifest(tmp_path: Path, text: str) -> None:
 def test_impossible_manifests(tmp_path: Path, wrong: dict[str, int]) -> None:
     files, manifest = published(tmp_path / "h")
     body = json.loads(manifest.to_text())["manifest"] | wrong
-    with patch("whence.engine.rows.crc_of", return_value=0):
+    with patch("wherefrom.engine.rows.crc_of", return_value=0):
         (tmp_path / "h" / "manifest.json").write_text(json.dumps({"manifest": body, "crc": 0}))
         with pytest.raises(CollectionDamaged):
             files.manifest()
@@ -194,5 +194,5 @@ def test_files_of_other_sizes_are_refused(tmp_path: Path, name: str, how: str) -
         path.unlink()
     else:
         os.truncate(path, path.stat().st_size + (8 if how == "longer" else -8))
-    with pytest.raises(CollectionDamaged, match=rf"{name}.*whence rebuild"):
+    with pytest.raises(CollectionDamaged, match=rf"{name}.*wherefrom rebuild"):
         files.rows(manifest)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from whence.engine import scan
-from whence.errors import UsageError
+from wherefrom.engine import scan
+from wherefrom.errors import UsageError
 
 Words = NDArray[np.uint64]
 SIZES = [0, 1, 5, 1023, 1024, 1025, 2500]
@@ -173,7 +173,7 @@ def test_numba_is_loaded_only_when_it_pays() -> None:
     program = """
 import sys
 import numpy as np
-from whence.engine import mih, scan
+from wherefrom.engine import mih, scan
 planes, queries = np.zeros((4, 1000), np.uint64), np.zeros((10, 4), np.uint64)
 scan.NUMPY_PAIRS = 25_000
 for _ in range(2):
@@ -186,7 +186,7 @@ assert "numba" in sys.modules
 
 
 def test_a_kernel_works_where_compiled_code_cannot_be_kept() -> None:
-    from whence.engine import kernels
+    from wherefrom.engine import kernels
 
     space: dict[str, object] = {}
     exec(compile("def double(number):\n    return 2 * number", "<nowhere>", "exec"), space)

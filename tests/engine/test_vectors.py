@@ -22,12 +22,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from numpy.typing import NDArray
 
 from tests.engine.test_columns import MemoryColumns
-from whence.engine import vector_scan
-from whence.engine.column_files import ColumnFiles
-from whence.engine.columns import Columns
-from whence.engine.vector_scan import Queries, Vectors
-from whence.engine.vectors import DIMENSIONS, WIDTHS, Found, VectorsIndex
-from whence.errors import UsageError
+from wherefrom.engine import vector_scan
+from wherefrom.engine.column_files import ColumnFiles
+from wherefrom.engine.columns import Columns
+from wherefrom.engine.vector_scan import Queries, Vectors
+from wherefrom.engine.vectors import DIMENSIONS, WIDTHS, Found, VectorsIndex
+from wherefrom.errors import UsageError
 
 FEATURE = "tests-1"
 
@@ -68,7 +68,7 @@ def twin(rows: dict[int, bytes], query: Floats, k: int, allowed: set[int] | None
 
 @contextmanager
 def small_numbers() -> Iterator[None]:
-    with patch.multiple("whence.engine.columns", SEAL_ROWS=16, SEAL_AT_CLOSE=4, _READ=10):
+    with patch.multiple("wherefrom.engine.columns", SEAL_ROWS=16, SEAL_AT_CLOSE=4, _READ=10):
         yield
 
 
@@ -114,7 +114,7 @@ class VectorsMachine(RuleBasedStateMachine):
         super().__init__()
         self.numbers = ExitStack()
         self.numbers.enter_context(small_numbers())
-        self.directory = Path(tempfile.mkdtemp(prefix="whence-vectors-")) / "v"
+        self.directory = Path(tempfile.mkdtemp(prefix="wherefrom-vectors-")) / "v"
         self.source = MemoryColumns(sum(WIDTHS))
         self.writer = opened(self.directory, self.source)
         self.reader = opened(self.directory, self.source, write=False)
@@ -225,7 +225,7 @@ def test_both_paths_equal_the_twin(
         there = np.flatnonzero(usable)
         order = np.lexsort((there, -scores[there, query]))[:k]
         wanted += [(query, row, scores[row, query]) for row in there[order]]
-    with patch.multiple("whence.engine.vector_scan", _SHARE=100, _NUMPY_ROWS=90):
+    with patch.multiple("wherefrom.engine.vector_scan", _SHARE=100, _NUMPY_ROWS=90):
         for compiled in (False, True):
             near = vector_scan.nearest(
                 given_rows, asked, k, mask, chosen=chosen, compiled=compiled, threads=threads
@@ -237,7 +237,7 @@ def test_both_paths_equal_the_twin(
 @pytest.mark.parametrize("length", [1, 31, 255, 256, 257, 512])
 def test_every_way_to_multiply_gives_the_same(length: int) -> None:
     """Those that this processor does not choose, too, where it can; with the greatest numbers there are."""
-    from whence.engine import vector_dots
+    from wherefrom.engine import vector_dots
 
     rng = np.random.default_rng(length)
     rows = rng.integers(-128, 128, (40, length), dtype=np.int8)

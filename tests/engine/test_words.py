@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.engine.models import Marks, bytes_of, restore
-from whence.engine import word_kernels, word_votes, words
-from whence.engine.word_files import VOCABULARY, Sealed, Segment, WordManifest, merged, segment_bytes
-from whence.engine.words import Postings, Votes, WordFiles, WordQuery, WordsIndex
-from whence.errors import CollectionDamaged, UsageError
+from wherefrom.engine import word_kernels, word_votes, words
+from wherefrom.engine.word_files import VOCABULARY, Sealed, Segment, WordManifest, merged, segment_bytes
+from wherefrom.engine.words import Postings, Votes, WordFiles, WordQuery, WordsIndex
+from wherefrom.errors import CollectionDamaged, UsageError
 
 FEATURE = "words-1"
 ROW = np.dtype([("word", "u2"), ("signature", "u8"), ("angle", "u1"), ("scale", "u1")])
@@ -210,7 +210,7 @@ class WordsMachine(RuleBasedStateMachine):
         super().__init__()
         self.numbers = ExitStack()
         self.numbers.enter_context(small_numbers())
-        self.directory = Path(tempfile.mkdtemp(prefix="whence-words-")) / "words"
+        self.directory = Path(tempfile.mkdtemp(prefix="wherefrom-words-")) / "words"
         self.source = MemoryWords()
         self.writer = opened(self.directory, self.source)
         self.reader = opened(self.directory, self.source, write=False)
@@ -329,7 +329,7 @@ def test_merging_is_building_from_what_lives(sizes: list[list[int]], data: st.Da
         gone += data.draw(st.lists(st.sampled_from(list(mine)), unique=True))
         segments[-1].mask(np.array(gone, np.int64))
     blocks = data.draw(st.sampled_from([1, 5, 1 << 20]))
-    with patch("whence.engine.word_files._BLOCK", blocks):
+    with patch("wherefrom.engine.word_files._BLOCK", blocks):
         joined = merged(segments)
     due = Segment.of(postings_of({key: one for key, one in images.items() if key not in gone}))
     for name in ("images", "offsets", "signatures", "details", "dead"):
@@ -391,7 +391,7 @@ def test_a_small_collection_loads_no_compiler(tmp_path: Path) -> None:
         "from tests.engine.test_words import MemoryWords, rows\n"
         "for name in [n for n in sys.modules if n.partition('.')[0] == 'numba' or 'kernels' in n]:\n"
         "    del sys.modules[name]\n"
-        "from whence.engine.words import WordQuery, WordsIndex\n"
+        "from wherefrom.engine.words import WordQuery, WordsIndex\n"
         "source = MemoryWords()\n"
         "source.add(rows(1, 4))\n"
         "index = WordsIndex(Path(sys.argv[1]), source, feature='x', write=True)\n"
@@ -568,7 +568,7 @@ def test_an_index_ahead_of_its_source_is_refused(tmp_path: Path) -> None:
     index, _ = filled(tmp_path / "w", 40)
     index.close()
     _, source = filled(tmp_path / "other", 30)
-    with pytest.raises(CollectionDamaged, match=r"knows more than the catalog.*whence rebuild"):
+    with pytest.raises(CollectionDamaged, match=r"knows more than the catalog.*wherefrom rebuild"):
         opened(tmp_path / "w", source)
 
 
@@ -641,9 +641,9 @@ def killed_at(step: int, work: object) -> bool:
 
     with ExitStack() as stack:
         for name in ("allocate", "sync", "sync_directory", "delete", "merged"):
-            target = f"whence.engine.word_files.{name}"
+            target = f"wherefrom.engine.word_files.{name}"
             stack.enter_context(
-                patch(target, watched(getattr(sys.modules["whence.engine.word_files"], name)))
+                patch(target, watched(getattr(sys.modules["wherefrom.engine.word_files"], name)))
             )
         stack.enter_context(patch.object(Path, "replace", watched(Path.replace)))
         stack.enter_context(patch.object(Path, "write_text", watched(Path.write_text)))
@@ -743,7 +743,7 @@ def test_damage_is_told_by_kind(tmp_path: Path) -> None:
     index._tail = []
     assert list(index.damage()) == [
         "words index: the words of 1 of 65 images are missing, the first of image number 65. "
-        "Run: whence rebuild"
+        "Run: wherefrom rebuild"
     ]
 
 
@@ -764,7 +764,7 @@ def test_a_flip_anywhere_in_a_segment_is_told_and_crashes_nothing(tmp_path: Path
         for kernels in (None, word_kernels):
             with path_of(kernels):
                 reader.search(queries(6), 5)
-        assert list(reader.damage()) == [f"words index: {path} is not what was written. Run: whence rebuild"]
+        assert list(reader.damage()) == [f"words index: {path} is not what was written. Run: wherefrom rebuild"]
     for key in range(1, 8):
         source.remove(key)
     with pytest.raises(CollectionDamaged, match=rf"{path.name} is not what was written"):
@@ -781,7 +781,7 @@ def test_segments_of_other_sizes_are_refused(tmp_path: Path, how: str) -> None:
         path.unlink()
     else:
         os.truncate(path, path.stat().st_size + (8 if how == "longer" else -8))
-    with pytest.raises(CollectionDamaged, match=rf"{path.name}.*whence rebuild"):
+    with pytest.raises(CollectionDamaged, match=rf"{path.name}.*wherefrom rebuild"):
         opened(tmp_path / "w", source)
 
 
@@ -794,7 +794,7 @@ def test_a_lost_manifest_is_told_and_made_anew(tmp_path: Path) -> None:
     check(reader, source, queries(6), 5)
     told = list(reader.damage())
     assert told
-    assert all("manifest.json is missing. Run: whence rebuild" in one for one in told)
+    assert all("manifest.json is missing. Run: wherefrom rebuild" in one for one in told)
     opened(tmp_path / "w", source)
     assert list(reader.damage()) == []
 
@@ -820,7 +820,7 @@ def test_every_flip_in_a_manifest_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"manifest": [], "crc": 223132457}', "\xff"])
 def test_what_is_no_manifest(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(CollectionDamaged, match="whence rebuild"):
+    with pytest.raises(CollectionDamaged, match="wherefrom rebuild"):
         WordFiles(tmp_path).manifest()
 
 
@@ -842,7 +842,7 @@ def test_impossible_manifests(tmp_path: Path, wrong: dict[str, int]) -> None:
     body = json.loads(manifest_of(tmp_path / "w").to_text())["manifest"]
     ((name, value),) = wrong.items()
     (body["segments"][0] if name in body["segments"][0] else body)[name] = value
-    with patch("whence.engine.word_files.crc_of", return_value=0):
+    with patch("wherefrom.engine.word_files.crc_of", return_value=0):
         (tmp_path / "w" / "manifest.json").write_text(json.dumps({"manifest": body, "crc": 0}))
         with pytest.raises(CollectionDamaged):
             WordFiles(tmp_path / "w").manifest()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from whence.evaluate import trying
+from wherefrom.evaluate import trying
 
-WORD = "WHENCE_TEST_DIES_OF"
+WORD = "WHEREFROM_TEST_DIES_OF"
 _perform = trying.perform
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from whence.evaluate.trials import Alarm, Claim, Facts, FalseClaim, Skip, Trial
+from wherefrom.evaluate.trials import Alarm, Claim, Facts, FalseClaim, Skip, Trial
 
 NAMES = ("crop", "mirror", "tone", "grey")
 KINDS = ("same", "copy", "partial")
@@ -77,7 +77,7 @@ def facts(**changed: Any) -> Facts:
         "version": "0.4.0",
         "seed": 7,
         "suite": "default",
-        "source": "photos.whence",
+        "source": "photos.wherefrom",
         "images": 1240,
         "sampled": 40,
         "held_out": 60,

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.evaluate import runs
-from whence.errors import UsageError
-from whence.evaluate.baseline import MINIMUM, compared, risen, tolerances_of
-from whence.evaluate.report import Report, report_of
-from whence.evaluate.trials import Trial
+from wherefrom.errors import UsageError
+from wherefrom.evaluate.baseline import MINIMUM, compared, risen, tolerances_of
+from wherefrom.evaluate.report import Report, report_of
+from wherefrom.evaluate.trials import Trial
 
 
 def worse(trials: list[Trial], edit: str, count: int) -> list[Trial]:

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import whence
+import wherefrom
 from tests.evaluate import runs
 from tests.evaluate.runs import image_id
-from whence.engine import migrations
-from whence.engine.catalog import FILE_NAME
-from whence.engine.embedded import EmbeddedEngine
-from whence.errors import CollectionDamaged, CollectionLocked, UsageError
-from whence.evaluate.calibration import (
+from wherefrom.engine import migrations
+from wherefrom.engine.catalog import FILE_NAME
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.errors import CollectionDamaged, CollectionLocked, UsageError
+from wherefrom.evaluate.calibration import (
     CONFIDENCE,
     LEVELS,
     answers,
@@ -30,11 +30,11 @@ from whence.evaluate.calibration import (
     needed_for,
     told,
 )
-from whence.evaluate.trials import Alarm, Claim, FalseClaim, Trial
-from whence.features.extract import FINGERPRINT, VERSIONS
-from whence.search.answer import QueryFacts
-from whence.search.calibration import DOCUMENT, Calibration, Level
-from whence.search.rank import precision_score
+from wherefrom.evaluate.trials import Alarm, Claim, FalseClaim, Trial
+from wherefrom.features.extract import FINGERPRINT, VERSIONS
+from wherefrom.search.answer import QueryFacts
+from wherefrom.search.calibration import DOCUMENT, Calibration, Level
+from wherefrom.search.rank import precision_score
 
 FACTS = runs.facts(features=dict(VERSIONS))
 
@@ -183,15 +183,15 @@ def test_a_later_format_counts_as_none() -> None:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Iterator[whence.Collection]:
-    with whence.open(tmp_path / "c", create=True) as opened:
+def photos(tmp_path: Path) -> Iterator[wherefrom.Collection]:
+    with wherefrom.open(tmp_path / "c", create=True) as opened:
         yield opened
 
 
 SOUND = calibration((95.0, 9000, 9000, 0.9994))
 
 
-def test_it_is_kept_used_and_forgotten(tmp_path: Path, photos: whence.Collection) -> None:
+def test_it_is_kept_used_and_forgotten(tmp_path: Path, photos: wherefrom.Collection) -> None:
     assert photos.calibration() is None
     assert photos.least_score(0.99) == 99
     assert not photos.forget_calibration()
@@ -199,7 +199,7 @@ def test_it_is_kept_used_and_forgotten(tmp_path: Path, photos: whence.Collection
     assert photos.calibration() == SOUND
     assert photos.least_score(0.99) == 95
     photos.close()
-    with whence.open(tmp_path / "c") as again:
+    with wherefrom.open(tmp_path / "c") as again:
         assert again.calibration() == SOUND
         assert again.check() == []
         again.rebuild()
@@ -212,19 +212,19 @@ def test_it_is_kept_used_and_forgotten(tmp_path: Path, photos: whence.Collection
 
 
 def test_the_command_line_asks_for_what_was_calibrated(
-    tmp_path: Path, photos: whence.Collection, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, photos: wherefrom.Collection, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from whence.cli.main import main
+    from wherefrom.cli.main import main
 
     photos.calibrate(SOUND)
     photos.close()
     asked: list[float] = []
 
-    def search(_: whence.Collection, *__: object, min_score: float, **___: object) -> whence.Answer:
+    def search(_: wherefrom.Collection, *__: object, min_score: float, **___: object) -> wherefrom.Answer:
         asked.append(min_score)
-        return whence.Answer(QueryFacts(1, 1, "png", 100), ())
+        return wherefrom.Answer(QueryFacts(1, 1, "png", 100), ())
 
-    with patch.object(whence.Collection, "search", search):
+    with patch.object(wherefrom.Collection, "search", search):
         arguments = ["search", "sha256:" + "0" * 64, "-c", str(tmp_path / "c")]
         for more, due in (
             (["--precision", "0.99"], 1),
@@ -240,16 +240,16 @@ def test_the_command_line_asks_for_what_was_calibrated(
     assert "Choose one of" in capsys.readouterr().err
 
 
-def test_one_for_other_features_or_scores_lapses(photos: whence.Collection) -> None:
+def test_one_for_other_features_or_scores_lapses(photos: wherefrom.Collection) -> None:
     for features in ({}, {**VERSIONS}, {**VERSIONS, "scores": "0"}, {**SOUND.features, FINGERPRINT: "old"}):
         photos.calibrate(Calibration(SOUND.levels, 0.95, 1, 1, 1, "", "", features))
         assert photos.calibration() is None
         assert photos.least_score(0.99) == 99
 
 
-def test_only_one_process_writes_it(tmp_path: Path, photos: whence.Collection) -> None:
+def test_only_one_process_writes_it(tmp_path: Path, photos: wherefrom.Collection) -> None:
     photos.calibrate(SOUND)
-    with whence.open(tmp_path / "c") as other, pytest.raises(CollectionLocked):
+    with wherefrom.open(tmp_path / "c") as other, pytest.raises(CollectionLocked):
         other.calibrate(SOUND)
 
 
@@ -257,16 +257,16 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-def test_a_change_that_is_killed_leaves_what_was_there(tmp_path: Path, photos: whence.Collection) -> None:
+def test_a_change_that_is_killed_leaves_what_was_there(tmp_path: Path, photos: wherefrom.Collection) -> None:
     photos.calibrate(SOUND)
     with (
-        patch("whence.engine.documents.insert_rows", side_effect=Killed),
+        patch("wherefrom.engine.documents.insert_rows", side_effect=Killed),
         pytest.raises(Killed),
     ):
         photos.calibrate(calibration())  # after the old one was deleted, before the new one is in
     assert photos.calibration() == SOUND
     photos.close()
-    with whence.open(tmp_path / "c") as again:
+    with wherefrom.open(tmp_path / "c") as again:
         assert again.calibration() == SOUND
 
 
@@ -274,7 +274,7 @@ def test_a_collection_from_before_has_none_and_can_have_one(tmp_path: Path) -> N
     before = [step for step in migrations.STEPS if step[0] < "0005"]
     with patch.object(migrations, "STEPS", before):
         EmbeddedEngine(tmp_path / "c", create=True).close()
-    with whence.open(tmp_path / "c") as old:
+    with wherefrom.open(tmp_path / "c") as old:
         assert old.calibration() is None
         old.calibrate(SOUND)
         assert old.calibration() == SOUND
@@ -284,15 +284,15 @@ def test_a_collection_from_before_has_none_and_can_have_one(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "sql", ["data = replace(data, '9', '8')", "crc = crc + 1", "data = 'x'", "data = x'ff'"]
 )
-def test_damage_is_named_and_rebuilding_drops_it(tmp_path: Path, photos: whence.Collection, sql: str) -> None:
+def test_damage_is_named_and_rebuilding_drops_it(tmp_path: Path, photos: wherefrom.Collection, sql: str) -> None:
     photos.calibrate(SOUND)
     photos.close()
     with closing(sqlite3.connect(tmp_path / "c" / FILE_NAME)) as raw:
         raw.execute(f"UPDATE documents SET {sql}")
         raw.commit()
-    with whence.open(tmp_path / "c") as again:
+    with wherefrom.open(tmp_path / "c") as again:
         assert any("document calibration" in problem for problem in again.check())
-        with pytest.raises(CollectionDamaged, match="whence rebuild"):
+        with pytest.raises(CollectionDamaged, match="wherefrom rebuild"):
             again.calibration()
         again.rebuild()
         assert again.check() == []
@@ -325,7 +325,7 @@ def test_documents_are_what_a_dict_would_hold(
         assert list(engine.damage()) == []
 
 
-def test_what_json_has_not_is_refused_and_nothing_changes(photos: whence.Collection) -> None:
+def test_what_json_has_not_is_refused_and_nothing_changes(photos: wherefrom.Collection) -> None:
     photos.calibrate(SOUND)
     for value in (float("nan"), {1, 2}, b"bytes"):
         with pytest.raises((TypeError, ValueError)):

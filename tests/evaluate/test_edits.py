@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.scenes import picture
-from whence.evaluate.edited import (
+from wherefrom.evaluate.edited import (
     VOCABULARY,
     Edited,
     carried,
@@ -21,7 +21,7 @@ from whence.evaluate.edited import (
     stretched,
     warped,
 )
-from whence.evaluate.edits import (
+from wherefrom.evaluate.edits import (
     BARS,
     EDITS,
     GEOMETRY,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.evaluate import runs
 from tests.evaluate.runs import image_id
-from whence.evaluate.measures import (
+from wherefrom.evaluate.measures import (
     Bin,
     Operating,
     Pair,
@@ -36,7 +36,7 @@ from whence.evaluate.measures import (
     spread,
     wilson,
 )
-from whence.evaluate.trials import Alarm, Claim, FalseClaim, Trial
+from wherefrom.evaluate.trials import Alarm, Claim, FalseClaim, Trial
 
 pairs = st.lists(st.builds(Pair, st.sampled_from(runs.SCORES), st.booleans(), st.booleans()), max_size=25)
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.evaluate import runs
-from whence.errors import UsageError
-from whence.evaluate import plots
-from whence.evaluate.galleries import Example, FalseAlarm, Galleries, Miss, data_uri, thumbnail
-from whence.evaluate.measures import Bin, Operating, Rate, Spread
-from whence.evaluate.page import page, write_page
-from whence.evaluate.report import Report, report_of
-from whence.evaluate.trials import Skip
+from wherefrom.errors import UsageError
+from wherefrom.evaluate import plots
+from wherefrom.evaluate.galleries import Example, FalseAlarm, Galleries, Miss, data_uri, thumbnail
+from wherefrom.evaluate.measures import Bin, Operating, Rate, Spread
+from wherefrom.evaluate.page import page, write_page
+from wherefrom.evaluate.report import Report, report_of
+from wherefrom.evaluate.trials import Skip
 
 EVIL = "<script>alert(1)</script>\"' & <b>.jpg"
 VOID = {"meta", "img", "br"}
@@ -111,7 +111,7 @@ def test_names_of_others_are_text_and_nothing_else() -> None:
 
 
 def test_names_that_are_no_characters_can_be_written(tmp_path: Path) -> None:
-    write_page(made(source="/p/\udcff.whence"), some("caf\udce9.jpg"), tmp_path / "page.html")
+    write_page(made(source="/p/\udcff.wherefrom"), some("caf\udce9.jpg"), tmp_path / "page.html")
     read((tmp_path / "page.html").read_text("utf-8"))
 
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.evaluate import runs
-from whence.errors import UsageError
-from whence.evaluate.measures import Rate, Spread, recall
-from whence.evaluate.report import FORMAT, Report, report_of, table
-from whence.evaluate.saying import duration, interval, percent, summary
-from whence.evaluate.trials import Alarm, Trial
+from wherefrom.errors import UsageError
+from wherefrom.evaluate.measures import Rate, Spread, recall
+from wherefrom.evaluate.report import FORMAT, Report, report_of, table
+from wherefrom.evaluate.saying import duration, interval, percent, summary
+from wherefrom.evaluate.trials import Alarm, Trial
 
 
 def made(**options: object) -> Report:

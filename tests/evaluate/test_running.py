@@ -16,17 +16,17 @@ from typing import Any
 import pytest
 from PIL import Image
 
-import whence
+import wherefrom
 from tests.scenes import encoded, folder_of, picture
-from whence.errors import CollectionLocked, CollectionMissing, UsageError
-from whence.evaluate import edits, scratch, trying
-from whence.evaluate.edits import edit
-from whence.evaluate.plans import Plan
-from whence.evaluate.running import Run, evaluate
-from whence.evaluate.sampling import Subject
-from whence.evaluate.suites import ATTEMPTS, suite
-from whence.evaluate.trials import Alarm, Facts, Trial
-from whence.settings import Settings
+from wherefrom.errors import CollectionLocked, CollectionMissing, UsageError
+from wherefrom.evaluate import edits, scratch, trying
+from wherefrom.evaluate.edits import edit
+from wherefrom.evaluate.plans import Plan
+from wherefrom.evaluate.running import Run, evaluate
+from wherefrom.evaluate.sampling import Subject
+from wherefrom.evaluate.suites import ATTEMPTS, suite
+from wherefrom.evaluate.trials import Alarm, Facts, Trial
+from wherefrom.settings import Settings
 
 PLAIN = Settings(workers=1, model="none")
 EDITS = suite("default").only(["mirror", "crop 30 %", "collage 25 %", "three random edits"])
@@ -116,7 +116,7 @@ def test_a_collection_is_left_byte_for_byte(tmp_path: Path) -> None:
     for number in (0, 1):
         copy = edit("resize 50 %", picture(number))
         (tmp_path / "in" / f"copy {number}.png").write_bytes(encoded(copy, "PNG"))
-    with whence.open(tmp_path / "c", create=True, settings=PLAIN) as collection:
+    with wherefrom.open(tmp_path / "c", create=True, settings=PLAIN) as collection:
         collection.add(tmp_path / "in")
         ids = {
             name: collection.find(tmp_path / "in" / name)[0].id
@@ -160,7 +160,7 @@ def test_a_picture_that_kills_its_process_is_recorded_and_the_rest_go_on(
 
 def test_an_edit_that_fails_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (file,) = folder_of(tmp_path / "in", 1)
-    with whence.open(tmp_path / "c", create=True, settings=PLAIN) as collection:
+    with wherefrom.open(tmp_path / "c", create=True, settings=PLAIN) as collection:
         collection.add(file)
         subject = Subject(1, collection.find(file)[0].id, file.as_uri(), str(file))
 
@@ -217,7 +217,7 @@ def test_what_is_of_no_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "words" / "notes.txt").write_text("no picture")
     with pytest.raises(UsageError, match="None of the 1 file"):
         evaluate(Plan(EDITS, folder=str(tmp_path / "words")), PLAIN, scratch=tmp_path / "scratch")
-    with whence.open(tmp_path / "empty", create=True, settings=PLAIN):
+    with wherefrom.open(tmp_path / "empty", create=True, settings=PLAIN):
         pass
     with pytest.raises(UsageError, match="empty"):
         evaluate(Plan(EDITS, collection=str(tmp_path / "empty")), PLAIN, scratch=tmp_path / "scratch")
@@ -237,7 +237,7 @@ def test_the_same_evaluation_runs_once_at_a_time(tmp_path: Path) -> None:
 
 
 def journal_of(caches: Path) -> Path | None:
-    return next((caches / "whence" / "evaluate").glob("*/journal"), None)
+    return next((caches / "wherefrom" / "evaluate").glob("*/journal"), None)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
@@ -245,13 +245,13 @@ def test_a_run_that_was_stopped_goes_on_and_finds_the_same(
     of_folder: Run, pictures: Path, tmp_path: Path, ending: signal.Signals
 ) -> None:
     names = [attempt.edit for attempt in EDITS.attempts]
-    command = [sys.executable, "-m", "whence.cli.main", "evaluate", str(pictures), "--jobs", "1"]
+    command = [sys.executable, "-m", "wherefrom.cli.main", "evaluate", str(pictures), "--jobs", "1"]
     command += ["--held-out", "2", *(part for name in names for part in ("--edits", name))]
     environment = {
         **os.environ,
         "XDG_CACHE_HOME": str(tmp_path),
-        "WHENCE_MODEL": "none",
-        "WHENCE_WORKERS": "1",
+        "WHEREFROM_MODEL": "none",
+        "WHEREFROM_WORKERS": "1",
     }
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -270,7 +270,7 @@ def test_a_run_that_was_stopped_goes_on_and_finds_the_same(
     done = journal.read_bytes().count(b"\n")
     with journal.open("ab") as file:
         file.write(b'{"key": "original sha256:torn')
-    caches = tmp_path / "whence" / "evaluate"
+    caches = tmp_path / "wherefrom" / "evaluate"
     plan = Plan(EDITS, folder=str(pictures), held_out=2, jobs=1)
     told: list[tuple[str, int, int, int]] = []
     run = evaluate(plan, PLAIN, scratch=caches, told=lambda *said: told.append(said))

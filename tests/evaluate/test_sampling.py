@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-import whence
+import wherefrom
 from tests.scenes import encoded, folder_of
-from whence.errors import UsageError
-from whence.evaluate.edits import EDITS
-from whence.evaluate.sampling import held_out_of, images_of, pick, shuffled, split_folder
-from whence.evaluate.suites import ATTEMPTS, SUITES, TRIALS, suite
-from whence.settings import Settings
+from wherefrom.errors import UsageError
+from wherefrom.evaluate.edits import EDITS
+from wherefrom.evaluate.sampling import held_out_of, images_of, pick, shuffled, split_folder
+from wherefrom.evaluate.suites import ATTEMPTS, SUITES, TRIALS, suite
+from wherefrom.settings import Settings
 
 PLAIN = Settings(workers=1, model="none")
 
@@ -78,7 +78,7 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
 def test_blank_pictures_and_lost_files_are_told_apart(tmp_path: Path) -> None:
     files = folder_of(tmp_path / "in", 4)
     (tmp_path / "in" / "blank.png").write_bytes(encoded(Image.new("RGB", (300, 200), "grey"), "PNG"))
-    with whence.open(tmp_path / "c", create=True, settings=PLAIN) as collection:
+    with wherefrom.open(tmp_path / "c", create=True, settings=PLAIN) as collection:
         collection.add(tmp_path / "in")
         files[2].unlink()
         order = images_of(collection.engine, 0)

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from whence.engine.records import Image
-from whence.evaluate.edited import Edited, kept, moved
-from whence.evaluate.truth import beyond_doubt, held_to_truth, overlap
-from whence.picture.metadata import Credit
-from whence.search.answer import Edit, Evidence, Kind, Match, Polygon
+from wherefrom.engine.records import Image
+from wherefrom.evaluate.edited import Edited, kept, moved
+from wherefrom.evaluate.truth import beyond_doubt, held_to_truth, overlap
+from wherefrom.picture.metadata import Credit
+from wherefrom.search.answer import Edit, Evidence, Kind, Match, Polygon
 
 SHARES = st.floats(0, 0.8)
 ROWS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))

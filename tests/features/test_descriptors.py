@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.scenes import Grey, scene
-from whence.features.descriptors import (
+from wherefrom.features.descriptors import (
     CELLS,
     DIRECTIONS,
     LENGTH,
@@ -20,7 +20,7 @@ from whence.features.descriptors import (
     negative,
     orientations,
 )
-from whence.features.scalespace import Floats, Octave, Points, extrema, octaves
+from wherefrom.features.scalespace import Floats, Octave, Points, extrema, octaves
 
 # Octaves take every second pixel: of sides 32 n + 1 they take the same ones from either end.
 HEIGHT, WIDTH = 225, 289

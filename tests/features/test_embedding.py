@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from tests.models.graphs import card, means, saved, weights
 from tests.pictures import assert_sentence
 from tests.scenes import encoded, picture
-from whence.errors import ModelError
-from whence.features import embedding as module
-from whence.features.embedding import (
+from wherefrom.errors import ModelError
+from wherefrom.features import embedding as module
+from wherefrom.features.embedding import (
     CLASSES,
     DIMENSION,
     EXTRA,
@@ -34,13 +34,13 @@ from whence.features.embedding import (
     version_of,
     whitening_version,
 )
-from whence.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, versions_of
-from whence.models.cards import Card
-from whence.models.graph import Graph
-from whence.models.labels import calibrated, classes
-from whence.models.store import DEFAULT, Store
-from whence.picture.decode import decode
-from whence.picture.picture import Picture
+from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, versions_of
+from wherefrom.models.cards import Card
+from wherefrom.models.graph import Graph
+from wherefrom.models.labels import calibrated, classes
+from wherefrom.models.store import DEFAULT, Store
+from wherefrom.picture.decode import decode
+from wherefrom.picture.picture import Picture
 
 pytest.importorskip("onnxruntime")
 

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from tests.models.graphs import card, means, saved
 from tests.scenes import encoded, picture
-from whence.errors import ModelError
-from whence.features.embedding import (
+from wherefrom.errors import ModelError
+from wherefrom.features.embedding import (
     Embedding,
     Model,
 )
-from whence.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, Recipe, nothing
-from whence.features.palette import Palette
-from whence.picture.decode import decode
-from whence.picture.picture import Picture
+from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, Recipe, nothing
+from wherefrom.features.palette import Palette
+from wherefrom.picture.decode import decode
+from wherefrom.picture.picture import Picture
 
 pytest.importorskip("onnxruntime")
 

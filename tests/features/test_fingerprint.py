@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.scenes import Grey, scene
-from whence.features import fingerprint as fp
-from whence.picture.decode import decode
-from whence.picture.picture import Picture
+from wherefrom.features import fingerprint as fp
+from wherefrom.picture.decode import decode
+from wherefrom.picture.picture import Picture
 
 
 def distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:

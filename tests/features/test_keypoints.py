@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.scenes import Grey, picture, scene
-from whence.features import keypoints as kp
-from whence.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS, Recipe, nothing, versions_of
-from whence.features.keypoints import (
+from wherefrom.features import keypoints as kp
+from wherefrom.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS, Recipe, nothing, versions_of
+from wherefrom.features.keypoints import (
     ASKED,
     BYTES,
     KEPT,
@@ -24,7 +24,7 @@ from whence.features.keypoints import (
     prepare,
     query_keypoints,
 )
-from whence.picture.picture import Picture
+from wherefrom.picture.picture import Picture
 
 
 def of(grey: Grey, count: int = KEPT) -> Keypoints:

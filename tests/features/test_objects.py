@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.pictures import assert_sentence
-from whence.errors import ModelError, ModelMissing, UsageError
-from whence.features.objects import OVERLAP, Detector, Thing, distinct
-from whence.models.cards import Card, built_in_card, from_plain
-from whence.models.coco import kinds
-from whence.models.graph import Graph
-from whence.models.labels import classes
-from whence.picture.picture import Picture
+from wherefrom.errors import ModelError, ModelMissing, UsageError
+from wherefrom.features.objects import OVERLAP, Detector, Thing, distinct
+from wherefrom.models.cards import Card, built_in_card, from_plain
+from wherefrom.models.coco import kinds
+from wherefrom.models.graph import Graph
+from wherefrom.models.labels import classes
+from wherefrom.picture.picture import Picture
 
 pytest.importorskip("onnxruntime")
 

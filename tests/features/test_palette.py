@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from whence.errors import UsageError
-from whence.features import resemblance as module
-from whence.features.colours import MOST_WANTED, NAMES, Wanted, colour_of, names_of, parse_colours
-from whence.features.lab import lab, rgb
-from whence.features.palette import LEAST_SHARE, MOST, WIDTH, Palette, nothing, palette
-from whence.features.resemblance import SIGMA, resemblance, share_of
-from whence.features.scalespace import Floats
-from whence.picture.picture import Picture
+from wherefrom.errors import UsageError
+from wherefrom.features import resemblance as module
+from wherefrom.features.colours import MOST_WANTED, NAMES, Wanted, colour_of, names_of, parse_colours
+from wherefrom.features.lab import lab, rgb
+from wherefrom.features.palette import LEAST_SHARE, MOST, WIDTH, Palette, nothing, palette
+from wherefrom.features.resemblance import SIGMA, resemblance, share_of
+from wherefrom.features.scalespace import Floats
+from wherefrom.picture.picture import Picture
 
 Bytes = NDArray[np.uint8]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.scenes import Grey, scene
-from whence.features.scalespace import INTERVALS, SIGMA, Octave, Points, extrema, octaves
+from wherefrom.features.scalespace import INTERVALS, SIGMA, Octave, Points, extrema, octaves
 
 Floats = NDArray[np.float64]
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.scenes import scene
-from whence.features import vocabulary as module
-from whence.features.descriptors import descriptors, orientations
-from whence.features.keypoints import VERSION as KEYPOINTS_VERSION
-from whence.features.scalespace import Floats, extrema, octaves
-from whence.features.vocabulary import (
+from wherefrom.features import vocabulary as module
+from wherefrom.features.descriptors import descriptors, orientations
+from wherefrom.features.keypoints import VERSION as KEYPOINTS_VERSION
+from wherefrom.features.scalespace import Floats, extrema, octaves
+from wherefrom.features.vocabulary import (
     BRANCHES,
     DIMENSIONS,
     LEAVES,

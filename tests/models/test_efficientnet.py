@@ -19,19 +19,19 @@ from numpy.typing import NDArray
 
 from tests.models.graphs import drawn, saved, weights
 from tests.pictures import assert_sentence
-from whence.errors import ModelError
-from whence.models.building import tensors_of
-from whence.models.cards import built_in_card
-from whence.models.checkpoint import Tensors
-from whence.models.efficientnet import (
+from wherefrom.errors import ModelError
+from wherefrom.models.building import tensors_of
+from wherefrom.models.cards import built_in_card
+from wherefrom.models.checkpoint import Tensors
+from wherefrom.models.efficientnet import (
     convolutions,
     float_graph,
     int8_graph,
     rounded,
     shipped_ranges,
 )
-from whence.models.graph import Graph, _number
-from whence.models.session import Session, open_session
+from wherefrom.models.graph import Graph, _number
+from wherefrom.models.session import Session, open_session
 
 REFERENCE = json.loads(Path(__file__).with_name("reference.json").read_text(encoding="utf-8"))
 

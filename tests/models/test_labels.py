@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whence.models.labels import CATEGORY_SHARE, CLASS_SHARE, Label, calibrated, classes, confidences
+from wherefrom.models.labels import CATEGORY_SHARE, CLASS_SHARE, Label, calibrated, classes, confidences
 
 
 def logits(**high: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from tests.models.graphs import card, means, saved, weights
 from tests.pictures import assert_sentence, mutated
-from whence.errors import ModelError, ModelMissing
-from whence.models.cards import Card, built_in_card
-from whence.models.graph import Graph
-from whence.models.session import open_session, prepared
+from wherefrom.errors import ModelError, ModelMissing
+from wherefrom.models.cards import Card, built_in_card
+from wherefrom.models.graph import Graph
+from wherefrom.models.session import open_session, prepared
 
 pytest.importorskip("onnxruntime")
 
@@ -113,7 +113,7 @@ def test_broken_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_names_the_cure(tmp_path: Path) -> None:
-    with pytest.raises(ModelMissing, match="whence models add means"):
+    with pytest.raises(ModelMissing, match="wherefrom models add means"):
         open_session(card(), tmp_path / "absent.onnx")
     with pytest.raises(ValueError, match="threads"):
         open_session(card(), tmp_path / "absent.onnx", threads=0)
@@ -133,8 +133,8 @@ def test_it_opens_and_runs_under_the_memory_of_a_worker(tmp_path: Path) -> None:
         "import resource\n"
         "resource.setrlimit(resource.RLIMIT_AS, (3 * 1024**3,) * 2)\n"
         "import numpy as np\n"
-        "from whence.models.session import open_session\n"
-        "from whence.models.store import Store\n"
+        "from wherefrom.models.session import open_session\n"
+        "from wherefrom.models.store import Store\n"
         f"store = Store({str(tmp_path)!r})\n"
         "session = open_session(store.card('efficientnet-lite0'), store.path('efficientnet-lite0'))\n"
         "for size in (1, 8):\n"

@@ -15,13 +15,13 @@ import pytest
 
 from tests.models.graphs import MEANS, card, means, saved, weights
 from tests.pictures import assert_sentence
-from whence.cli.main import run
-from whence.errors import BlockedAddress, ModelError, ModelMissing, UsageError, WhenceError
-from whence.models import building, cards, files
-from whence.models import store as module
-from whence.models.store import DEFAULT, State, Store, default_directory
-from whence.sources import fetch as fetching
-from whence.sources.fetch import Fetched
+from wherefrom.cli.main import run
+from wherefrom.errors import BlockedAddress, ModelError, ModelMissing, UsageError, WherefromError
+from wherefrom.models import building, cards, files
+from wherefrom.models import store as module
+from wherefrom.models.store import DEFAULT, State, Store, default_directory
+from wherefrom.sources import fetch as fetching
+from wherefrom.sources.fetch import Fetched
 
 pytest.importorskip("onnxruntime")
 
@@ -48,10 +48,10 @@ def clean(store: Store) -> bool:
 
 
 def test_directories() -> None:
-    assert default_directory({"WHENCE_MODELS": "/a/b"}) == Path("/a/b")
-    assert default_directory({"XDG_CACHE_HOME": "/c"}) == Path("/c/whence/models")
-    assert default_directory({"XDG_CACHE_HOME": "relative"}) == Path.home() / ".cache/whence/models"
-    assert default_directory({}) == Path.home() / ".cache/whence/models"
+    assert default_directory({"WHEREFROM_MODELS": "/a/b"}) == Path("/a/b")
+    assert default_directory({"XDG_CACHE_HOME": "/c"}) == Path("/c/wherefrom/models")
+    assert default_directory({"XDG_CACHE_HOME": "relative"}) == Path.home() / ".cache/wherefrom/models"
+    assert default_directory({}) == Path.home() / ".cache/wherefrom/models"
 
 
 def test_looking_makes_no_folder(store: Store) -> None:
@@ -82,7 +82,7 @@ def test_damage_is_noticed(store: Store, tmp_path: Path) -> None:
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     assert state(store, "means") is State.DAMAGED
-    with pytest.raises(ModelError, match="whence models remove means") as caught:
+    with pytest.raises(ModelError, match="wherefrom models remove means") as caught:
         store.path("means")
     assert_sentence(caught.value)
     store.remove("means")
@@ -124,7 +124,7 @@ def test_files_that_no_card_names_are_refused(store: Store, tmp_path: Path) -> N
         store.import_file(tmp_path / "absent", "yolox-nano")
     with pytest.raises(ModelError):
         store.import_file(tmp_path, "yolox-nano")
-    with pytest.raises(UsageError, match="comes with Whence"):
+    with pytest.raises(UsageError, match="comes with Wherefrom"):
         store.import_file(path, card_file(tmp_path, name="yolox-nano"))
     assert clean(store)
 
@@ -199,7 +199,7 @@ def test_the_door_to_the_network_is_the_guarded_one(store: Store, tmp_path: Path
 def test_without_a_known_download_it_says_what_to_do(store: Store) -> None:
     for name in ("dinov2-small", "siglip2-base", "sscd-disc", "rt-detr-r18", "yolox-nano"):
         for act in (store.add, store.path):
-            with pytest.raises(ModelMissing, match=f"whence models import FILE --card {name}") as caught:
+            with pytest.raises(ModelMissing, match=f"wherefrom models import FILE --card {name}") as caught:
                 act(name)
             assert_sentence(caught.value)
         with pytest.raises(ModelMissing):
@@ -239,7 +239,7 @@ def test_what_is_built_is_built_once_and_again_when_damaged(store: Store) -> Non
 
 @weights
 def test_two_processes_build_at_once(store: Store) -> None:
-    code = f"from whence.models.store import Store; print(Store({str(store.directory)!r}).path({DEFAULT!r}))"
+    code = f"from wherefrom.models.store import Store; print(Store({str(store.directory)!r}).path({DEFAULT!r}))"
     both = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
@@ -259,7 +259,7 @@ def test_a_folder_that_cannot_be_written_gives_way(tmp_path: Path, caplog: pytes
     caplog.clear()
     assert store.path(DEFAULT) == path
     assert not caplog.text
-    with pytest.raises(ModelError, match="WHENCE_MODELS"):
+    with pytest.raises(ModelError, match="WHEREFROM_MODELS"):
         store.import_file(path, "yolox-nano")
 
 
@@ -311,7 +311,7 @@ def test_what_a_killed_process_left_is_swept(store: Store, tmp_path: Path) -> No
 def test_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("WHENCE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("WHEREFROM_MODELS", str(tmp_path / "models"))
 
     def said(*arguments: str, code: int = 0) -> Any:
         assert run(["models", *arguments, "--json"]) == code
@@ -339,5 +339,5 @@ def test_commands(
 
 def test_errors_are_those_of_the_tree() -> None:
     assert issubclass(ModelMissing, ModelError)
-    assert issubclass(ModelError, WhenceError)
+    assert issubclass(ModelError, WherefromError)
     assert card().name == "means"

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from tests.models.graphs import card
 from tests.models.texts import TABLE, WORDS, kept, text_model, tokenizer, wordy
 from tests.pictures import assert_sentence, mutated
-from whence.errors import ModelError, ModelMissing, UsageError
-from whence.models.cards import Card
-from whence.models.text import TextEncoder
+from wherefrom.errors import ModelError, ModelMissing, UsageError
+from wherefrom.models.cards import Card
+from wherefrom.models.text import TextEncoder
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tokenizers")
@@ -151,7 +151,7 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         TextEncoder(card(), tmp_path)
     with pytest.raises(ValueError, match="threads"):
         TextEncoder(wordy(), tmp_path, threads=0)
-    for library, cure in (("tokenizers", "'whence[text]'"), ("onnxruntime", "onnxruntime")):
+    for library, cure in (("tokenizers", "'wherefrom[text]'"), ("onnxruntime", "onnxruntime")):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, library, None)
             with pytest.raises(ModelMissing) as caught:

@@ -12,11 +12,11 @@ import pytest
 from tests.models.graphs import MEANS, means, saved
 from tests.models.texts import WORDS, WORDY, text_model, tokenizer
 from tests.pictures import assert_sentence
-from whence.cli.main import run
-from whence.errors import ModelError, ModelMissing, UsageError
-from whence.models import cards
-from whence.models.store import State, Store
-from whence.models.text import TextEncoder
+from wherefrom.cli.main import run
+from wherefrom.errors import ModelError, ModelMissing, UsageError
+from wherefrom.models import cards
+from wherefrom.models.store import State, Store
+from wherefrom.models.text import TextEncoder
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tokenizers")
@@ -103,7 +103,7 @@ def test_damage_to_either_file_is_noticed(
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert state(store) is State.DAMAGED
-    with pytest.raises(ModelError, match="whence models remove wordy") as caught:
+    with pytest.raises(ModelError, match="wherefrom models remove wordy") as caught:
         store.text_folder("wordy")
     assert_sentence(caught.value)
     path.unlink()
@@ -220,7 +220,7 @@ def test_a_shipped_card_says_more_than_a_record(
 ) -> None:
     imported(store, tmp_path, files)
     newer = cards.from_plain(WORDY | {"text": WORDY["text"] | {"notes": "new"}}, "wordy.toml")
-    monkeypatch.setattr("whence.models.store.built_in_cards", lambda: {"wordy": newer})
+    monkeypatch.setattr("wherefrom.models.store.built_in_cards", lambda: {"wordy": newer})
     text = store.card("wordy").text
     assert text is not None
     assert (text.notes, text.sha256) == ("new", sha256(text_model()))
@@ -233,7 +233,7 @@ def test_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("WHENCE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("WHEREFROM_MODELS", str(tmp_path / "models"))
     image = saved(tmp_path, means(), "image.onnx")
     given = ["models", "import", str(image), "--card", card_file(tmp_path), "--text", str(files[0])]
     assert run([*given, "--json"]) == 2

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tests.models.graphs import MEANS
-from whence.models import graph as protocol
-from whence.models.cards import Card, from_plain
-from whence.models.graph import Graph
+from wherefrom.models import graph as protocol
+from wherefrom.models.cards import Card, from_plain
+from wherefrom.models.graph import Graph
 
 WORDS = ["<pad>", "<eos>", "<unk>", "red", "dog", "cat", "Red"]
 TABLE = np.array(

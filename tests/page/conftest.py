@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-import whence
+import wherefrom
 from tests.scenes import encoded, picture
 from tests.server.running import served
 
@@ -67,15 +67,15 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         (more / "folder" / f"new {number}.jpg").write_bytes(encoded(picture(number)))
     (more / "folder" / "broken.jpg").write_bytes(encoded(picture(50))[:4000])
     for name in ("small", "spare"):
-        with whence.open(root / f"{name}.whence", create=True) as collection:
+        with wherefrom.open(root / f"{name}.wherefrom", create=True) as collection:
             assert not collection.add(folder).failed
-    os.environ["WHENCE_ALLOW_PRIVATE"] = "127.0.0.0/8"
+    os.environ["WHEREFROM_ALLOW_PRIVATE"] = "127.0.0.0/8"
     try:
-        stores = [f"{name}={root / name}.whence" for name in ("small", "spare")]
+        stores = [f"{name}={root / name}.wherefrom" for name in ("small", "spare")]
         with served(*stores, options=("--index-root", str(more), "--workers", "1"), model=MODEL) as running:
             yield House(running.url, folder, queries, more)
     finally:
-        del os.environ["WHENCE_ALLOW_PRIVATE"]
+        del os.environ["WHEREFROM_ALLOW_PRIVATE"]
 
 
 class Tab:

@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import whence
+import wherefrom
 from tests.page.test_people import many
 from tests.page.watching import PHONE, launched
 from tests.server.running import served
@@ -131,7 +131,7 @@ def start(page: Page, house: House) -> None:
 
 def dropping(page: Page, house: House) -> None:
     start(page, house)
-    page.evaluate("document.querySelector('whence-app').toggleAttribute('data-dropping', true)")
+    page.evaluate("document.querySelector('wherefrom-app').toggleAttribute('data-dropping', true)")
 
 
 def empty(page: Page, house: House) -> None:
@@ -361,10 +361,10 @@ def housed() -> Iterator[House]:
             Image.effect_noise((300, 200), 40 + 20 * number).save(more / f"scan {number}.png")
         (more / "half.jpg").write_bytes(b"\xff\xd8\xff\xe0")
         for store, source in (("photos", pictures), ("empty", None)):
-            with whence.open(root / f"{store}.whence", create=True) as collection:
+            with wherefrom.open(root / f"{store}.wherefrom", create=True) as collection:
                 if source is not None:
                     collection.add(source)
-        stores = [f"{store}={root / store}.whence" for store in ("photos", "empty")]
+        stores = [f"{store}={root / store}.wherefrom" for store in ("photos", "empty")]
         with served(*stores, options=("--index-root", str(root), "--workers", "1"), model=MODEL) as running:
             yield House(running.url, "empty", asked, more)
 

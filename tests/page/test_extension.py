@@ -50,7 +50,7 @@ def worker(context: BrowserContext, house: House) -> Worker:
     one = context.service_workers[0] if context.service_workers else context.wait_for_event("serviceworker")
     page = context.new_page()
     page.goto(f"{one.url.rpartition('/')[0]}/options.html")
-    page.get_by_label("Address of your Whence").fill(house.url.removeprefix("http://"))
+    page.get_by_label("Address of your Wherefrom").fill(house.url.removeprefix("http://"))
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("Saved.")
     page.close()
@@ -89,7 +89,7 @@ def test_a_picture_that_only_the_browser_has_is_handed_to_the_page(
 def test_a_key_goes_to_no_address_where_others_could_read_it(context: BrowserContext, worker: Worker) -> None:
     page = context.new_page()
     page.goto(f"{worker.url.rpartition('/')[0]}/options.html")
-    page.get_by_label("Address of your Whence").fill("http://whence.example.org")
+    page.get_by_label("Address of your Wherefrom").fill("http://wherefrom.example.org")
     page.get_by_label("Key, if it asks for one").fill("secret")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("https://")

@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.page.conftest import MODEL, House, Look
 from tests.page.watching import PHONE, watched
 from tests.server.running import served
-from whence.server.keys import Keys, Scope
-from whence.server.pages import FOLDER
+from wherefrom.server.keys import Keys, Scope
+from wherefrom.server.pages import FOLDER
 
 RULES = {
     "runOnly": {
@@ -146,17 +146,17 @@ def test_dark_light_and_the_choice_between_them(look: Look) -> None:
 def test_a_key_is_asked_for_kept_for_the_tab_and_shows_pictures(
     browser: Browser, house: House, tmp_path: Path
 ) -> None:
-    shutil.copytree(house.folder.with_name("small.whence"), tmp_path / "own.whence")
-    secret, _ = Keys(tmp_path / "own.whence" / "keys.db", create=True).create("somebody", Scope.SEARCH)
+    shutil.copytree(house.folder.with_name("small.wherefrom"), tmp_path / "own.wherefrom")
+    secret, _ = Keys(tmp_path / "own.wherefrom" / "keys.db", create=True).create("somebody", Scope.SEARCH)
     with (
-        served(tmp_path / "own.whence", options=("--workers", "1"), model=MODEL) as running,
+        served(tmp_path / "own.wherefrom", options=("--workers", "1"), model=MODEL) as running,
         watched(browser, running.url) as one,
     ):
         one.expected |= {401}
         page = one.open()
         page.locator("input[type=file]").first.set_input_files(house.queries / "edited.jpg")
         dialog = page.get_by_role("dialog", name="This server asks for a key")
-        dialog.get_by_label("Key").fill("whence_wrong")
+        dialog.get_by_label("Key").fill("wherefrom_wrong")
         page.keyboard.press("Enter")
         expect(dialog).to_contain_text("did not accept")
         dialog.get_by_label("Key").fill(secret)

@@ -60,7 +60,7 @@ def test_a_dropped_picture_is_searched_at_once_and_the_answer_says_where_it_come
     verdict = page.locator(".verdict h1")
     expect(verdict).to_contain_text("This was made from")
     expect(verdict).to_contain_text("mirrored")
-    expect(page.locator("whence-query img")).to_be_visible()
+    expect(page.locator("wherefrom-query img")).to_be_visible()
     copies = page.locator("#tier-copies")
     expect(copies.locator("h2")).to_contain_text("Edited copies")
     card = copies.locator(".card").first

@@ -39,7 +39,7 @@ PATIENCE = 15_000.0  # ms
 def launched(playwright: Playwright) -> Browser:
     """The browser that is installed; the test is skipped without one, or fails where one has to be."""
     if not BROWSER.exists():
-        if os.environ.get("WHENCE_REQUIRE_BROWSER") == "1":
+        if os.environ.get("WHEREFROM_REQUIRE_BROWSER") == "1":
             pytest.fail(f"there is no browser at {BROWSER}")
         pytest.skip(f"there is no browser at {BROWSER}")
     return playwright.chromium.launch(executable_path=str(BROWSER), args=ARGUMENTS)

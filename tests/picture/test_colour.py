@@ -19,9 +19,9 @@ from tests.pictures import (
     tiff_of,
 )
 from tests.profiles import ADOBE_D50, P3_D50, SRGB_D50, grey_profile, in_srgb, matrix_profile
-from whence.picture import colour as module
-from whence.picture.colour import is_srgb
-from whence.picture.decode import decode
+from wherefrom.picture import colour as module
+from wherefrom.picture.colour import is_srgb
+from wherefrom.picture.decode import decode
 
 COLOUR = (200, 100, 50)
 BEST: dict[str, dict[str, Any]] = {

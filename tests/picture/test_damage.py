@@ -21,14 +21,14 @@ from tests.pictures import (
     sample,
     tiff_of,
 )
-from whence.errors import (
+from wherefrom.errors import (
     EmptyFile,
     NotAPicture,
     PictureError,
     Truncated,
     UnsupportedFormat,
 )
-from whence.picture.decode import Limits, decode
+from wherefrom.picture.decode import Limits, decode
 
 
 def test_empty_and_foreign() -> None:

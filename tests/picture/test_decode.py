@@ -29,14 +29,14 @@ from tests.pictures import (
     stored,
     tiff_of,
 )
-from whence.errors import (
+from wherefrom.errors import (
     Corrupt,
     PictureError,
     TooLarge,
 )
-from whence.picture import colour as colour_module
-from whence.picture import decode as module
-from whence.picture.decode import Limits, decode, recognise
+from wherefrom.picture import colour as colour_module
+from wherefrom.picture import decode as module
+from wherefrom.picture.decode import Limits, decode, recognise
 
 ANIMATED = ("apng", "animated", "gif", "pages")
 COLOUR = (200, 100, 50)

@@ -29,10 +29,10 @@ from tests.pictures import (
     stored,
 )
 from tests.profiles import ADOBE_D50, matrix_profile
-from whence.errors import Corrupt, MissingExtra, PictureError, TooLarge, Truncated, UnsupportedFormat
-from whence.picture import extras
-from whence.picture.decode import Limits, decode, recognise
-from whence.picture.extras import jxl_size
+from wherefrom.errors import Corrupt, MissingExtra, PictureError, TooLarge, Truncated, UnsupportedFormat
+from wherefrom.picture import extras
+from wherefrom.picture.decode import Limits, decode, recognise
+from wherefrom.picture.extras import jxl_size
 
 BEHIND = ("heic", "jxl", "codestream", "dng", "svg", "pdf")
 DRAWN = (1024, 683)  # the quadrants, where the format has no pixels of its own
@@ -43,7 +43,7 @@ def test_a_missing_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(extras, "installed", lambda _: False)
     extra = format_of(name)
     for call in (lambda: decode(sample(name)), lambda: recognise(sample(name), len(sample(name)))):
-        with pytest.raises(MissingExtra, match=rf"pip install 'whence\[{extra}\]'") as caught:
+        with pytest.raises(MissingExtra, match=rf"pip install 'wherefrom\[{extra}\]'") as caught:
             call()
         assert caught.value.skips
 

@@ -27,8 +27,8 @@ from tests.pictures import (
     text,
     tiff,
 )
-from whence.picture import formats
-from whence.picture.formats import FORMATS, HEAD, is_cut_short, orientation_of, sniff, stated_size, tiff_pages
+from wherefrom.picture import formats
+from wherefrom.picture.formats import FORMATS, HEAD, is_cut_short, orientation_of, sniff, stated_size, tiff_pages
 
 
 def name_of(data: bytes) -> str | None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageFile, PngImagePlugin
 
-from whence.picture.metadata import MAX_BLOCK, MAX_TEXT, Credit, blocks_of, read_credit
+from wherefrom.picture.metadata import MAX_BLOCK, MAX_TEXT, Credit, blocks_of, read_credit
 
 CAMERA = Path(__file__).resolve().parents[3] / "shared" / "data" / "images" / "camera"
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from tests.pictures import exif_of, quadrants, stored
-from whence.errors import UsageError
-from whence.picture.picture import Picture, upright
+from wherefrom.errors import UsageError
+from wherefrom.picture.picture import Picture, upright
 
 
 def test_pixels_at_hand_make_a_picture() -> None:

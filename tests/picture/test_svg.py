@@ -19,8 +19,8 @@ from tests.pictures import (
     shows_quadrants,
     svg,
 )
-from whence.errors import Corrupt, PictureError, TooLarge, TooSlow, UnsupportedFormat
-from whence.picture.decode import Limits, decode
+from wherefrom.errors import Corrupt, PictureError, TooLarge, TooSlow, UnsupportedFormat
+from wherefrom.picture.decode import Limits, decode
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_a_drawing_that_would_end_the_program_is_damage(
 def test_a_program_that_is_killed_leaves_no_renderer() -> None:
     script = (
         "import os, sys, threading, time\n"
-        "from whence.picture.decode import Limits, decode\n"
+        "from wherefrom.picture.decode import Limits, decode\n"
         "threading.Thread(target=decode, args=(sys.stdin.buffer.read(),), daemon=True).start()\n"
         "path = f'/proc/{os.getpid()}/task'\n"
         "while True:\n"

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.quality.gate import FLOORS, Bed, trials_of
 from tests.scenes import encoded, picture, scene
-from whence.settings import Settings
+from wherefrom.settings import Settings
 
 ORIGINALS = ("astronaut.png", "coffee.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg", "camera.png")
 INDEXED = ("brick.png", "coins.png", "page.png", "ihc.png", "moon.png", "grass.png")

@@ -21,20 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-import whence
-from whence.engine.base import Engine
-from whence.engine.word_votes import WordQuery
-from whence.evaluate.edited import carried, corners
-from whence.evaluate.edits import edited, encoded
-from whence.features.embedding import embedder
-from whence.features.extract import KEYPOINTS
-from whence.features.fingerprint import QueryCode, query_codes
-from whence.features.keypoints import Keypoints, query_keypoints
-from whence.picture.decode import decode
-from whence.search import verify
-from whence.search.answer import CLAIMS, Kind, Match
-from whence.search.recall import recall
-from whence.settings import Settings
+import wherefrom
+from wherefrom.engine.base import Engine
+from wherefrom.engine.word_votes import WordQuery
+from wherefrom.evaluate.edited import carried, corners
+from wherefrom.evaluate.edits import edited, encoded
+from wherefrom.features.embedding import embedder
+from wherefrom.features.extract import KEYPOINTS
+from wherefrom.features.fingerprint import QueryCode, query_codes
+from wherefrom.features.keypoints import Keypoints, query_keypoints
+from wherefrom.picture.decode import decode
+from wherefrom.search import verify
+from wherefrom.search.answer import CLAIMS, Kind, Match
+from wherefrom.search.recall import recall
+from wherefrom.settings import Settings
 
 NOMINATED = 40  # images that a search looks at, by words and by likeness
 PAIRS = 3  # other pictures that each is held against
@@ -126,7 +126,7 @@ class Bed:
 
 
 def faults(
-    collection: whence.Collection, engine: Engine, bed: Bed, probes: Sequence[Probe] | None = None
+    collection: wherefrom.Collection, engine: Engine, bed: Bed, probes: Sequence[Probe] | None = None
 ) -> list[str]:
     """All that is wrong with how a collection searches; `engine` is that of the same collection.
 
@@ -159,7 +159,7 @@ def trials_of(
     return found
 
 
-def search_faults(collection: whence.Collection, trials: Sequence[Trial]) -> list[str]:
+def search_faults(collection: wherefrom.Collection, trials: Sequence[Trial]) -> list[str]:
     """Where copies are missed, others claimed, or the evidence is not what was done to them."""
     found: list[str] = []
     for name in dict.fromkeys(trial.edit for trial in trials):
@@ -168,7 +168,7 @@ def search_faults(collection: whence.Collection, trials: Sequence[Trial]) -> lis
     return found
 
 
-def stranger_faults(collection: whence.Collection, strangers: Sequence[tuple[str, bytes]]) -> list[str]:
+def stranger_faults(collection: wherefrom.Collection, strangers: Sequence[tuple[str, bytes]]) -> list[str]:
     """Pictures that are not in the collection, and are claimed to be."""
     claimed = [name for name, data in strangers if _claims(collection, data)]
     if not claimed:
@@ -176,7 +176,7 @@ def stranger_faults(collection: whence.Collection, strangers: Sequence[tuple[str
     return [f"Held-out pictures: {len(claimed)} of {len(strangers)} claimed ({_some(claimed)})."]
 
 
-def _claims(collection: whence.Collection, data: bytes) -> list[Match]:
+def _claims(collection: wherefrom.Collection, data: bytes) -> list[Match]:
     return [match for match in collection.search(data, limit=10) if match.kind in CLAIMS]
 
 

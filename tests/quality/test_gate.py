@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import whence
+import wherefrom
 from tests.quality import bed as pictures
 from tests.quality.gate import (
     FLOORS,
@@ -31,22 +31,22 @@ from tests.quality.gate import (
     search_faults,
     stranger_faults,
 )
-from whence.engine.base import Engine
-from whence.engine.codes import CodeSource
-from whence.engine.embedded import EmbeddedEngine
-from whence.engine.hamming import HammingIndex
-from whence.engine.vectors import VectorsIndex
-from whence.engine.words import WordsIndex
-from whence.features.embedding import dimension_of
-from whence.features.extract import versions_of
-from whence.features.vocabulary import DIMENSIONS, LEAVES, vocabulary
-from whence.search import judging, verify
-from whence.search.answer import Match
-from whence.search.placing import Proof
-from whence.search.query import Query
-from whence.search.verify import Geometry
+from wherefrom.engine.base import Engine
+from wherefrom.engine.codes import CodeSource
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.hamming import HammingIndex
+from wherefrom.engine.vectors import VectorsIndex
+from wherefrom.engine.words import WordsIndex
+from wherefrom.features.embedding import dimension_of
+from wherefrom.features.extract import versions_of
+from wherefrom.features.vocabulary import DIMENSIONS, LEAVES, vocabulary
+from wherefrom.search import judging, verify
+from wherefrom.search.answer import Match
+from wherefrom.search.placing import Proof
+from wherefrom.search.query import Query
+from wherefrom.search.verify import Geometry
 
-FIND = import_module("whence.search.find")  # the package has a function of that name
+FIND = import_module("wherefrom.search.find")  # the package has a function of that name
 SOME = 64  # probes that are looked at where a fault shows in nearly every one
 
 
@@ -56,7 +56,7 @@ class Built:
 
     bed: Bed
     probes: list[Probe]
-    collection: whence.Collection
+    collection: wherefrom.Collection
     engine: Engine
     folder: Path
 
@@ -74,16 +74,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         kept = home / "bed"
         if not kept.exists():
             bed = pictures.made(home / "pictures")
-            with whence.open(home / "c.whence", create=True, settings=bed.settings) as collection:
+            with wherefrom.open(home / "c.wherefrom", create=True, settings=bed.settings) as collection:
                 assert not collection.add(home / "pictures").failed
             probes = probes_of(bed.indexed, bed.settings)
             (home / "new").write_bytes(pickle.dumps((bed, probes)))
             (home / "new").rename(kept)
     bed, probes = pickle.loads(kept.read_bytes())
     with ExitStack() as stack:
-        collection = stack.enter_context(whence.open(home / "c.whence", settings=bed.settings))
+        collection = stack.enter_context(wherefrom.open(home / "c.wherefrom", settings=bed.settings))
         yield Built(
-            bed, probes, collection, stack.enter_context(closing(engine_of(home / "c.whence", bed))), home
+            bed, probes, collection, stack.enter_context(closing(engine_of(home / "c.wherefrom", bed))), home
         )
 
 
@@ -198,7 +198,7 @@ def test_a_wrong_vocabulary(
 ) -> None:
     """Computed with another one than the collection's pictures, whatever the version says."""
     other = wrong()
-    monkeypatch.setattr("whence.features.keypoints.vocabulary", lambda: other)
+    monkeypatch.setattr("wherefrom.features.keypoints.vocabulary", lambda: other)
     found = index_faults(built.engine, probes_of(built.bed.indexed[-SOME:], built.bed.settings))
     assert len(found) == 1
     assert found[0].startswith("Words index: ")
@@ -267,9 +267,9 @@ def test_an_index_that_was_derived_from_less_than_all(
         kept = ~dropped(entries // 2)
         return last, entries[kept], codes[kept]
 
-    shutil.copytree(built.folder / "c.whence", tmp_path / "c.whence")
+    shutil.copytree(built.folder / "c.wherefrom", tmp_path / "c.wherefrom")
     monkeypatch.setattr(CodeSource, "entries_after", entries_after)
-    with closing(engine_of(tmp_path / "c.whence", built.bed)) as engine:
+    with closing(engine_of(tmp_path / "c.wherefrom", built.bed)) as engine:
         engine.rebuild()
         (fault,) = index_faults(engine, built.probes)
     assert fault.startswith("Fingerprint index: 3 of 334 pictures not nominated")

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import whence
-from whence.features.fingerprint import fingerprint, query_codes
-from whence.picture.decode import decode
-from whence.search.answer import Kind, Match
+import wherefrom
+from wherefrom.features.fingerprint import fingerprint, query_codes
+from wherefrom.picture.decode import decode
+from wherefrom.search.answer import Kind, Match
 
 pytestmark = pytest.mark.shared
 
@@ -53,11 +53,11 @@ PORTRAITS = (1, 3, 6, 8)
 
 
 @pytest.fixture(scope="module")
-def indexed(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[whence.Collection]:
+def indexed(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[wherefrom.Collection]:
     """The bridge and a portrait as they are published upright, among photographs that are neither."""
     others = sorted((shared / "images" / "photos").iterdir())[:12]
-    place = tmp_path_factory.mktemp("published") / "c.whence"
-    with whence.open(place, create=True, settings=whence.Settings(workers=1)) as collection:
+    place = tmp_path_factory.mktemp("published") / "c.wherefrom"
+    with wherefrom.open(place, create=True, settings=wherefrom.Settings(workers=1)) as collection:
         report = collection.add([bridge(shared, "1-original"), portrait(shared, 1), *others])
         assert len(report.added) == 14
         yield collection
@@ -75,7 +75,7 @@ def portrait(shared: Path, number: int) -> Path:
     return shared / "images" / "exif_orientation" / f"Portrait_{number}.jpg"
 
 
-def only(answer: whence.Answer, name: str) -> Match:
+def only(answer: wherefrom.Answer, name: str) -> Match:
     """The one match of an answer, which is the file of that name."""
     (match,) = answer
     assert match.sightings[0].uri.endswith(name)
@@ -114,7 +114,7 @@ def test_one_file_gives_the_hashes_of_all_eight(shared: Path, name: str) -> None
 
 
 @pytest.mark.parametrize("name", DIHEDRAL)
-def test_the_eight_ways_are_found_and_told(shared: Path, indexed: whence.Collection, name: str) -> None:
+def test_the_eight_ways_are_found_and_told(shared: Path, indexed: wherefrom.Collection, name: str) -> None:
     _, mirrored, turned = DIHEDRAL[name]
     match = only(indexed.search(bridge(shared, name)), "bridge-1-original.jpg")
     told = {edit.name: edit.amount for edit in match.evidence.edits}
@@ -123,7 +123,7 @@ def test_the_eight_ways_are_found_and_told(shared: Path, indexed: whence.Collect
 
 
 @pytest.mark.parametrize("name", MODIFIED)
-def test_modified_bridges_are_the_bridge(shared: Path, indexed: whence.Collection, name: str) -> None:
+def test_modified_bridges_are_the_bridge(shared: Path, indexed: wherefrom.Collection, name: str) -> None:
     data = modified(shared, name).read_bytes()
     assert apart(fingerprint(decode(data)).code, published("1-original")) <= SAME
     match = only(indexed.search(data), "bridge-1-original.jpg")
@@ -148,7 +148,7 @@ def test_portraits_are_upright(shared: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", PORTRAITS)
-def test_portraits_are_one_and_not_turned(shared: Path, indexed: whence.Collection, number: int) -> None:
+def test_portraits_are_one_and_not_turned(shared: Path, indexed: wherefrom.Collection, number: int) -> None:
     match = only(indexed.search(portrait(shared, number)), "Portrait_1.jpg")
     told = {edit.name for edit in match.evidence.edits}
     # Upright before it is compared: nothing was turned; another number is laid over each.
@@ -160,14 +160,14 @@ def test_portraits_are_one_and_not_turned(shared: Path, indexed: whence.Collecti
 
 @pytest.mark.parametrize("number", PORTRAITS)
 def test_a_portrait_without_its_orientation_is_told_to_be_turned(
-    shared: Path, indexed: whence.Collection, number: int
+    shared: Path, indexed: wherefrom.Collection, number: int
 ) -> None:
     """The counter-proof: the same pixels, stated to be upright, lie as their name says."""
     turned = {1: None, 3: 180.0, 6: 270.0, 8: 90.0}[number]
     with Image.open(portrait(shared, number)) as stored:
         stored.info.pop("exif", None)
         data = Image.fromarray(np.asarray(stored))
-    match = only(indexed.search(whence.Picture.from_array(np.asarray(data))), "Portrait_1.jpg")
+    match = only(indexed.search(wherefrom.Picture.from_array(np.asarray(data))), "Portrait_1.jpg")
     told = {edit.name: edit.amount for edit in match.evidence.edits}
     assert told.get("rotate") == turned
     assert "mirror" not in told

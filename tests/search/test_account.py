@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import whence
+import wherefrom
 from tests.scenes import encoded, folder_of, picture
-from whence.engine.records import digest_of
-from whence.errors import NotFound, UsageError
-from whence.evaluate.edits import edit
-from whence.search import account as accounts
-from whence.search import verdict
-from whence.search.answer import Kind
-from whence.search.recall import CLAIM_RADIUS
-from whence.search.telling import stages
-from whence.settings import Settings
+from wherefrom.engine.records import digest_of
+from wherefrom.errors import NotFound, UsageError
+from wherefrom.evaluate.edits import edit
+from wherefrom.search import account as accounts
+from wherefrom.search import verdict
+from wherefrom.search.answer import Kind
+from wherefrom.search.recall import CLAIM_RADIUS
+from wherefrom.search.telling import stages
+from wherefrom.settings import Settings
 
 COUNT = 6
 PLAIN = Settings(workers=1, model="none")
@@ -45,14 +45,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def photos(root: Path) -> Iterator[whence.Collection]:
-    with whence.open(root / "c", create=True, settings=PLAIN) as opened:
+def photos(root: Path) -> Iterator[wherefrom.Collection]:
+    with wherefrom.open(root / "c", create=True, settings=PLAIN) as opened:
         opened.add(root / "in")
         yield opened
 
 
 @pytest.fixture
-def ids(photos: whence.Collection, root: Path) -> dict[str, str]:
+def ids(photos: wherefrom.Collection, root: Path) -> dict[str, str]:
     return {path.name: photos.find(path)[0].id for path in sorted((root / "in").iterdir())}
 
 
@@ -64,7 +64,7 @@ def jpeg(image: Image.Image, quality: int = 90) -> bytes:
 
 @pytest.mark.parametrize("name", ["mirror", "crop 50 %", "text over", "rotate 15", "grey", "collage 25 %"])
 def test_what_is_found_is_told_with_its_place(
-    photos: whence.Collection, ids: dict[str, str], name: str
+    photos: wherefrom.Collection, ids: dict[str, str], name: str
 ) -> None:
     query = jpeg(edit(name, picture(1), 3))
     told = photos.why(query, ids["picture 001.jpg"])
@@ -83,7 +83,7 @@ def test_what_is_found_is_told_with_its_place(
         assert told.geometry.inliers == told.found.evidence.inliers
 
 
-def test_a_stranger_is_nominated_and_not_proven(photos: whence.Collection, ids: dict[str, str]) -> None:
+def test_a_stranger_is_nominated_and_not_proven(photos: wherefrom.Collection, ids: dict[str, str]) -> None:
     query = jpeg(picture(77))
     named = 0
     for name in (f"picture {number:03}.jpg" for number in range(COUNT)):
@@ -101,9 +101,9 @@ def test_a_stranger_is_nominated_and_not_proven(photos: whence.Collection, ids: 
     assert named
 
 
-def test_places_are_those_of_the_index(photos: whence.Collection, ids: dict[str, str]) -> None:
-    from whence.search.judging import word_queries
-    from whence.search.query import Query
+def test_places_are_those_of_the_index(photos: wherefrom.Collection, ids: dict[str, str]) -> None:
+    from wherefrom.search.judging import word_queries
+    from wherefrom.search.query import Query
 
     data = jpeg(edit("crop 30 %", picture(2), 1))
     votes = photos.engine.near_words(word_queries(Query.read(data, PLAIN)), 1_000).keys.tolist()
@@ -113,7 +113,7 @@ def test_places_are_those_of_the_index(photos: whence.Collection, ids: dict[str,
         assert photos.why(data, identifier).words.place == expected
 
 
-def test_what_nothing_nominates_is_lost_at_recall(photos: whence.Collection, ids: dict[str, str]) -> None:
+def test_what_nothing_nominates_is_lost_at_recall(photos: wherefrom.Collection, ids: dict[str, str]) -> None:
     told = photos.why(jpeg(picture(3)), ids["soft.png"])
     assert told.stage == "recall"
     assert told.geometry.image < 12
@@ -126,14 +126,14 @@ def test_what_nothing_nominates_is_lost_at_recall(photos: whence.Collection, ids
     assert "the image has too little in it" in told.reason
 
 
-def test_a_blank_query_is_lost_before_all(photos: whence.Collection, ids: dict[str, str]) -> None:
+def test_a_blank_query_is_lost_before_all(photos: wherefrom.Collection, ids: dict[str, str]) -> None:
     told = photos.why(jpeg(Image.new("RGB", (200, 200), "white")), ids["picture 000.jpg"])
     assert told.stage == "query"
     assert not told.words.asked
     assert "too little in the query" in told.reason
 
 
-def test_what_a_filter_leaves_out_is_lost_there(photos: whence.Collection, ids: dict[str, str]) -> None:
+def test_what_a_filter_leaves_out_is_lost_there(photos: wherefrom.Collection, ids: dict[str, str]) -> None:
     told = photos.why(jpeg(picture(0)), ids["picture 000.jpg"], filter="type:png")
     assert told.stage == "filter"
     assert told.geometry.verdict == "proves"
@@ -141,7 +141,7 @@ def test_what_a_filter_leaves_out_is_lost_there(photos: whence.Collection, ids: 
 
 
 def test_what_pixels_refute_is_lost_there(
-    photos: whence.Collection, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    photos: wherefrom.Collection, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (verdict, accounts):
         monkeypatch.setattr(module, "refutes", lambda *_: True)
@@ -153,9 +153,9 @@ def test_what_pixels_refute_is_lost_there(
 
 
 def test_keypoints_that_speak_against_a_fingerprint_are_told(
-    photos: whence.Collection, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    photos: wherefrom.Collection, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from whence.search import find
+    from wherefrom.search import find
 
     for module in (find, accounts):
         monkeypatch.setattr(module, "proof_of", lambda *_: None)
@@ -169,7 +169,7 @@ def test_keypoints_that_speak_against_a_fingerprint_are_told(
 def test_what_comes_after_those_asked_for_is_told(tmp_path: Path) -> None:
     folder_of(tmp_path / "in", 1)
     (tmp_path / "in" / "small.png").write_bytes(encoded(edit("resize 50 %", picture(0)), "PNG"))
-    with whence.open(tmp_path / "c", create=True, settings=PLAIN) as opened:
+    with wherefrom.open(tmp_path / "c", create=True, settings=PLAIN) as opened:
         opened.add(tmp_path / "in")
         query = jpeg(edit("text over", picture(0)))
         answer = opened.search(query)
@@ -184,7 +184,7 @@ def test_what_comes_after_those_asked_for_is_told(tmp_path: Path) -> None:
         assert opened.why(query, answer[0].id).stage == "found"
 
 
-def test_accounts_agree_with_searches_over_many_edits(photos: whence.Collection, ids: dict[str, str]) -> None:
+def test_accounts_agree_with_searches_over_many_edits(photos: wherefrom.Collection, ids: dict[str, str]) -> None:
     chance = np.random.default_rng(0)
     seen = set()
     for number in range(12):
@@ -205,7 +205,7 @@ def test_accounts_agree_with_searches_over_many_edits(photos: whence.Collection,
     assert {"found", "geometry", "recall"} <= seen
 
 
-def test_what_is_not_there_is_refused(photos: whence.Collection, ids: dict[str, str]) -> None:
+def test_what_is_not_there_is_refused(photos: wherefrom.Collection, ids: dict[str, str]) -> None:
     with pytest.raises(NotFound):
         photos.why(jpeg(picture(0)), "sha256:" + "0" * 64)
     with pytest.raises(UsageError):

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from tests.scenes import picture
-from whence.search.alignment import WORKING_SIDE, align
-from whence.search.answer import Edit
-from whence.search.blocking import blocking
-from whence.search.changes import Changes, changes
+from wherefrom.search.alignment import WORKING_SIDE, align
+from wherefrom.search.answer import Edit
+from wherefrom.search.blocking import blocking
+from wherefrom.search.changes import Changes, changes
 
 Matrix = NDArray[np.float64]
 Grid = NDArray[np.float32]

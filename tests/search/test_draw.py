@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from tests.scenes import encoded, picture
-from whence.picture.picture import Picture
-from whence.search.answer import Edit, Evidence, Polygon, Transform
-from whence.search.draw import difference, draw, image_of, warped
-from whence.settings import Settings
+from wherefrom.picture.picture import Picture
+from wherefrom.search.answer import Edit, Evidence, Polygon, Transform
+from wherefrom.search.draw import difference, draw, image_of, warped
+from wherefrom.settings import Settings
 
 WHOLE: Polygon = ((0, 0), (400, 0), (400, 300), (0, 300))
 PART: Polygon = ((100, 75), (300, 75), (300, 225), (100, 225))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from whence.engine.records import Image
-from whence.features.fingerprint import QueryCode, Shares
-from whence.picture.metadata import Credit
-from whence.search.answer import Edit, Evidence, Kind
-from whence.search.explain import Frame, explain, identical
-from whence.search.recall import Candidate
+from wherefrom.engine.records import Image
+from wherefrom.features.fingerprint import QueryCode, Shares
+from wherefrom.picture.metadata import Credit
+from wherefrom.search.answer import Edit, Evidence, Kind
+from wherefrom.search.explain import Frame, explain, identical
+from wherefrom.search.recall import Candidate
 
 WHOLE: Shares = (0.0, 0.0, 1.0, 1.0)
 CODE = np.zeros(32, np.uint8)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whence.engine.terms import RESERVED
-from whence.errors import UsageError
-from whence.search.filters import (
+from wherefrom.engine.terms import RESERVED
+from wherefrom.errors import UsageError
+from wherefrom.search.filters import (
     DEEPEST,
     FIELDS,
     LONGEST,

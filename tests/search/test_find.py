@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-import whence
+import wherefrom
 from tests.scenes import encoded, folder_of, picture, scene
-from whence.errors import UsageError
-from whence.evaluate.edits import edit
-from whence.search.answer import Answer, Kind, Match
+from wherefrom.errors import UsageError
+from wherefrom.evaluate.edits import edit
+from wherefrom.search.answer import Answer, Kind, Match
 
 COUNT = 8
 PIXELS = {"grey", "tone", "blur", "noise", "compression", "overlay"}
@@ -23,16 +23,16 @@ PIXELS = {"grey", "tone", "blur", "noise", "compression", "overlay"}
 
 
 @pytest.fixture(scope="module")
-def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[whence.Collection]:
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[wherefrom.Collection]:
     root = tmp_path_factory.mktemp("find")
     folder_of(root / "pictures", COUNT)
-    with whence.open(root / "collection", create=True) as opened:
+    with wherefrom.open(root / "collection", create=True) as opened:
         opened.add(root / "pictures")
         yield opened
 
 
 def search(
-    collection: whence.Collection,
+    collection: wherefrom.Collection,
     image: Image.Image,
     *,
     limit: int = 20,
@@ -57,7 +57,7 @@ def jpeg(image: Image.Image, quality: int = 30) -> bytes:
 
 @pytest.mark.parametrize("seed", range(0, COUNT, 2))
 def test_every_picture_is_found_by_a_crop_and_nothing_else_is(
-    collection: whence.Collection, seed: int
+    collection: wherefrom.Collection, seed: int
 ) -> None:
     answer = search(collection, edit("crop 30 %", picture(seed), seed))
     assert len(answer) == 1
@@ -69,7 +69,7 @@ def test_every_picture_is_found_by_a_crop_and_nothing_else_is(
 
 
 @pytest.mark.parametrize("seed", [60, 61])
-def test_a_stranger_is_not_found_and_the_answer_says_so(collection: whence.Collection, seed: int) -> None:
+def test_a_stranger_is_not_found_and_the_answer_says_so(collection: wherefrom.Collection, seed: int) -> None:
     answer = search(collection, picture(seed))
     assert len(answer) == 0
     assert answer.query.notes == (
@@ -77,7 +77,7 @@ def test_a_stranger_is_not_found_and_the_answer_says_so(collection: whence.Colle
     )
 
 
-def test_the_very_file_is_identical_and_first(collection: whence.Collection) -> None:
+def test_the_very_file_is_identical_and_first(collection: wherefrom.Collection) -> None:
     answer = collection.search(encoded(picture(2)))
     assert answer[0].kind is Kind.IDENTICAL
     assert answer[0].score == 100
@@ -85,7 +85,7 @@ def test_the_very_file_is_identical_and_first(collection: whence.Collection) -> 
     assert len(answer) == 1
 
 
-def test_a_collage_of_two_finds_both(collection: whence.Collection) -> None:
+def test_a_collage_of_two_finds_both(collection: wherefrom.Collection) -> None:
     canvas = Image.new("RGB", (800, 300))
     canvas.paste(picture(1), (0, 0))
     canvas.paste(picture(5), (400, 0))
@@ -99,7 +99,7 @@ def test_a_collage_of_two_finds_both(collection: whence.Collection) -> None:
         assert max(across) == pytest.approx(left + 400, abs=12)
 
 
-def test_times_are_told(collection: whence.Collection) -> None:
+def test_times_are_told(collection: wherefrom.Collection) -> None:
     answer = search(collection, picture(0))
     assert set(answer.timings_ms) == {"decode", "features", "recall", "verify", "total"}
     assert all(time >= 0 for time in answer.timings_ms.values())
@@ -107,7 +107,7 @@ def test_times_are_told(collection: whence.Collection) -> None:
     assert answer.timings_ms["total"] >= 0.99 * parts
 
 
-def test_a_search_is_repeatable(collection: whence.Collection) -> None:
+def test_a_search_is_repeatable(collection: wherefrom.Collection) -> None:
     image = edit("screenshot 40 %", picture(3), 3)
     one, two = (search(collection, image).as_json()["matches"] for _ in range(2))
     assert one == two
@@ -117,7 +117,7 @@ def test_a_search_is_repeatable(collection: whence.Collection) -> None:
 # Limits, kinds, scores
 
 
-def test_limits_kinds_and_scores(collection: whence.Collection) -> None:
+def test_limits_kinds_and_scores(collection: wherefrom.Collection) -> None:
     canvas = Image.new("RGB", (800, 300))
     canvas.paste(picture(1), (0, 0))
     canvas.paste(picture(5).filter(ImageFilter.GaussianBlur(2)), (400, 0))
@@ -142,19 +142,19 @@ def test_limits_kinds_and_scores(collection: whence.Collection) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1])
-def test_a_limit_of_no_use(collection: whence.Collection, limit: int) -> None:
+def test_a_limit_of_no_use(collection: wherefrom.Collection, limit: int) -> None:
     with pytest.raises(UsageError, match="at least 1"):
         search(collection, picture(0), limit=limit)
 
 
 @pytest.mark.parametrize("score", [-0.1, 100.1, float("nan")])
-def test_a_score_of_no_use(collection: whence.Collection, score: float) -> None:
+def test_a_score_of_no_use(collection: wherefrom.Collection, score: float) -> None:
     with pytest.raises(UsageError, match="0 to 100"):
         search(collection, picture(0), min_score=score)
 
 
 @pytest.mark.parametrize("kinds", [[], ["exact"], "partial,copy"])
-def test_kinds_of_no_use(collection: whence.Collection, kinds: list[str] | str) -> None:
+def test_kinds_of_no_use(collection: wherefrom.Collection, kinds: list[str] | str) -> None:
     with pytest.raises(UsageError, match="Kinds of match are"):
         search(collection, picture(0), kinds=kinds)
 
@@ -162,7 +162,7 @@ def test_kinds_of_no_use(collection: whence.Collection, kinds: list[str] | str) 
 # Too little in the query
 
 
-def test_a_blank_query(collection: whence.Collection) -> None:
+def test_a_blank_query(collection: wherefrom.Collection) -> None:
     answer = search(collection, Image.new("RGB", (300, 200), "white"))
     assert len(answer) == 0
     assert answer.query.notes == (
@@ -174,7 +174,7 @@ def test_a_blank_query(collection: whence.Collection) -> None:
 def test_a_blank_query_is_found_by_its_bytes(tmp_path: Path) -> None:
     blank = encoded(Image.new("RGB", (300, 200), "white"), "PNG")
     (tmp_path / "blank.png").write_bytes(blank)
-    with whence.open(tmp_path / "collection", create=True) as opened:
+    with wherefrom.open(tmp_path / "collection", create=True) as opened:
         opened.add(tmp_path / "blank.png")
         (match,) = opened.search(blank)
         assert match.kind is Kind.IDENTICAL
@@ -195,7 +195,7 @@ def shapes(seed: int) -> Image.Image:
 
 def test_a_query_without_texture_is_known_as_a_whole_alone(tmp_path: Path) -> None:
     (tmp_path / "shapes.png").write_bytes(encoded(shapes(5), "PNG"))
-    with whence.open(tmp_path / "collection", create=True) as opened:
+    with wherefrom.open(tmp_path / "collection", create=True) as opened:
         opened.add(tmp_path / "shapes.png")
         answer = search(opened, shapes(5).resize((320, 240)))
         assert "This picture has too little texture to be found by its parts." in answer.query.notes
@@ -211,7 +211,7 @@ def test_a_page_of_a_few_lines_is_looked_for_by_its_details(tmp_path: Path) -> N
     for line in (60, 90, 120):
         page[line : line + 16, 60:500] = np.where(random.random((16, 440)) < 0.4, 0, 255)
     answer = None
-    with whence.open(tmp_path / "collection", create=True) as opened:
+    with wherefrom.open(tmp_path / "collection", create=True) as opened:
         answer = search(opened, Image.fromarray(page))
     assert len(answer) == 0
     first, last = answer.query.notes[0], answer.query.notes[-1]
@@ -220,7 +220,7 @@ def test_a_page_of_a_few_lines_is_looked_for_by_its_details(tmp_path: Path) -> N
     assert last == "The collection is empty."
 
 
-def test_borders_and_pages_are_told(collection: whence.Collection) -> None:
+def test_borders_and_pages_are_told(collection: wherefrom.Collection) -> None:
     framed = search(collection, edit("border 10 % white", picture(4)))
     assert len(framed) == 1
     assert shows(framed[0], 4)
@@ -234,10 +234,10 @@ def test_borders_and_pages_are_told(collection: whence.Collection) -> None:
     assert pages.query.notes == ("The file has 3 frames or pages; the first was searched.",)
 
 
-def test_a_grey_query_and_a_picture_of_numbers(collection: whence.Collection) -> None:
+def test_a_grey_query_and_a_picture_of_numbers(collection: wherefrom.Collection) -> None:
     grey = search(collection, picture(6).convert("L"))
     assert shows(grey[0], 6)
-    numbers = collection.search(whence.Picture.from_array(np.asarray(picture(6))))
+    numbers = collection.search(wherefrom.Picture.from_array(np.asarray(picture(6))))
     assert shows(numbers[0], 6)
     assert numbers[0].kind is Kind.SAME
 
@@ -251,7 +251,7 @@ def test_a_match_whose_file_is_not_what_it_was_is_found_without_its_pixels(
 ) -> None:
     files = folder_of(tmp_path / "pictures", 3)
     query = encoded(edit("noise 20", edit("rotate 10, cropped", picture(1))), "PNG")
-    with whence.open(tmp_path / "collection", create=True) as opened:
+    with wherefrom.open(tmp_path / "collection", create=True) as opened:
         opened.add(tmp_path / "pictures")
         (before,) = opened.search(query)
         assert before.evidence.agreement is not None
@@ -276,7 +276,7 @@ def test_a_match_whose_file_is_not_what_it_was_is_found_without_its_pixels(
 def test_another_place_of_the_same_file_serves_as_well(tmp_path: Path) -> None:
     files = folder_of(tmp_path / "pictures", 2)
     (tmp_path / "pictures" / "again.jpg").write_bytes(files[1].read_bytes())
-    with whence.open(tmp_path / "collection", create=True) as opened:
+    with wherefrom.open(tmp_path / "collection", create=True) as opened:
         opened.add(tmp_path / "pictures")
         files[1].unlink()
         (match,) = search(opened, edit("crop 50 %", picture(1)))
@@ -290,7 +290,7 @@ SHARED = ("caption above", "caption below", "screenshot 40 %", "watermark", "tex
 
 
 @pytest.fixture(scope="module")
-def alike(tmp_path_factory: pytest.TempPathFactory) -> Iterator[whence.Collection]:
+def alike(tmp_path_factory: pytest.TempPathFactory) -> Iterator[wherefrom.Collection]:
     """Pictures of which several have the same caption, the same app around them, the same watermark."""
     root = tmp_path_factory.mktemp("alike")
     (root / "pictures").mkdir()
@@ -299,7 +299,7 @@ def alike(tmp_path_factory: pytest.TempPathFactory) -> Iterator[whence.Collectio
             for number in (0, 1):
                 done = edit(name, picture(10 * seed + number), seed)
                 (root / "pictures" / f"{name} {seed} {number}.png").write_bytes(encoded(done, "PNG"))
-    with whence.open(root / "collection", create=True) as opened:
+    with wherefrom.open(root / "collection", create=True) as opened:
         opened.add(root / "pictures")
         yield opened
 
@@ -307,7 +307,7 @@ def alike(tmp_path_factory: pytest.TempPathFactory) -> Iterator[whence.Collectio
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("name", SHARED)
 def test_what_was_put_around_or_over_a_picture_is_no_match(
-    alike: whence.Collection, name: str, seed: int
+    alike: wherefrom.Collection, name: str, seed: int
 ) -> None:
     for number in (30, 32):
         answer = search(alike, edit(name, picture(number), seed))
@@ -315,7 +315,7 @@ def test_what_was_put_around_or_over_a_picture_is_no_match(
 
 
 @pytest.mark.parametrize("picked", [0, 1, 10, 11])
-def test_a_plain_picture_is_found_under_all_of_it(alike: whence.Collection, picked: int) -> None:
+def test_a_plain_picture_is_found_under_all_of_it(alike: wherefrom.Collection, picked: int) -> None:
     seed, number = divmod(picked, 10)
     answer = search(alike, picture(picked))
     assert {match.sightings[0].uri.rpartition("/")[2] for match in answer} == {
@@ -325,7 +325,7 @@ def test_a_plain_picture_is_found_under_all_of_it(alike: whence.Collection, pick
 
 @pytest.mark.parametrize("name", SHARED)
 def test_a_picture_with_something_put_on_it_is_found_by_what_it_shows(
-    collection: whence.Collection, name: str
+    collection: wherefrom.Collection, name: str
 ) -> None:
     answer = search(collection, edit(name, picture(3), 3))
     assert len(answer) == 1
@@ -335,7 +335,7 @@ def test_a_picture_with_something_put_on_it_is_found_by_what_it_shows(
 # Two pictures
 
 
-def test_two_pictures_compared_both_ways(collection: whence.Collection) -> None:
+def test_two_pictures_compared_both_ways(collection: wherefrom.Collection) -> None:
     whole, crop = encoded(picture(70)), encoded(edit("crop 50 %", picture(70)), "PNG")
     match = collection.compare(crop, whole)
     assert match is not None
@@ -350,7 +350,7 @@ def test_two_pictures_compared_both_ways(collection: whence.Collection) -> None:
     assert same.kind is Kind.IDENTICAL
 
 
-def test_blank_pictures_are_no_match_for_anything(collection: whence.Collection) -> None:
+def test_blank_pictures_are_no_match_for_anything(collection: wherefrom.Collection) -> None:
     white, black = (encoded(Image.new("RGB", (300, 200), tone), "PNG") for tone in ("white", "black"))
     assert collection.compare(white, black) is None
     assert collection.compare(white, encoded(picture(1))) is None

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import whence
+import wherefrom
 from tests.pictures import encode
 from tests.scenes import picture
-from whence.search import find, judging, pixels
-from whence.search.verify import Geometry, proves, suggests
+from wherefrom.search import find, judging, pixels
+from wherefrom.search.verify import Geometry, proves, suggests
 
 
 def geometry(inliers: int, **other: float) -> Geometry:
@@ -43,12 +43,12 @@ def doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_hint_is_confirmed_by_the_pixels(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encode(picture(3), "PNG"))
     (tmp_path / "b.png").write_bytes(encode(picture(4), "PNG"))
-    with whence.open(tmp_path / "c.whence", create=True) as photos:
+    with wherefrom.open(tmp_path / "c.wherefrom", create=True) as photos:
         photos.add([tmp_path / "a.png", tmp_path / "b.png"])
         query = encode(picture(3).resize((300, 225)), "PNG")
         (match,) = photos.search(query)
         assert match.sightings[0].uri.endswith("a.png")
-        assert match.kind is not whence.Kind.SIMILAR
+        assert match.kind is not wherefrom.Kind.SIMILAR
         assert (match.evidence.agreement or 0) > 0.9
         (tmp_path / "a.png").unlink()
         assert len(photos.search(query)) == 0
@@ -64,7 +64,7 @@ def test_a_hint_that_the_pixels_deny_is_nothing(tmp_path: Path, monkeypatch: pyt
         return False
 
     monkeypatch.setattr(find, "confirms", confirms)
-    with whence.open(tmp_path / "c.whence", create=True) as photos:
+    with wherefrom.open(tmp_path / "c.wherefrom", create=True) as photos:
         (tmp_path / "a.png").write_bytes(encode(picture(3), "PNG"))
         photos.add(tmp_path / "a.png")
         assert len(photos.search(encode(picture(3), "JPEG"))) == 0

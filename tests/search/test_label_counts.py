@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from whence.engine.terms import Graded
-from whence.features.embedding import CLASSES, EXTRA
-from whence.models.labels import CLASS_SHARE, TEMPERATURE, classes
-from whence.search.lookup import _labelled, label_counts
+from wherefrom.engine.terms import Graded
+from wherefrom.features.embedding import CLASSES, EXTRA
+from wherefrom.models.labels import CLASS_SHARE, TEMPERATURE, classes
+from wherefrom.search.lookup import _labelled, label_counts
 
 
 class Rows:

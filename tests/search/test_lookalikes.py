@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import whence
+import wherefrom
 from tests.models.graphs import weights
 from tests.pictures import assert_sentence
 from tests.scenes import encoded, folder_of, picture
-from whence.errors import FeatureMismatch, ModelError, ModelMissing
-from whence.evaluate.edits import edit
-from whence.search.answer import CLAIMS, Answer, Kind
+from wherefrom.errors import FeatureMismatch, ModelError, ModelMissing
+from wherefrom.evaluate.edits import edit
+from wherefrom.search.answer import CLAIMS, Answer, Kind
 
 PICTURES = 60
 
@@ -30,14 +30,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A collection of pictures that all look alike to the network, made with the default model."""
     root = tmp_path_factory.mktemp("alike")
     folder_of(root / "pictures", PICTURES)
-    with whence.open(root / "c.whence", create=True, settings=whence.Settings(workers=2)) as opened:
+    with wherefrom.open(root / "c.wherefrom", create=True, settings=wherefrom.Settings(workers=2)) as opened:
         opened.add(root / "pictures")
-    return root / "c.whence"
+    return root / "c.wherefrom"
 
 
 @pytest.fixture(scope="module")
-def collection(place: Path) -> Iterator[whence.Collection]:
-    with whence.open(place, settings=whence.Settings()) as opened:
+def collection(place: Path) -> Iterator[wherefrom.Collection]:
+    with wherefrom.open(place, settings=wherefrom.Settings()) as opened:
         yield opened
 
 
@@ -68,7 +68,7 @@ def digest(seed: int) -> str:
 @weights
 @pytest.mark.parametrize("seed", [0, 7, 31])
 @pytest.mark.parametrize("name", list(copies(0)))
-def test_a_copy_is_never_called_similar(collection: whence.Collection, name: str, seed: int) -> None:
+def test_a_copy_is_never_called_similar(collection: wherefrom.Collection, name: str, seed: int) -> None:
     """Neither alone nor folded under another, however many look-alikes are asked for."""
     data = copies(seed)[name]
     for limit in (5, PICTURES):
@@ -85,7 +85,7 @@ def test_a_copy_is_never_called_similar(collection: whence.Collection, name: str
 
 
 @weights
-def test_all_kinds_are_claims_first_and_each_image_once(collection: whence.Collection) -> None:
+def test_all_kinds_are_claims_first_and_each_image_once(collection: wherefrom.Collection) -> None:
     data = jpeg(edit("crop 50 %", picture(3), 3))
     answer = collection.search(data, kinds="all", limit=12)
     kinds = [match.kind for match in answer]
@@ -104,7 +104,7 @@ def test_all_kinds_are_claims_first_and_each_image_once(collection: whence.Colle
 
 
 @weights
-def test_a_stranger_has_look_alikes_and_no_claims(collection: whence.Collection) -> None:
+def test_a_stranger_has_look_alikes_and_no_claims(collection: wherefrom.Collection) -> None:
     answer = collection.search(encoded(picture(500)), kinds="all")
     assert len(answer) > 0
     assert {match.kind for match in answer} == {Kind.SIMILAR}
@@ -112,7 +112,7 @@ def test_a_stranger_has_look_alikes_and_no_claims(collection: whence.Collection)
 
 
 @weights
-def test_like_and_unlike_change_the_ranking(collection: whence.Collection) -> None:
+def test_like_and_unlike_change_the_ranking(collection: wherefrom.Collection) -> None:
     """A picture that is to be like comes nearer, and one that is to be unlike goes away."""
     query, other = encoded(picture(500)), encoded(picture(17))
 
@@ -136,7 +136,7 @@ def test_colours_with_a_picture_and_alone(tmp_path: Path) -> None:
     for name, colour in names.items():
         mixed = (0.25 * base * 255 + 0.75 * np.array(colour)).astype(np.uint8)
         Image.fromarray(mixed[:, :: -1 if name == "blue" else 1]).save(tmp_path / f"{name}.png")
-    with whence.open(tmp_path / "c", create=True, settings=whence.Settings(workers=1)) as made:
+    with wherefrom.open(tmp_path / "c", create=True, settings=wherefrom.Settings(workers=1)) as made:
         made.add([tmp_path / f"{name}.png" for name in names])
         for name in names:
             alone = made.search(None, colours=name, limit=1)
@@ -155,12 +155,12 @@ def test_colours_with_a_picture_and_alone(tmp_path: Path) -> None:
 
 def without_model(folder: Path) -> Path:
     folder_of(folder / "pictures", 3)
-    with whence.open(folder / "c", create=True, settings=whence.Settings(model="none", workers=1)) as made:
+    with wherefrom.open(folder / "c", create=True, settings=wherefrom.Settings(model="none", workers=1)) as made:
         made.add(folder / "pictures")
     return folder / "c"
 
 
-def assert_claims_work(opened: whence.Collection) -> None:
+def assert_claims_work(opened: wherefrom.Collection) -> None:
     assert opened.search(encoded(picture(1)))[0].kind is Kind.IDENTICAL
     assert opened.search(jpeg(edit("crop 50 %", picture(1), 1)))[0].kind in CLAIMS
     assert len(opened.search(encoded(picture(500)))) == 0  # for which embeddings would be looked at
@@ -170,10 +170,10 @@ def assert_claims_work(opened: whence.Collection) -> None:
 @pytest.mark.parametrize("model", ["", "efficientnet-lite0"])
 def test_embeddings_of_another_model_are_refused_and_claims_still_work(tmp_path: Path, model: str) -> None:
     made = without_model(tmp_path)
-    with whence.open(made, settings=whence.Settings(model=model)) as opened:
+    with wherefrom.open(made, settings=wherefrom.Settings(model=model)) as opened:
         assert_claims_work(opened)
         for query in (encoded(picture(1)), encoded(picture(500))):
-            with pytest.raises(FeatureMismatch, match="whence rebuild"):
+            with pytest.raises(FeatureMismatch, match="wherefrom rebuild"):
                 opened.search(query, kinds={"similar"})
         with pytest.raises(FeatureMismatch):
             opened.search(None, like=[encoded(picture(500))])
@@ -181,14 +181,14 @@ def test_embeddings_of_another_model_are_refused_and_claims_still_work(tmp_path:
 
 @weights
 def test_one_model_does_not_search_the_embeddings_of_another(place: Path) -> None:
-    with whence.open(place, settings=whence.Settings(model="efficientnet-lite0")) as opened:
+    with wherefrom.open(place, settings=wherefrom.Settings(model="efficientnet-lite0")) as opened:
         assert opened.search(jpeg(edit("crop 50 %", picture(1), 1)))[0].kind in CLAIMS
         with pytest.raises(FeatureMismatch, match="efficientnet-lite0"):
             opened.search(encoded(picture(1)), kinds="all")
 
 
 def test_where_there_is_no_model_copies_are_found_and_look_alikes_refused(tmp_path: Path) -> None:
-    with whence.open(without_model(tmp_path), settings=whence.Settings(model="none")) as opened:
+    with wherefrom.open(without_model(tmp_path), settings=wherefrom.Settings(model="none")) as opened:
         assert_claims_work(opened)
         with pytest.raises(ModelMissing) as caught:
             opened.search(encoded(picture(1)), kinds={"similar"})
@@ -199,8 +199,8 @@ def test_where_there_is_no_model_copies_are_found_and_look_alikes_refused(tmp_pa
 def test_a_model_that_is_not_installed_never_breaks_a_search_for_claims(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WHENCE_MODELS", str(tmp_path / "models"))
-    with whence.open(without_model(tmp_path), settings=whence.Settings(model="siglip2-base")) as opened:
+    monkeypatch.setenv("WHEREFROM_MODELS", str(tmp_path / "models"))
+    with wherefrom.open(without_model(tmp_path), settings=wherefrom.Settings(model="siglip2-base")) as opened:
         assert_claims_work(opened)
         with pytest.raises(ModelMissing):
             opened.search(encoded(picture(1)), kinds="all")
@@ -214,8 +214,8 @@ def test_a_model_that_fails_never_breaks_a_search_for_claims(
     def broken(*_: object) -> None:
         raise error("The model is broken.")
 
-    monkeypatch.setattr("whence.search.query.embedder", broken)
-    with whence.open(place, settings=whence.Settings()) as opened:
+    monkeypatch.setattr("wherefrom.search.query.embedder", broken)
+    with wherefrom.open(place, settings=wherefrom.Settings()) as opened:
         assert_claims_work(opened)
         with pytest.raises(error, match="broken"):
             opened.search(encoded(picture(500)), kinds={"similar"})
@@ -226,8 +226,8 @@ def test_a_model_that_fails_never_breaks_a_search_for_claims(
 
 def loaded_by(place: Path, query: Path, kinds: str) -> set[str]:
     script = (
-        "import sys, whence\n"
-        f"with whence.open({str(place)!r}) as photos:\n"
+        "import sys, wherefrom\n"
+        f"with wherefrom.open({str(place)!r}) as photos:\n"
         f"    answer = photos.search({str(query)!r}, kinds={kinds})\n"
         "assert len(answer)\n"
         "print(*sys.modules)"
@@ -244,7 +244,7 @@ def test_a_search_that_finds_its_copy_loads_no_network(place: Path, tmp_path: Pa
     assert "onnxruntime" in loaded_by(place, query, "'all'")
 
 
-def test_what_a_filter_leaves_out_is_said(collection: whence.Collection) -> None:
+def test_what_a_filter_leaves_out_is_said(collection: wherefrom.Collection) -> None:
     query = jpeg(picture(991))
     (note,) = collection.search(query, filter="width>100000").query.notes
     assert "The filter lets none of the" in note
@@ -253,10 +253,10 @@ def test_what_a_filter_leaves_out_is_said(collection: whence.Collection) -> None
 
 
 def test_a_picture_to_be_like_that_cannot_be_read_is_named(
-    collection: whence.Collection, tmp_path: Path
+    collection: wherefrom.Collection, tmp_path: Path
 ) -> None:
     good, bad = tmp_path / "good.jpg", tmp_path / "bad.jpg"
     good.write_bytes(jpeg(picture(3)))
     bad.write_bytes(jpeg(picture(3))[:200])
-    with pytest.raises(whence.PictureError, match=r"bad\.jpg: "):
+    with pytest.raises(wherefrom.PictureError, match=r"bad\.jpg: "):
         collection.search(None, like=[good, bad])

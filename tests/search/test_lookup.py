@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 from tests.engine.models import new_image
 from tests.pictures import assert_sentence
-from whence.engine.embedded import EmbeddedEngine
-from whence.engine.terms import Graded, Term
-from whence.errors import FeatureMismatch, UsageError
-from whence.features.colours import parse_colours
-from whence.features.embedding import CLASSES, Embedding
-from whence.features.extract import EMBEDDING, PALETTE, VERSIONS
-from whence.features.palette import Palette
-from whence.features.palette import palette as palette_of
-from whence.features.resemblance import share_of
-from whence.models.labels import CLASS_SHARE, classes, confidences
-from whence.picture.picture import Picture
-from whence.search.lookup import COLOUR_SHARE, answers, classes_named
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.terms import Graded, Term
+from wherefrom.errors import FeatureMismatch, UsageError
+from wherefrom.features.colours import parse_colours
+from wherefrom.features.embedding import CLASSES, Embedding
+from wherefrom.features.extract import EMBEDDING, PALETTE, VERSIONS
+from wherefrom.features.palette import Palette
+from wherefrom.features.palette import palette as palette_of
+from wherefrom.features.resemblance import share_of
+from wherefrom.models.labels import CLASS_SHARE, classes, confidences
+from wherefrom.picture.picture import Picture
+from wherefrom.search.lookup import COLOUR_SHARE, answers, classes_named
 
 NAMES = classes().names
 COUNT = len(NAMES)

@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-import whence
+import wherefrom
 from tests.scenes import Grey, encoded, folder_of, picture, scene
-from whence.engine.records import Image
-from whence.evaluate.edited import carried, corners, homography
-from whence.evaluate.edits import edited
-from whence.features.fingerprint import Shares
-from whence.features.keypoints import Keypoints, Variant
-from whence.picture.metadata import Credit
-from whence.search.answer import Evidence, Kind, Polygon
-from whence.search.explain import Frame
-from whence.search.placing import Proof, agrees, area, placed, with_points
-from whence.search.verify import FRAME, Box, Geometry, mapped
+from wherefrom.engine.records import Image
+from wherefrom.evaluate.edited import carried, corners, homography
+from wherefrom.evaluate.edits import edited
+from wherefrom.features.fingerprint import Shares
+from wherefrom.features.keypoints import Keypoints, Variant
+from wherefrom.picture.metadata import Credit
+from wherefrom.search.answer import Evidence, Kind, Polygon
+from wherefrom.search.explain import Frame
+from wherefrom.search.placing import Proof, agrees, area, placed, with_points
+from wherefrom.search.verify import FRAME, Box, Geometry, mapped
 
 Matrix = NDArray[np.float64]
 WHOLE: Shares = (0.0, 0.0, 1.0, 1.0)
@@ -435,10 +435,10 @@ def test_exact_evidence_keeps_its_place_and_gains_points() -> None:
 
 
 @pytest.fixture(scope="module")
-def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[whence.Collection]:
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[wherefrom.Collection]:
     root = tmp_path_factory.mktemp("placing")
     folder_of(root / "pictures", 6)
-    with whence.open(root / "collection", create=True) as opened:
+    with wherefrom.open(root / "collection", create=True) as opened:
         opened.add(root / "pictures")
         yield opened
 
@@ -467,18 +467,18 @@ def others() -> list[Pillow.Image]:
 )
 @pytest.mark.parametrize("seed", [1, 4])
 def test_edited_pictures_are_placed(
-    collection: whence.Collection, name: str, kinds: set[Kind], named: set[str], reach: float, seed: int
+    collection: wherefrom.Collection, name: str, kinds: set[Kind], named: set[str], reach: float, seed: int
 ) -> None:
     assert_placed(collection, name, kinds, named, reach, seed)
 
 
 @pytest.mark.parametrize("seed", [0, 3, 4, 5])
-def test_pictures_in_perspective_are_placed(collection: whence.Collection, seed: int) -> None:
+def test_pictures_in_perspective_are_placed(collection: wherefrom.Collection, seed: int) -> None:
     assert_placed(collection, "perspective 15 %", {Kind.COPY}, {"perspective"}, 0.97, seed)
 
 
 def assert_placed(
-    collection: whence.Collection, name: str, kinds: set[Kind], named: set[str], reach: float, seed: int
+    collection: wherefrom.Collection, name: str, kinds: set[Kind], named: set[str], reach: float, seed: int
 ) -> None:
     source = picture(seed)
     done = edited(name, source, seed, others())
@@ -505,7 +505,7 @@ def assert_placed(
     assert np.abs(given_ - carried(done.transform, seen)).max() < 0.03 * max(done.image.size)
 
 
-def test_a_region_of_a_collage_is_placed_in_the_whole(collection: whence.Collection) -> None:
+def test_a_region_of_a_collage_is_placed_in_the_whole(collection: wherefrom.Collection) -> None:
     canvas = Pillow.new("RGB", (800, 600))
     for number, (left, top) in enumerate(((0, 0), (400, 0), (0, 300))):
         canvas.paste(picture(50 + number), (left, top))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from whence.engine.records import Image
-from whence.picture.metadata import Credit
-from whence.search.answer import Evidence, Kind, Match
-from whence.search.rank import ranked, score_of
-from whence.search.recall import CLAIM_RADIUS
+from wherefrom.engine.records import Image
+from wherefrom.picture.metadata import Credit
+from wherefrom.search.answer import Evidence, Kind, Match
+from wherefrom.search.rank import ranked, score_of
+from wherefrom.search.recall import CLAIM_RADIUS
 
 
 def test_scores_fall_with_distance_and_stay_below_identical() -> None:

@@ -17,22 +17,22 @@ from hypothesis import strategies as st
 
 from tests.engine.models import code, distance, flipped, new_image
 from tests.pictures import assert_sentence
-from whence.engine.embedded import EmbeddedEngine
-from whence.engine.records import NewImage
-from whence.errors import UsageError
-from whence.features.colours import parse_colours
-from whence.features.embedding import CLASSES, Embedding
-from whence.features.extract import EMBEDDING, PALETTE, VERSIONS
-from whence.features.fingerprint import Fingerprint
-from whence.features.palette import Palette
-from whence.features.palette import palette as palette_of
-from whence.features.resemblance import resemblance
-from whence.models.labels import classes
-from whence.picture.picture import Picture
-from whence.search.answer import Kind
-from whence.search.find import lookalikes
-from whence.search.recall import CLAIM_RADIUS
-from whence.search.similar import _CLASSES, Likeness, Wish, alike, folded, matches_of, score_of_likeness
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.records import NewImage
+from wherefrom.errors import UsageError
+from wherefrom.features.colours import parse_colours
+from wherefrom.features.embedding import CLASSES, Embedding
+from wherefrom.features.extract import EMBEDDING, PALETTE, VERSIONS
+from wherefrom.features.fingerprint import Fingerprint
+from wherefrom.features.palette import Palette
+from wherefrom.features.palette import palette as palette_of
+from wherefrom.features.resemblance import resemblance
+from wherefrom.models.labels import classes
+from wherefrom.picture.picture import Picture
+from wherefrom.search.answer import Kind
+from wherefrom.search.find import lookalikes
+from wherefrom.search.recall import CLAIM_RADIUS
+from wherefrom.search.similar import _CLASSES, Likeness, Wish, alike, folded, matches_of, score_of_likeness
 
 LENGTH = 16
 COUNT = len(classes().names)
@@ -161,7 +161,7 @@ def test_of_many_the_nearest_are_ranked(engine: EmbeddedEngine) -> None:
     wish = Wish([shown(300), shown(301)], [shown(302)])
     centre = (wish.like[0].vector + wish.like[1].vector) / 2 - 0.5 * wish.unlike[0].vector
     near = sorted(LIVE, key=lambda key: -float(centre @ shown(key - 1).vector))
-    with patch("whence.search.similar._RANKED", 30):
+    with patch("wherefrom.search.similar._RANKED", 30):
         found = alike(engine, wish, 2)
         more = alike(engine, wish, 4)
     assert_ranked(found, by_force(wish, near[:30]))
@@ -218,7 +218,7 @@ def test_colours_alone_rank_by_resemblance(engine: EmbeddedEngine, named: str, p
     found = alike(engine, Wish(colours=wanted, ignore_background=plain), 20)
     assert_ranked(found, sorted(due, key=lambda one: (-one[1], one[0])))
     assert all(one.embedding is None for one in found)
-    with patch("whence.search.similar._RANKED", 1):
+    with patch("wherefrom.search.similar._RANKED", 1):
         few = alike(engine, Wish(colours=wanted, ignore_background=plain), 1)
     assert [one.key for one in few] == [one.key for one in found[:10]]
     matches = lookalikes(engine, found, 5, by_colour=True)

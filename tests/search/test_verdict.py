@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from whence.search.agreement import Shared, Shifts
-from whence.search.answer import Edit, Evidence, Transform
-from whence.search.changes import Changes
-from whence.search.verdict import confirms, refutes
+from wherefrom.search.agreement import Shared, Shifts
+from wherefrom.search.answer import Edit, Evidence, Transform
+from wherefrom.search.changes import Changes
+from wherefrom.search.verdict import confirms, refutes
 
 WHOLE = ((0.0, 0.0), (500.0, 0.0), (500.0, 375.0), (0.0, 375.0))
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from whence.features.keypoints import Keypoints
-from whence.search.verify import (
+from wherefrom.features.keypoints import Keypoints
+from wherefrom.search.verify import (
     FRAME,
     NEAR,
     Geometry,

@@ -7,11 +7,11 @@ import PIL.Image
 import pytest
 
 from tests.scenes import picture
-from whence.picture.picture import Pixels
-from whence.search.agreement import agreement
-from whence.search.alignment import align
-from whence.search.changes import changes
-from whence.search.windows import Window, window
+from wherefrom.picture.picture import Pixels
+from wherefrom.search.agreement import agreement
+from wherefrom.search.alignment import align
+from wherefrom.search.changes import changes
+from wherefrom.search.windows import Window, window
 
 SIZE = (480, 360)
 PANE = (120, 80, 340, 260)

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-import whence
+import wherefrom
 from tests.models.graphs import card, means, saved, weights
 from tests.pictures import assert_sentence
 from tests.scenes import encoded, folder_of, picture
-from whence.errors import ModelMissing, NotAPicture, NotFound, UsageError
-from whence.features.colours import parse_colours
-from whence.features.embedding import Embedding, Model
-from whence.features.extract import Recipe
-from whence.features.palette import palette
-from whence.models.labels import classes
-from whence.picture.picture import Picture
-from whence.search.wishes import About, Wishes
-from whence.settings import Settings
+from wherefrom.errors import ModelMissing, NotAPicture, NotFound, UsageError
+from wherefrom.features.colours import parse_colours
+from wherefrom.features.embedding import Embedding, Model
+from wherefrom.features.extract import Recipe
+from wherefrom.features.palette import palette
+from wherefrom.models.labels import classes
+from wherefrom.picture.picture import Picture
+from wherefrom.search.wishes import About, Wishes
+from wherefrom.settings import Settings
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_pictures_need_a_model(wishes: Wishes) -> None:
 
 
 def test_a_model_that_is_not_installed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WHENCE_MODELS", str(tmp_path))
+    monkeypatch.setenv("WHEREFROM_MODELS", str(tmp_path))
     with pytest.raises(ModelMissing) as caught:
         Wishes(like=[plain(1, 2, 3)]).read(same, Settings(model="siglip2-base"))
     assert_sentence(caught.value)
@@ -140,7 +140,7 @@ def test_a_picture_that_cannot_be_read_is_refused(tiny: Settings) -> None:
 @weights
 def test_wishes_in_a_collection(tmp_path: Path) -> None:
     files = folder_of(tmp_path / "pictures", 3)
-    with whence.open(tmp_path / "c", create=True, settings=Settings(workers=1)) as made:
+    with wherefrom.open(tmp_path / "c", create=True, settings=Settings(workers=1)) as made:
         made.add(tmp_path / "pictures")
         known = made.search(files[1])[0].id
         # A path, bytes, a Picture and an id of an image here are one.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from whence.search.answer import Edit
-from whence.search.wording import in_words, listed
+from wherefrom.search.answer import Edit
+from wherefrom.search.wording import in_words, listed
 
 NAMES = (
     "crop",

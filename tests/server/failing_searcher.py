@@ -13,8 +13,8 @@ from typing import Any
 
 import msgpack
 
-from whence.errors import CollectionMissing
-from whence.server.pool import HEADER
+from wherefrom.errors import CollectionMissing
+from wherefrom.server.pool import HEADER
 
 
 def _read(stream: io.BufferedReader) -> Any:

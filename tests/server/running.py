@@ -41,8 +41,8 @@ def served(*collections: Path | str, options: tuple[str, ...] = (), model: str =
     """A server of these collections, on a port that is free."""
     named = [part for one in collections for part in ("-c", str(one))]
     process = subprocess.Popen(
-        [sys.executable, "-m", "whence.cli.main", "serve", *named, "--port", "0", *options],
-        env=os.environ | {"WHENCE_MODEL": model, "PYTHONUNBUFFERED": "1"},
+        [sys.executable, "-m", "wherefrom.cli.main", "serve", *named, "--port", "0", *options],
+        env=os.environ | {"WHEREFROM_MODEL": model, "PYTHONUNBUFFERED": "1"},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

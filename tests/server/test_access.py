@@ -12,16 +12,16 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from whence.engine.records import now
-from whence.errors import NotFound, UsageError
-from whence.server.access import Door, scopes_of
-from whence.server.app import create_app
-from whence.server.config import Config
-from whence.server.keys import Keys, Rate, Scope
-from whence.server.limiting import Limiter
-from whence.server.safety import check_host, key_file
-from whence.server.service import Service
-from whence.server.watch import KeyWatch
+from wherefrom.engine.records import now
+from wherefrom.errors import NotFound, UsageError
+from wherefrom.server.access import Door, scopes_of
+from wherefrom.server.app import create_app
+from wherefrom.server.config import Config
+from wherefrom.server.keys import Keys, Rate, Scope
+from wherefrom.server.limiting import Limiter
+from wherefrom.server.safety import check_host, key_file
+from wherefrom.server.service import Service
+from wherefrom.server.watch import KeyWatch
 
 PUBLIC = {
     "/",
@@ -239,7 +239,7 @@ def test_names_of_this_machine(tmp_path: Path, host: str, allowed: bool) -> None
     client = client_of(app_with(tmp_path, Door(hosts=["Mine.test"])))
     said = client.get("/api/v1/labels", headers={"host": host})
     assert said.status_code == (404 if allowed else 403)
-    assert allowed or "whence keys create" in said.json()["detail"]
+    assert allowed or "wherefrom keys create" in said.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -10,39 +10,39 @@ from pathlib import Path
 
 import pytest
 
-import whence
+import wherefrom
 from tests.scenes import folder_of
-from whence.cli.main import run
-from whence.collection import Collection
-from whence.engine.copying import UNFINISHED
-from whence.engine.originals import FOLDER as UPLOADS
-from whence.errors import CollectionError, CollectionMissing, UsageError
+from wherefrom.cli.main import run
+from wherefrom.collection import Collection
+from wherefrom.engine.copying import UNFINISHED
+from wherefrom.engine.originals import FOLDER as UPLOADS
+from wherefrom.errors import CollectionError, CollectionMissing, UsageError
 
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few pages at a time that a small catalog takes several steps as well."""
-    monkeypatch.setattr("whence.engine.copying._PAGES", 3)
+    monkeypatch.setattr("wherefrom.engine.copying._PAGES", 3)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("backup")
     folder_of(place / "pictures", 12)
-    with whence.open(place / "photos.whence", create=True) as photos:
+    with wherefrom.open(place / "photos.wherefrom", create=True) as photos:
         photos.add(place / "pictures")
-    kept = place / "photos.whence" / UPLOADS / "ab"
+    kept = place / "photos.wherefrom" / UPLOADS / "ab"
     kept.mkdir(parents=True)
     (kept / "abcd").write_bytes(b"uploaded")
     (kept / "abce.new").write_bytes(b"uplo")
-    (place / "photos.whence" / "keys.db").write_bytes(b"secret")
+    (place / "photos.wherefrom" / "keys.db").write_bytes(b"secret")
     return place
 
 
 def test_a_copy_opens_as_the_collection_it_was(place: Path, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "copy"
     told: list[tuple[int, int]] = []
-    with whence.open(place / "photos.whence") as photos:
+    with wherefrom.open(place / "photos.wherefrom") as photos:
         copied = photos.backup(target, progress=lambda done, total: told.append((done, total)))
         ids = [image.id for image in photos.select()]
     assert (copied.images, copied.files) == (12, 1)
@@ -50,10 +50,10 @@ def test_a_copy_opens_as_the_collection_it_was(place: Path, tmp_path: Path) -> N
     assert told[-1][0] == told[-1][1] > 0
     assert len(told) > 5
     there = {path.name for path in target.iterdir()}
-    assert there == {"catalog.sqlite", "whence.json", UPLOADS}  # no index, no keys, no lock, no note
+    assert there == {"catalog.sqlite", "wherefrom.json", UPLOADS}  # no index, no keys, no lock, no note
     assert (target / UPLOADS / "ab" / "abcd").read_bytes() == b"uploaded"
-    assert (target / "whence.json").read_bytes() == (place / "photos.whence" / "whence.json").read_bytes()
-    with whence.open(target) as copy:
+    assert (target / "wherefrom.json").read_bytes() == (place / "photos.wherefrom" / "wherefrom.json").read_bytes()
+    with wherefrom.open(target) as copy:
         assert [image.id for image in copy.select()] == ids
         assert copy.check() == []
         picture = next((place / "pictures").iterdir())
@@ -66,13 +66,13 @@ def test_directories_of_no_use(place: Path, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("x")
     (tmp_path / "empty").mkdir()
-    (tmp_path / "link").symlink_to(place / "photos.whence")
-    with whence.open(place / "photos.whence") as photos:
+    (tmp_path / "link").symlink_to(place / "photos.wherefrom")
+    with wherefrom.open(place / "photos.wherefrom") as photos:
         for path, words in (
             (tmp_path / "file", "is a file"),
             (tmp_path / "full", "There is something in"),
-            (place / "photos.whence", "inside the collection"),
-            (place / "photos.whence" / "x", "inside the collection"),
+            (place / "photos.wherefrom", "inside the collection"),
+            (place / "photos.wherefrom" / "x", "inside the collection"),
             (tmp_path / "link" / "x", "inside the collection"),
         ):
             with pytest.raises(UsageError, match=words):
@@ -84,7 +84,7 @@ def test_directories_of_no_use(place: Path, tmp_path: Path) -> None:
 
 
 def test_one_moment_is_copied_while_others_write(place: Path, tmp_path: Path) -> None:
-    with whence.open(tmp_path / "busy.whence", create=True) as photos:
+    with wherefrom.open(tmp_path / "busy.wherefrom", create=True) as photos:
         photos.add(place / "pictures")
         ids = [image.id for image in photos.select()]
         over = threading.Event()
@@ -105,7 +105,7 @@ def test_one_moment_is_copied_while_others_write(place: Path, tmp_path: Path) ->
             over.set()
             writer.join()
     for number in range(5):
-        with whence.open(tmp_path / f"copy {number}") as copy:
+        with wherefrom.open(tmp_path / f"copy {number}") as copy:
             assert copy.check() == []
             assert all(image.fields.get("a") == image.fields.get("b") for image in copy.select())
 
@@ -115,7 +115,7 @@ def stopped(source: Path, target: Path, ready: int) -> None:
         os.write(ready, b"x")
         time.sleep(60)
 
-    with whence.open(source) as photos:
+    with wherefrom.open(source) as photos:
         photos.backup(target, progress=wait)
 
 
@@ -123,7 +123,7 @@ def test_a_kill_leaves_nothing_that_looks_finished(place: Path, tmp_path: Path) 
     target = tmp_path / "copy"
     reader, writer = os.pipe()
     process = multiprocessing.get_context("fork").Process(
-        target=stopped, args=(place / "photos.whence", target, writer)
+        target=stopped, args=(place / "photos.wherefrom", target, writer)
     )
     process.start()
     os.read(reader, 1)
@@ -134,10 +134,10 @@ def test_a_kill_leaves_nothing_that_looks_finished(place: Path, tmp_path: Path) 
     os.close(writer)
     assert (target / UNFINISHED).exists()
     with pytest.raises(CollectionMissing):
-        whence.open(target)
+        wherefrom.open(target)
     with pytest.raises(CollectionError):
-        whence.open(target, create=True)
-    with whence.open(place / "photos.whence") as photos, pytest.raises(UsageError, match="never finished"):
+        wherefrom.open(target, create=True)
+    with wherefrom.open(place / "photos.wherefrom") as photos, pytest.raises(UsageError, match="never finished"):
         photos.backup(target)
 
 
@@ -146,7 +146,7 @@ def test_stopping_at_any_step_leaves_nothing_that_looks_finished(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Every write that lasts is a place at which a crash may come."""
-    from whence.engine import copying
+    from wherefrom.engine import copying
 
     calls = 0
 
@@ -159,20 +159,20 @@ def test_stopping_at_any_step_leaves_nothing_that_looks_finished(
     monkeypatch.setattr(copying, "sync", fails)
     monkeypatch.setattr(copying, "sync_directory", fails)
     target = tmp_path / "copy"
-    with whence.open(place / "photos.whence") as photos:
+    with wherefrom.open(place / "photos.wherefrom") as photos:
         try:
             photos.backup(target)
         except CollectionError as error:
             assert "No space left" in str(error)  # noqa: PT017
         else:
             pytest.fail("it did not notice")
-    if (target / "whence.json").exists():
-        with whence.open(target) as copy:
+    if (target / "wherefrom.json").exists():
+        with wherefrom.open(target) as copy:
             assert len(copy) == 12
             assert (target / UPLOADS / "ab" / "abcd").read_bytes() == b"uploaded"
     else:
         with pytest.raises(CollectionMissing):
-            whence.open(target)
+            wherefrom.open(target)
 
 
 def test_what_progress_raises_ends_it(place: Path, tmp_path: Path) -> None:
@@ -182,14 +182,14 @@ def test_what_progress_raises_ends_it(place: Path, tmp_path: Path) -> None:
     def enough(*_: int) -> None:
         raise Enough
 
-    with whence.open(place / "photos.whence") as photos:
+    with wherefrom.open(place / "photos.wherefrom") as photos:
         with pytest.raises(Enough):
             photos.backup(tmp_path / "copy", progress=enough)
         assert len(photos) == 12
 
 
 def test_the_command(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = str(place / "photos.whence")
+    source = str(place / "photos.wherefrom")
     assert run(["backup", str(tmp_path / "a"), "-c", source]) == 0
     assert "Copied 12 images and 1 uploaded file" in capsys.readouterr().err
     assert run(["backup", str(tmp_path / "a"), "-c", source]) == 2
@@ -201,7 +201,7 @@ def test_the_command(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_sightings_labels_and_forgetting(tmp_path: Path) -> None:
     files = folder_of(tmp_path / "pictures", 3)
     (tmp_path / "pictures" / "again.jpg").write_bytes(files[0].read_bytes())
-    with whence.open(tmp_path / "photos.whence", create=True) as photos:
+    with wherefrom.open(tmp_path / "photos.wherefrom", create=True) as photos:
         photos.add(tmp_path / "pictures")
         _forgetting(photos, files, (tmp_path / "pictures").as_uri())
 
@@ -224,6 +224,6 @@ def _forgetting(photos: Collection, files: list[Path], folder: str) -> None:
     assert photos.forget(files[1].as_uri()) == 1
     assert len(photos) == 2
     assert photos.revision != before
-    with pytest.raises(whence.NotFound):
+    with pytest.raises(wherefrom.NotFound):
         photos.forget("file:///nothing")
     assert photos.check() == []

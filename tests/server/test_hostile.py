@@ -17,9 +17,9 @@ import uvicorn
 
 from tests.scenes import encoded, folder_of, picture
 from tests.server.running import Running, served
-from whence.collection import open_collection
-from whence.server import protocol
-from whence.settings import Settings
+from wherefrom.collection import open_collection
+from wherefrom.server import protocol
+from wherefrom.settings import Settings
 
 PATH = "/api/v1/search"
 

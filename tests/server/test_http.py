@@ -15,9 +15,9 @@ from PIL import Image
 
 from tests.scenes import encoded, folder_of, picture
 from tests.server.running import Running, served
-from whence.collection import open_collection
-from whence.search.find import compare
-from whence.settings import Settings
+from wherefrom.collection import open_collection
+from wherefrom.search.find import compare
+from wherefrom.settings import Settings
 
 PLAIN = Settings(model="none", workers=1)
 ID = "sha256:" + "0" * 64
@@ -361,9 +361,9 @@ def test_status_health_and_figures(client: httpx.Client) -> None:
     assert client.get("/readyz").text == "ready\n"
     search(client, cropped())
     figures = client.get("/metrics").text
-    assert 'whence_requests_total{method="POST",route="/api/v1/search",status="200"}' in figures
-    assert 'whence_images{collection="photos"}' in figures
-    assert "whence_search_stage_seconds_bucket" in figures
+    assert 'wherefrom_requests_total{method="POST",route="/api/v1/search",status="200"}' in figures
+    assert 'wherefrom_images{collection="photos"}' in figures
+    assert "wherefrom_search_stage_seconds_bucket" in figures
     for _ in range(3):
         client.get("/nowhere/" + str(time.time()))
         client.request("FROB", "/api/v1/status")

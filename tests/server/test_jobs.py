@@ -17,19 +17,19 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-import whence
+import wherefrom
 from tests.scenes import encoded, folder_of, picture
-from whence.collection import Collection
-from whence.errors import Busy, Conflict, Forbidden, NotFound, UsageError
-from whence.server import contents, orders
-from whence.server.access import OpenDoor
-from whence.server.app import create_app
-from whence.server.config import Config
-from whence.server.found import Found
-from whence.server.jobs import HISTORY, Job, Jobs, State, Stopped, Tools, allowed
-from whence.server.labour import WORK, WRITERS, Inside
-from whence.server.service import Service
-from whence.settings import Settings
+from wherefrom.collection import Collection
+from wherefrom.errors import Busy, Conflict, Forbidden, NotFound, UsageError
+from wherefrom.server import contents, orders
+from wherefrom.server.access import OpenDoor
+from wherefrom.server.app import create_app
+from wherefrom.server.config import Config
+from wherefrom.server.found import Found
+from wherefrom.server.jobs import HISTORY, Job, Jobs, State, Stopped, Tools, allowed
+from wherefrom.server.labour import WORK, WRITERS, Inside
+from wherefrom.server.service import Service
+from wherefrom.settings import Settings
 
 SETTINGS = Settings(model="none", workers=1)
 
@@ -39,14 +39,14 @@ class Bench:
 
     def __init__(self, place: Path, work: Any = WORK) -> None:
         self.place = place
-        self.photos = whence.open(place / "photos.whence", create=True, settings=SETTINGS)
+        self.photos = wherefrom.open(place / "photos.wherefrom", create=True, settings=SETTINGS)
         self.root = place / "root"
         self.root.mkdir(exist_ok=True)
         self.tools = Tools(
             lambda _: self.photos,
-            {"photos": place / "photos.whence"},
+            {"photos": place / "photos.wherefrom"},
             SETTINGS,
-            place / "photos.whence",
+            place / "photos.wherefrom",
             index_roots=[self.root],
             backup_roots=[place / "backups"],
         )
@@ -169,7 +169,7 @@ def test_check_rebuild_and_backup(bench: Bench) -> None:
     report = bench.done("backup", directory=str(bench.place / "backups" / "a")).report
     assert report is not None
     assert report["images"] == 4
-    with whence.open(bench.place / "backups" / "a", settings=SETTINGS) as copy:
+    with wherefrom.open(bench.place / "backups" / "a", settings=SETTINGS) as copy:
         assert len(copy) == 4
     again = bench.done("backup", directory=str(bench.place / "backups" / "a"))
     assert (again.state, (again.error or {})["code"]) == (State.FAILED, "usage")
@@ -177,13 +177,13 @@ def test_check_rebuild_and_backup(bench: Bench) -> None:
 
 def test_what_goes_wrong_beside_is_told(bench: Bench) -> None:
     bench.photos.close()
-    (bench.place / "photos.whence" / "catalog.sqlite").write_bytes(b"nonsense" * 4096)
+    (bench.place / "photos.wherefrom" / "catalog.sqlite").write_bytes(b"nonsense" * 4096)
     job = bench.jobs.submit("duplicates", "photos", {})
     until(lambda: job.state.is_final)
     assert job.state is State.FAILED
     assert (job.error or {})["code"] in ("damaged", "collection")
     assert bench.jobs.last_done("duplicates", "photos") is None
-    assert not list((bench.place / "photos.whence").glob("duplicates-*"))
+    assert not list((bench.place / "photos.wherefrom").glob("duplicates-*"))
 
 
 def test_a_process_beside_that_is_cancelled_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,17 +194,17 @@ def test_a_process_beside_that_is_cancelled_ends(bench: Bench, monkeypatch: pyte
     bench.jobs.cancel(job.id)
     until(lambda: job.state.is_final)
     assert job.state is State.CANCELLED
-    assert not list((bench.place / "photos.whence").glob("duplicates-*"))
+    assert not list((bench.place / "photos.wherefrom").glob("duplicates-*"))
 
 
 @pytest.mark.parametrize("pause", [0.0, 1.0])
 def test_a_process_beside_ends_with_the_server(tmp_path: Path, pause: float) -> None:
     # What it is to open is a pipe that nobody writes to, so that it would wait for ever.
-    folder = tmp_path / "photos.whence"
+    folder = tmp_path / "photos.wherefrom"
     folder.mkdir()
-    os.mkfifo(folder / "whence.json")
+    os.mkfifo(folder / "wherefrom.json")
     process = subprocess.Popen(
-        [sys.executable, "-m", "whence.server.aside"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "wherefrom.server.aside"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert process.stdin is not None
     plan = {"verb": "check", "path": str(folder), "settings": asdict(SETTINGS), "options": {}}
@@ -289,7 +289,7 @@ def test_jobs_are_remembered_and_those_cut_off_have_failed(steps: tuple[Bench, S
     bench, work = steps
     running = bench.jobs.submit("check", "photos", {})
     until(lambda: running.state is State.RUNNING)
-    path = bench.place / "photos.whence" / "jobs.json"
+    path = bench.place / "photos.wherefrom" / "jobs.json"
     until(lambda: '"running"' in path.read_text())
     later = Jobs(bench.tools, dict.fromkeys(WORK, work), WRITERS)  # as after a kill: nobody closed
     job = later.get(running.id)
@@ -369,7 +369,7 @@ class Served:
     """A bench behind its routes."""
 
     def __init__(self, bench: Bench) -> None:
-        config = Config((("photos", bench.place / "photos.whence"),), SETTINGS)
+        config = Config((("photos", bench.place / "photos.wherefrom"),), SETTINGS)
         service = Service(config)
         service._collections["photos"] = bench.photos
         app = create_app(service, config, OpenDoor())  # not started: what it would start is here already
@@ -422,7 +422,7 @@ def test_duplicates_by_page(bench: Bench) -> None:
     bench.done("duplicates", parts=False)
     said = client.get("/api/v1/duplicates", params={"cursor": first["next"]})
     assert (said.status_code, said.json()["code"]) == (409, "conflict")
-    assert len(list((bench.place / "photos.whence").glob("duplicates-*"))) == 1
+    assert len(list((bench.place / "photos.wherefrom").glob("duplicates-*"))) == 1
     later = Jobs(bench.tools, WORK, WRITERS)  # groups outlive the server
     last = later.last_done("duplicates", "photos")
     assert last is not None

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from whence.cli.main import run
-from whence.engine.records import now
-from whence.errors import CollectionError, NotFound, UsageError
-from whence.server.keys import Keys, Rate, Scope, is_key, parts_of
-from whence.server.watch import KeyWatch
+from wherefrom.cli.main import run
+from wherefrom.engine.records import now
+from wherefrom.errors import CollectionError, NotFound, UsageError
+from wherefrom.server.keys import Keys, Rate, Scope, is_key, parts_of
+from wherefrom.server.watch import KeyWatch
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_key_is_kept_as_a_hash_in_a_file_of_its_owner(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "whence", "whence_12345678_short", "other_12345678_" + "a" * 43, "\0", "é" * 50]
+    "text", ["", "wherefrom", "wherefrom_12345678_short", "other_12345678_" + "a" * 43, "\0", "é" * 50]
 )
 def test_what_is_no_key(text: str) -> None:
     assert parts_of(text) is None
@@ -133,7 +133,7 @@ def test_a_server_knows_at_once_what_is_made_and_revoked_elsewhere(path: Path) -
         return "unknown" if key is None else key.state(now())
 
     try:
-        assert state("whence") == "unknown"
+        assert state("wherefrom") == "unknown"
         assert watch.path == path
         text, key = Keys(path, create=True).create("a", Scope.SEARCH)
         until(lambda: state(text) == "live", 1.0)
@@ -167,7 +167,7 @@ def test_no_key_is_taken_while_they_cannot_be_read(path: Path, monkeypatch: pyte
     text, _ = Keys(path, create=True).create("a", Scope.SEARCH)
     watch = KeyWatch(path)
     later = time.monotonic() + 60
-    monkeypatch.setattr("whence.server.watch.time.monotonic", lambda: later)
+    monkeypatch.setattr("wherefrom.server.watch.time.monotonic", lambda: later)
     with pytest.raises(CollectionError, match="cannot be read at present"):
         watch.key_of(text)
 

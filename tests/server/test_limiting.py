@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whence.server.keys import Rate
-from whence.server.limiting import BoundedStore, Limiter, caller_of
+from wherefrom.server.keys import Rate
+from wherefrom.server.limiting import BoundedStore, Limiter, caller_of
 
 
 class Clock:

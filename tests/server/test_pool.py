@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from whence.errors import Busy, CollectionMissing, Corrupt, NotFound, UsageError, WhenceError
-from whence.server.pool import Pool
+from wherefrom.errors import Busy, CollectionMissing, Corrupt, NotFound, UsageError, WherefromError
+from wherefrom.server.pool import Pool
 
 MODULE = "tests.server.failing_searcher"
 ROOT = str(Path(__file__).parent.parent.parent)
@@ -53,9 +53,9 @@ def test_answers_come_back_to_who_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [("usage", UsageError), ("not-found", NotFound), ("?", WhenceError)]
+    ("code", "kind"), [("usage", UsageError), ("not-found", NotFound), ("?", WherefromError)]
 )
-def test_errors_are_raised_as_they_were(code: str, kind: type[WhenceError]) -> None:
+def test_errors_are_raised_as_they_were(code: str, kind: type[WherefromError]) -> None:
     async def work() -> None:
         async with pool_of() as pool:
             with pytest.raises(kind, match="It is so"):
@@ -162,7 +162,7 @@ def test_what_keeps_a_process_from_starting_is_raised() -> None:
         with pytest.raises(CollectionMissing, match="There is nothing"):
             async with pool_of(2, plan={"missing": True}):
                 pass
-        with pytest.raises(WhenceError, match="cannot be started"):
+        with pytest.raises(WherefromError, match="cannot be started"):
             async with pool_of(2, plan={"dies": True}):
                 pass
 

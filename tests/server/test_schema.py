@@ -14,8 +14,8 @@ import pytest
 
 from tests.scenes import folder_of
 from tests.server.running import Running, served
-from whence.collection import open_collection
-from whence.settings import Settings
+from wherefrom.collection import open_collection
+from wherefrom.settings import Settings
 
 CONFIG = """
 [checks]

@@ -1,4 +1,4 @@
-"""`whence serve`: what it says, what it refuses, and how it ends."""
+"""`wherefrom serve`: what it says, what it refuses, and how it ends."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ import pytest
 
 from tests.scenes import encoded, folder_of, picture
 from tests.server.running import served
-from whence.cli.main import run
-from whence.collection import open_collection
-from whence.settings import Settings
+from wherefrom.cli.main import run
+from wherefrom.collection import open_collection
+from wherefrom.settings import Settings
 
 PLAIN = Settings(model="none", workers=1)
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos.whence"
+    folder = tmp_path / "photos.wherefrom"
     with open_collection(folder, create=True, settings=PLAIN) as made:
         made.add(folder_of(tmp_path / "pictures", 3))
     return folder
@@ -35,11 +35,11 @@ def photos(tmp_path: Path) -> Path:
 
 def refusal(*arguments: str) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "whence.cli.main", "serve", *arguments],
+        [sys.executable, "-m", "wherefrom.cli.main", "serve", *arguments],
         capture_output=True,
         text=True,
         timeout=60,
-        env=os.environ | {"WHENCE_MODEL": "none"},
+        env=os.environ | {"WHEREFROM_MODEL": "none"},
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
@@ -58,7 +58,7 @@ def test_it_says_where_it_is_and_that_there_are_no_keys(photos: Path) -> None:
 def test_what_cannot_be_served_is_one_sentence(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WHENCE_MODEL", "none")
+    monkeypatch.setenv("WHEREFROM_MODEL", "none")
 
     def refused(*arguments: str) -> tuple[int, str]:
         return run(["serve", *arguments]), capsys.readouterr().err
@@ -69,15 +69,15 @@ def test_what_cannot_be_served_is_one_sentence(
         assert code == 2
         assert f"Port {port}" in said
         assert "--port" in said
-    code, said = refused("-c", str(tmp_path / "none.whence"))
+    code, said = refused("-c", str(tmp_path / "none.wherefrom"))
     assert code == 4
-    assert "whence index" in said
+    assert "wherefrom index" in said
     code, said = refused("-c", str(photos), "-c", str(photos))
     assert code == 2
     assert "NAME=DIR" in said
     code, said = refused("-c", str(photos), "--host", "0.0.0.0")
     assert code == 2
-    assert "whence keys create" in said
+    assert "wherefrom keys create" in said
     (photos / "catalog.sqlite").write_bytes(b"no database at all" * 1000)
     code, said = refusal("-c", str(photos), "--port", "0")
     assert code == 4

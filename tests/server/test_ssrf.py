@@ -17,11 +17,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.sources.server import Network, Server, answer, drip, redirect
-from whence.server.access import OpenDoor
-from whence.server.app import create_app
-from whence.server.config import Config
-from whence.server.service import Service
-from whence.settings import Settings
+from wherefrom.server.access import OpenDoor
+from wherefrom.server.app import create_app
+from wherefrom.server.config import Config
+from wherefrom.server.service import Service
+from wherefrom.settings import Settings
 
 NAMES = {
     "inside.test": [["10.1.2.3"]],
@@ -200,7 +200,7 @@ def test_nothing_of_ours_is_sent(
     monkeypatch.setenv("http_proxy", proxy.url)
     client = client_of(tmp_path, deadline=1.0, allow_private="127.0.0.0/8")
     headers = {
-        "Authorization": "Bearer whence_secret",
+        "Authorization": "Bearer wherefrom_secret",
         "Cookie": "session=secret",
         "Referer": "http://localhost/x",
     }

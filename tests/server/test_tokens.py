@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whence.errors import NotFound
-from whence.server.tokens import Tokens
+from wherefrom.errors import NotFound
+from wherefrom.server.tokens import Tokens
 
 
 class Clock:

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from whence.errors import Busy, SlowRequest, TooLarge, UsageError, WhenceError
-from whence.server.uploads import MOST_PARTS, MOST_TEXT, Body, Budget, Form, body_of
+from wherefrom.errors import Busy, SlowRequest, TooLarge, UsageError, WherefromError
+from wherefrom.server.uploads import MOST_PARTS, MOST_TEXT, Body, Budget, Form, body_of
 
 BOUNDARY = "xyz"
 NAMES = st.sampled_from(["image", "first", "title", "page"])
@@ -171,5 +171,5 @@ def test_json_is_an_object(body: bytes) -> None:
         async with body_of(request_of([body], {}, Budget(1_000_000))) as one:
             await one.json()
 
-    with pytest.raises(WhenceError):
+    with pytest.raises(WherefromError):
         asyncio.run(main())

@@ -17,15 +17,15 @@ from tests.sources import server as say
 from tests.sources.server import Handler, Network, Outside, Server, answer, drip, redirect
 
 # isort: split
-from whence.errors import BlockedAddress, FetchError, UsageError
-from whence.sources.fetch import Address, Fetched, fetch
-from whence.version import __version__
+from wherefrom.errors import BlockedAddress, FetchError, UsageError
+from wherefrom.sources.fetch import Address, Fetched, fetch
+from wherefrom.version import __version__
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 LOOK_UP = socket.getaddrinfo
-door = importlib.import_module("whence.sources.fetch")
+door = importlib.import_module("wherefrom.sources.fetch")
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,7 @@ def test_the_request_is_plain(serve: Serve) -> None:
     server = serve(answer(PNG))
     get(server.url)
     assert server.requests == [
-        f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUser-Agent: Whence/{__version__}\r\n"
+        f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUser-Agent: Wherefrom/{__version__}\r\n"
         f"Accept: image/*,*/*;q=0.8\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n".encode()
     ]
 

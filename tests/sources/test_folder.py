@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whence.engine.embedded import MARKER
-from whence.engine.records import FileStamp
-from whence.errors import Unreadable
-from whence.sources.folder import FoundFile, Unopened, file_uri, is_collection, path_of, walk
+from wherefrom.engine.embedded import MARKER
+from wherefrom.engine.records import FileStamp
+from wherefrom.errors import Unreadable
+from wherefrom.sources.folder import FoundFile, Unopened, file_uri, is_collection, path_of, walk
 
 # What a file name can hold: any bytes but zero and the slash, up to 255 of them.
 NAMES = st.binary(min_size=1, max_size=255).map(lambda raw: raw.replace(b"\0", b"0").replace(b"/", b"s"))
@@ -261,7 +261,7 @@ def test_a_folder_that_cannot_be_read_does_not_stop_the_rest(
 
 WALKER = """
 import os, sys
-from whence.sources.folder import FoundFile, walk
+from wherefrom.sources.folder import FoundFile, walk
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 for one in walk(sys.argv[1]):
@@ -322,13 +322,13 @@ def test_collections_are_passed_over(tmp_path: Path) -> None:
     make(
         tmp_path,
         "a.jpg",
-        f"photos.whence/{MARKER}",
-        "photos.whence/planes/x",
+        f"photos.wherefrom/{MARKER}",
+        "photos.wherefrom/planes/x",
         "z/b.jpg",
         f"z/c/{MARKER}",
         "z/c/y",
     )
     assert found(tmp_path) == ["a.jpg", "z/b.jpg"]
-    assert list(walk(tmp_path / "photos.whence")) == []
-    assert is_collection(tmp_path / "photos.whence")
+    assert list(walk(tmp_path / "photos.wherefrom")) == []
+    assert is_collection(tmp_path / "photos.wherefrom")
     assert not is_collection(tmp_path)

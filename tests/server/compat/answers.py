@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from whence.search.answer import Answer, Edit, Evidence, Kind, Match, QueryFacts
+from wherefrom.search.answer import Answer, Edit, Evidence, Kind, Match, QueryFacts
 
 # isort: split
-from whence.engine.records import Image, Sighting
-from whence.models.labels import Label
-from whence.picture.metadata import Credit
+from wherefrom.engine.records import Image, Sighting
+from wherefrom.models.labels import Label
+from wherefrom.picture.metadata import Credit
 
 Json = dict[str, Any]
 

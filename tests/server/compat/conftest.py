@@ -14,9 +14,9 @@ from tests.scenes import encoded, picture
 from tests.server.compat.served import server
 
 # isort: split
-import whence
-from whence.receiving import Upload
-from whence.server.keys import FILE_NAME, Keys, Rate, Scope
+import wherefrom
+from wherefrom.receiving import Upload
+from wherefrom.server.keys import FILE_NAME, Keys, Rate, Scope
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def query(cat: Image.Image) -> bytes:
 
 def filled(folder: Path, cat: Image.Image) -> Path:
     """The collections photos, of three pictures, and logos, of none."""
-    with whence.open(folder / "photos", create=True) as photos:
+    with wherefrom.open(folder / "photos", create=True) as photos:
         photos.receive(
             [
                 Upload(
@@ -54,7 +54,7 @@ def filled(folder: Path, cat: Image.Image) -> Path:
                 Upload(encoded(picture(7)), "https://pictures.test/7.jpg"),
             ]
         )
-    whence.open(folder / "logos", create=True).close()
+    wherefrom.open(folder / "logos", create=True).close()
     return folder
 
 

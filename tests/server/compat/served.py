@@ -35,9 +35,9 @@ def server(folder: Path) -> Iterator[str]:
 
 
 def main(folder: Path) -> None:
-    from whence.server.config import Config
-    from whence.server.running import run
-    from whence.settings import Settings
+    from wherefrom.server.config import Config
+    from wherefrom.server.running import run
+    from wherefrom.settings import Settings
 
     config = Config(
         tuple((name, folder / name) for name in ("photos", "logos")),

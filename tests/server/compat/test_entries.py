@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-import whence
+import wherefrom
 from tests.scenes import encoded, folder_of, picture
-from whence.collection import Collection
-from whence.receiving import Upload
-from whence.server.compat import entries
-from whence.server.compat.filepaths import filepaths_of, uri_of
+from wherefrom.collection import Collection
+from wherefrom.receiving import Upload
+from wherefrom.server.compat import entries
+from wherefrom.server.compat.filepaths import filepaths_of, uri_of
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eleven images: some in several places, some in none, some gone from one, some that are files."""
     path = tmp_path_factory.mktemp("made")
-    with whence.open(path / "logos", create=True) as opened:
+    with wherefrom.open(path / "logos", create=True) as opened:
         for number in range(9):
             data = encoded(picture(number, 200, 150))
             places = [uri_of(f"{number}/{place}") for place in range(number % 4)]
@@ -33,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def logos(made: Path, tmp_path: Path) -> Iterator[Collection]:
     """A copy of it for each test."""
-    with whence.open(shutil.copytree(made, tmp_path / "logos")) as opened:
+    with wherefrom.open(shutil.copytree(made, tmp_path / "logos")) as opened:
         yield opened
 
 
@@ -55,7 +55,7 @@ def test_pages_are_parts_of_the_list_and_the_count_is_its_length(logos: Collecti
 
 
 def test_an_empty_collection(tmp_path: Path) -> None:
-    with whence.open(tmp_path / "empty", create=True) as opened:
+    with wherefrom.open(tmp_path / "empty", create=True) as opened:
         assert (entries.count(opened), entries.page(opened, 0, 5), entries.page(opened, 2, None)) == (
             0,
             [],

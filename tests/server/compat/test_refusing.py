@@ -11,12 +11,12 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from tests.server.compat.answers import answer, match, sighting
-from whence.errors import Busy, FeatureMismatch, ModelMissing
-from whence.server.access import Door
-from whence.server.asked import Asked
-from whence.server.compat import routers
-from whence.server.tokens import Tokens
-from whence.server.uploads import Budget
+from wherefrom.errors import Busy, FeatureMismatch, ModelMissing
+from wherefrom.server.access import Door
+from wherefrom.server.asked import Asked
+from wherefrom.server.compat import routers
+from wherefrom.server.tokens import Tokens
+from wherefrom.server.uploads import Budget
 
 BATCH = {
     "requests": [

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.server.compat.answers import answer, match, sighting
-from whence.errors import UsageError
-from whence.server.compat import matchengine_shapes as shapes
-from whence.server.compat.filepaths import filepath_of, filepaths_of, name_of, uri_of
-from whence.server.compat.matchengine_shapes import Wanted
+from wherefrom.errors import UsageError
+from wherefrom.server.compat import matchengine_shapes as shapes
+from wherefrom.server.compat.filepaths import filepath_of, filepaths_of, name_of, uri_of
+from wherefrom.server.compat.matchengine_shapes import Wanted
 
 ID = "sha256:" + "0" * 63 + "1"
 

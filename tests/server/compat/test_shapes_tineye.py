@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.server.compat.answers import answer, match, sighting
-from whence.errors import BlockedAddress, FetchError, Truncated, UsageError
-from whence.server.compat import tineye_shapes as shapes
-from whence.server.compat.tineye_shapes import Links, Wanted
+from wherefrom.errors import BlockedAddress, FetchError, Truncated, UsageError
+from wherefrom.server.compat import tineye_shapes as shapes
+from wherefrom.server.compat.tineye_shapes import Links, Wanted
 
 LINKS = Links(lambda one: f"image {one[-1]}", lambda one: f"overlay {one[-1]}")
 FOUR = answer(

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.server.compat.answers import answer, match, sighting
-from whence.errors import FetchError, ModelMissing, Truncated, UsageError
-from whence.models.labels import Label
-from whence.server.compat import vision_shapes as shapes
-from whence.server.compat.vision_shapes import Refused, Wanted
+from wherefrom.errors import FetchError, ModelMissing, Truncated, UsageError
+from wherefrom.models.labels import Label
+from wherefrom.server.compat import vision_shapes as shapes
+from wherefrom.server.compat.vision_shapes import Refused, Wanted
 
 WEB = Wanted(b"", 10, None)
 DOG = Label("golden retriever", "dog", 0.91)
@@ -82,7 +82,7 @@ def test_labels_are_guesses_and_entities() -> None:
         ("cat", 0.4),
     ]
     assert found["webEntities"][0]["entityId"] == "/wordnet/n02099601"
-    assert found["webEntities"][1]["entityId"] == "/whence/dog"
+    assert found["webEntities"][1]["entityId"] == "/wherefrom/dog"
     asked = request({"content": "AA"}, {"type": "LABEL_DETECTION", "maxResults": 1})
     response = shapes.found(answer(labels=[DOG]), asked, str)
     assert response == {

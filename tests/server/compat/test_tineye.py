@@ -132,7 +132,7 @@ def test_errors_have_tineyes_codes_and_words(served: Served, query: bytes) -> No
     assert refusal(served, data=blank)[1][0] == "The image is too small or too simple."
     assert refusal(served, data=query, sort="price")[0] == 400
     assert refusal(served, data=query, collection="nowhere")[0] == 404
-    code, messages = refusal(served, "whence_wrong", data=query)
+    code, messages = refusal(served, "wherefrom_wrong", data=query)
     assert (code, messages[0]) == (401, "Please provide a valid API key.")
     assert refusal(served, data=bytes(MOST))[0] == 413
 

@@ -107,7 +107,7 @@ def test_a_batch_is_answered_in_order_and_each_fault_in_its_place(served: Served
 
 def test_refusals_are_those_that_the_client_knows(served: Served, query: bytes) -> None:
     with pytest.raises(exceptions.Unauthorized):
-        client(served, "whence_wrong").web_detection({"content": query})
+        client(served, "wherefrom_wrong").web_detection({"content": query})
     many = [{"image": {"content": query}, "features": [{"type_": "WEB_DETECTION"}]}] * 17
     with pytest.raises(exceptions.BadRequest, match="Too many images"):
         client(served).batch_annotate_images(requests=many)

@@ -1,0 +1,205 @@
+"""Commands that change a collection or look after it: index, attach, remove, check, rebuild."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from wherefrom.cli.common import as_json, counted, done, in_collection, opened, print_json, say, shown_place
+from wherefrom.errors import Exit, UsageError
+from wherefrom.outcome import Outcome, Report, Status
+
+if TYPE_CHECKING:
+    from wherefrom.engine.records import FieldValue
+
+_NAMED = 10  # refused files that are named without being asked to
+
+
+@click.command(short_help="Add the pictures in files and folders.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@in_collection
+@click.option("--prune", is_flag=True, help="Mark files under these paths that have vanished.")
+@click.option("--retry", is_flag=True, help="Read files again that were refused before and have not changed.")
+@click.option("-v", "--verbose", is_flag=True, help="Print each file's outcome on stderr once it is final.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@as_json
+def index(
+    paths: tuple[str, ...],
+    collection: str | None,
+    prune: bool,
+    retry: bool,
+    verbose: bool,
+    quiet: bool,
+    json_output: bool,
+) -> None:
+    """Add the pictures in files and folders (or at URLs) to a collection.
+
+    Folders are walked to the bottom and every file is looked at, whatever its name. Files that have not
+    changed since the last time are known without reading them. Ctrl-C stops cleanly: what was reported
+    is in, and running the same command again carries on.
+    """
+
+    def tell(outcome: Outcome, _: Report) -> None:
+        reason = f" ({outcome.code}: {outcome.reason})" if outcome.reason else ""
+        say(f"{outcome.status.value} {outcome.uri}{reason}")
+
+    with opened(collection, create=True) as photos, _interruptible() as stop:
+        report = photos.add(
+            list(paths),
+            progress=not quiet and not verbose,
+            on_outcome=tell if verbose else None,
+            prune=prune,
+            retry=retry,
+            stop=stop,
+        )
+        if json_output:
+            print_json(report.as_json())
+        _summarise(report, len(photos), named=not verbose)
+    if report.interrupted:
+        done(Exit.INTERRUPTED)
+    if report.failed:
+        done(Exit.SOME_FAILED)
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C (or SIGTERM) sets; a second Ctrl-C interrupts at once."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        say("\nwherefrom: stopping; what has been read is being written. Press Ctrl-C again to stop at once.")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _summarise(report: Report, total: int, *, named: bool) -> None:
+    counts = [
+        f"{len(report.added):,} added",
+        f"{len(report.known):,} known",
+        f"{len(report.skipped):,} skipped",
+        f"{len(report.failed):,} failed",
+    ]
+    files, images = counted(report.offered, "file"), counted(total, "image")
+    say(f"{files} in {report.seconds:.1f} s: {', '.join(counts)}. {images} in all.")
+    if report.gone:
+        say(f"Vanished since they were seen, and marked so: {counted(report.gone, 'file')}.")
+    if named:
+        _name_refused(report.failed, Status.FAILED)
+        _name_refused(report.skipped, Status.SKIPPED)
+    if report.interrupted:
+        say("Interrupted. Run the same command again to carry on.")
+
+
+def _name_refused(refused: list[Outcome], status: Status) -> None:
+    if not refused:
+        return
+    by_code: dict[str, list[Outcome]] = {}
+    for one in refused:
+        by_code.setdefault(one.code or "", []).append(one)
+    shown = 0
+    for code, ones in sorted(by_code.items(), key=lambda pair: -len(pair[1])):
+        say(f"{status.value}, {code}: {len(ones):,}")
+        for one in ones[: max(1, (_NAMED - shown) // 2)]:
+            say(f"  {shown_place(one.uri)}: {one.reason}")
+            shown += 1
+    if len(refused) > shown:
+        say(f"  ... --json lists all {len(refused):,}, with their reasons")
+
+
+@click.command(short_help="Give images fields of your own.")
+@click.argument("name", metavar="ID|URI|PATH")
+@click.argument("fields", nargs=-1, required=True, metavar="NAME=VALUE...")
+@in_collection
+@as_json
+def attach(name: str, fields: tuple[str, ...], collection: str | None, json_output: bool) -> None:
+    """Give an image, or all that were seen in a place, fields to filter by; NAME= takes one away.
+
+    true and false are truths, what reads as a number is one, and all else is text; so is what stands in
+    quotes of its own: 'code="0815"'.
+    """
+    given: dict[str, FieldValue | None] = {}
+    for field in fields:
+        key, value = _field(field)
+        if key in given:
+            raise UsageError(f"{key} is given twice; an image has one value of each name.")
+        given[key] = value
+    with opened(collection) as photos:
+        count = photos.attach(name, **given)
+    if json_output:
+        print_json({"images": count, "fields": given})
+    say(f"{counted(count, 'image')} changed.")
+
+
+def _field(text: str) -> tuple[str, FieldValue | None]:
+    from wherefrom.engine.syntax import typed
+
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"A field reads NAME=VALUE, or NAME= to take it away, not {text!r}.")
+    if not value:
+        return name, None
+    if len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]:
+        return name, value[1:-1]
+    return name, typed(value)
+
+
+@click.command(short_help="Remove images; files are left alone.")
+@click.argument("names", nargs=-1, required=True, metavar="ID|URI|PATH...")
+@in_collection
+@as_json
+def remove(names: tuple[str, ...], collection: str | None, json_output: bool) -> None:
+    """Remove images from a collection, by id or by where they were seen. Files are left alone."""
+    with opened(collection) as photos:
+        removed = sum(photos.remove(name) for name in names)
+    if json_output:
+        print_json({"removed": removed})
+    say(f"{removed:,} removed.")
+
+
+@click.command(short_help="Look for damage.")
+@in_collection
+@as_json
+def check(collection: str | None, json_output: bool) -> None:
+    """Look for damage: the catalog against itself, and every index against the catalog."""
+    with opened(collection) as photos:
+        problems = photos.check()
+        total = len(photos) if not problems else None
+    if json_output:
+        print_json({"clean": not problems, "problems": problems, "images": total})
+    for problem in problems:
+        say(problem)
+    if problems:
+        done(Exit.COLLECTION)
+    say(f"Sound: {counted(total or 0, 'image')}, and every index agrees with the catalog.")
+
+
+@click.command(short_help="Derive the indexes anew.")
+@in_collection
+@as_json
+def rebuild(collection: str | None, json_output: bool) -> None:
+    """Derive every index from the catalog again, and compute features of old versions anew."""
+    with opened(collection) as photos:
+        lost = photos.rebuild(progress=lambda n, total: say(f"{n:,} of {total:,} images read again"))
+        total = len(photos)
+    if json_output:
+        lost_json = [{"id": one.id, "uri": one.uri, "reason": one.reason, "code": one.code} for one in lost]
+        print_json({"images": total, "lost": lost_json})
+    for one in lost:
+        say(f"not read again: {shown_place(one.uri)}: {one.reason}")
+    say(f"Rebuilt for {counted(total, 'image')}.")
+    if lost:
+        done(Exit.SOME_FAILED)

@@ -1,0 +1,125 @@
+"""What the commands share: the collection option, output, and errors as sentences with exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from wherefrom.errors import Exit, WherefromError
+
+if TYPE_CHECKING:
+    from wherefrom.collection import Collection
+    from wherefrom.engine.records import Image, Sighting
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+as_json = click.option("--json", "json_output", is_flag=True, help="Print one JSON document on stdout.")
+
+
+def in_collection(command: F) -> F:
+    """The option -c/--collection."""
+    return click.option(
+        "-c",
+        "--collection",
+        "collection",
+        metavar="DIR",
+        help="The collection's directory. Default: $WHEREFROM_COLLECTION, then ./photos.wherefrom.",
+    )(command)
+
+
+def opened(path: str | None, *, create: bool = False) -> AbstractContextManager[Collection]:
+    """The collection that a command works on."""
+    from wherefrom.collection import open_collection
+    from wherefrom.settings import load
+
+    settings = load()
+    return open_collection(path or settings.collection, create=create, settings=settings)
+
+
+def say(text: str = "") -> None:
+    """Words for people: on stderr, so that stdout holds nothing but results."""
+    click.echo(text, err=True)
+
+
+def print_json(document: object) -> None:
+    """The one JSON document of a command."""
+    click.echo(json.dumps(document, ensure_ascii=True, indent=2 if sys.stdout.isatty() else None))
+
+
+def fail(error: WherefromError, json_output: bool) -> int:
+    """Tell of an error; gives the exit code. With JSON the error is a document too."""
+    if json_output:
+        print_json({"error": {"code": error.code, "message": str(error)}})
+    say(f"wherefrom: {error}")
+    return int(error.exit_code)
+
+
+def shown_place(uri: str) -> str:
+    """A uri as people know it: a local file by its path, below the present folder if it lies there."""
+    from wherefrom.sources.folder import path_of
+
+    path = path_of(uri)
+    if path is None:
+        return uri
+    here = Path.cwd()
+    readable = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    shown = Path(readable)
+    return str(shown.relative_to(here)) if shown.is_relative_to(here) else readable
+
+
+def first_place(sightings: Sequence[Sighting]) -> str:
+    """Where an image was seen, in one line."""
+    if not sightings:
+        return "(added without a place)"
+    more = f" (+{len(sightings) - 1} more)" if len(sightings) > 1 else ""
+    return shown_place(sightings[0].uri) + (" [gone]" if sightings[0].gone else "") + more
+
+
+def described(image: Image) -> str:
+    """Size and format of an image."""
+    return f"{image.width}×{image.height} {image.format}, {size(image.bytes)}"
+
+
+def size(count: int) -> str:
+    """A number of bytes for people."""
+    amount = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{count} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 file`, `1,234 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def table(rows: Sequence[Sequence[str]], headings: Sequence[str], right: Sequence[int] = ()) -> str:
+    """Columns in line; those numbered in `right` are set to the right."""
+    from unicodedata import combining, east_asian_width
+
+    def wide(text: str) -> int:
+        return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+    everything = [list(headings), *[list(row) for row in rows]]
+    widths = [max(wide(row[i]) for row in everything) for i in range(len(headings))]
+    lines = []
+    for row in everything:
+        cells = []
+        for i, cell in enumerate(row):
+            space = " " * (widths[i] - wide(cell))
+            cells.append(space + cell if i in right else cell + space)
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def done(code: Exit | int) -> None:
+    """End the command with an exit code."""
+    raise click.exceptions.Exit(int(code))

@@ -1,0 +1,266 @@
+"""Commands that look for pictures: search, compare."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wherefrom.cli.common import (
+    as_json,
+    described,
+    done,
+    first_place,
+    in_collection,
+    opened,
+    print_json,
+    say,
+    table,
+)
+from wherefrom.cli.drawing import HOWS, check_folder, check_target, draw_matches, draw_pair, held
+from wherefrom.cli.lookalikes import check_wishes, shown_by, shown_in, wishes
+from wherefrom.cli.why import check_why, explained, print_account
+from wherefrom.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from wherefrom.search.account import Account
+    from wherefrom.search.answer import Answer, Evidence, Match
+
+Region = tuple[float, float, float, float]
+
+
+def _kinds(text: str | None) -> str | list[str] | None:
+    if text is None or text.strip() == "all":
+        return text and "all"
+    return [kind.strip() for kind in text.split(",") if kind.strip()]
+
+
+def _region(text: str) -> Region:
+    try:
+        left, top, right, bottom = (float(number) for number in text.split(","))
+    except ValueError:
+        raise UsageError(f"A region reads LEFT,TOP,RIGHT,BOTTOM in pixels, not {text!r}.") from None
+    return left, top, right, bottom
+
+
+def _check_least(min_score: float | None, precision: float | None) -> None:
+    from wherefrom.search.rank import precision_score
+
+    if precision is not None:
+        if min_score is not None:
+            raise UsageError("Choose one of --min-score and --precision.")
+        precision_score(precision)  # which says when it is of no use
+
+
+@click.command(short_help="Find where a picture comes from, or what looks like it.")
+@click.argument("image", required=False, metavar="[IMAGE]")
+@in_collection
+@click.option(
+    "--kinds",
+    metavar="all|K,K",
+    help="Only these kinds: identical, same, copy, partial, similar. Default: all but similar, and with "
+    "--like, --unlike, --text or --colours all.",
+)
+@click.option("--filter", metavar="TEXT", help='Only images that this lets through: "type:jpeg width>=1000".')
+@click.option(
+    "--limit", type=int, default=20, show_default=True, metavar="N", help="At most so many matches."
+)
+@click.option("--min-score", type=float, metavar="N", help="Only matches of this score (0 to 100) or more.")
+@click.option(
+    "--precision",
+    type=float,
+    metavar="SHARE",
+    help="Only matches so sure that this share of them is true: 0.99, say, or 0.999.",
+)
+@click.option(
+    "--region",
+    "regions",
+    multiple=True,
+    metavar="L,T,R,B",
+    help="Search for a part of the picture, in pixels. Given several times, each gets its own answer.",
+)
+@wishes
+@click.option("--draw", "folder", metavar="DIR", help="Draw the proof of each match into a PNG file there.")
+@click.option(
+    "--why", metavar="ID", help="Also say what each stage of the search said of this image: an id or a path."
+)
+@as_json
+def search(
+    image: str | None,
+    collection: str | None,
+    kinds: str | None,
+    filter: str | None,
+    limit: int,
+    min_score: float | None,
+    precision: float | None,
+    regions: tuple[str, ...],
+    thing: int | None,
+    folder: str | None,
+    why: str | None,
+    json_output: bool,
+    **wanted: Any,
+) -> None:
+    """Find where IMAGE (a file, a URL, or the id of an indexed image) comes from.
+
+    Look-alikes, which prove nothing, are found where --kinds has similar or all, or where --like, --unlike,
+    --text or --colours say what they are wanted of; IMAGE may then be left out.
+    """
+    from wherefrom.settings import load
+
+    check_wishes(image, wanted, regions, thing, folder)
+    parts = [_region(text) for text in regions]
+    _check_least(min_score, precision)
+    if folder:
+        check_folder(folder)
+    if why is not None:
+        check_why(image, parts, thing)
+    with opened(collection) as photos:
+        least = min_score or 0.0 if precision is None else photos.least_score(precision)
+        query = held(image, load()) if folder and image else image
+        options: dict[str, Any] = {
+            "limit": limit,
+            "kinds": _kinds(kinds),
+            "min_score": least,
+            "filter": filter,
+        }
+        if len(parts) > 1:
+            answers = photos.search_regions(query, parts, **options)
+        else:
+            region = parts[0] if parts else None
+            answers = [photos.search(query, region=region, object=thing, **options, **wanted)]
+        numbered = not parts and thing is None  # objects count in the whole picture
+        told = None
+        if why is not None:
+            told = explained(photos, query, why, region=parts[0] if parts else None, **options)
+        if json_output:
+            _print_documents(answers, parts, numbered, told)
+        else:
+            _print_answers(answers, parts, numbered)
+            print_account(told)
+        if folder:
+            draw_matches(photos, query, answers, folder)
+    if not any(answer.matches for answer in answers):
+        done(Exit.NOTHING_FOUND)
+
+
+def _print_documents(
+    answers: list[Answer], parts: list[Region], numbered: bool, told: Account | None = None
+) -> None:
+    if len(parts) < 2:
+        why = {} if told is None else {"why": told.as_json()}
+        print_json(answers[0].as_json() | why)
+    else:
+        documents = [
+            {"region": list(part), **answer.as_json()} for part, answer in zip(parts, answers, strict=True)
+        ]
+        print_json({"answers": documents})
+    for answer in answers:
+        _notes(answer, numbered)
+
+
+def _print_answers(answers: list[Answer], parts: list[Region], numbered: bool) -> None:
+    for number, answer in enumerate(answers):
+        if len(parts) > 1:
+            title = f"region {','.join(f'{value:g}' for value in parts[number])}"
+            if answer.matches:
+                click.echo(("\n" if number else "") + title)
+            else:
+                say(("\n" if number else "") + title)
+        if answer.matches:
+            click.echo(_matches(answer))
+        _notes(answer, numbered)
+
+
+def _notes(answer: Answer, numbered: bool) -> None:
+    if shown := shown_in(answer.query, numbered=numbered):
+        say(shown)
+    for note in answer.query.notes:
+        say(note)
+    if not answer.matches:
+        say("Nothing found.")
+
+
+def _matches(answer: Answer) -> str:
+    """A line for each match, and below it what was done to it, or what a look-alike shows."""
+    rows = [
+        (match.kind.value, f"{match.score:.1f}", described(match.image), first_place(match.sightings))
+        for match in answer
+    ]
+    heading, *lines = table(rows, ("kind", "score", "picture", "where"), right=(1,)).split("\n")
+    indent = " " * heading.index("picture")
+    width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
+    told = [heading]
+    for line, match in zip(lines, answer, strict=True):
+        told.append(line)
+        if said := _said_below(match).replace(" %", "\N{NO-BREAK SPACE}%"):
+            lines_of_it = textwrap.wrap(said, max(40, width) - len(indent), break_long_words=False)
+            told += [indent + part.replace("\N{NO-BREAK SPACE}", " ") for part in lines_of_it]
+    return "\n".join(told)
+
+
+def _said_below(match: Match) -> str:
+    return "; ".join(_said(match.evidence)) if match.kind != "similar" else shown_by(match)
+
+
+def _said(evidence: Evidence) -> list[str]:
+    from wherefrom.search.wording import listed
+
+    return listed(evidence.edits)
+
+
+@click.command(short_help="Tell whether two pictures are one.")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option("--draw", "target", metavar="FILE", help="Draw the proof into a .png, .jpg or .webp file.")
+@click.option(
+    "--how",
+    type=click.Choice(HOWS),
+    help="What to draw: both side by side (the default), B laid into A's frame, or where they differ.",
+)
+@as_json
+def compare(first: str, second: str, target: str | None, how: str | None, json_output: bool) -> None:
+    """Tell whether two pictures are one, and what was done to B to make A. Needs no collection."""
+    from wherefrom.search.find import compare as compare_pictures
+    from wherefrom.settings import load
+
+    settings = load()
+    query, other = first, second
+    if how is not None and target is None:
+        raise UsageError("--how says what to draw: it needs --draw FILE.")
+    if target is not None:
+        check_target(target)
+        query, other = held(first, settings), held(second, settings)
+    match = compare_pictures(query, other, settings)
+    if json_output:
+        print_json({"match": None if match is None else match.as_json()})
+    if match is None:
+        say("Not one picture, nor a part of it, as far as fingerprints and keypoints tell.")
+        if target is not None:
+            say("There is nothing to draw.")
+        done(Exit.NOTHING_FOUND)
+        return
+    if not json_output:
+        click.echo(f"{match.kind.value}, score {match.score:.1f}")
+        for said in _said(match.evidence) or ["nothing changed"]:
+            click.echo(f"  {said}")
+        click.echo(f"known by {known_by(match.evidence)}")
+    if target is not None:
+        draw_pair(match.evidence, query, other, how or HOWS[0], target, settings)
+        say(f"Drawn in {target}.")
+
+
+def known_by(evidence: Evidence) -> str:
+    """The proof in a line: `87 keypoints that agree; fingerprints 12 of 256 bits apart`."""
+    if evidence.method == "sha256":
+        return "its bytes, which are equal"
+    proofs = []
+    if evidence.inliers is not None:
+        proofs.append(f"{evidence.inliers} keypoints that agree")
+    if evidence.distance is not None:
+        proofs.append(f"fingerprints {evidence.distance} of 256 bits apart")
+    if evidence.agreement is not None:
+        proofs.append(f"pixels that agree to {evidence.agreement:.2f}")
+    return "; ".join(proofs)

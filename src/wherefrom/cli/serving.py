@@ -1,0 +1,164 @@
+"""The command that puts collections on the network."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wherefrom.cli.common import say
+from wherefrom.errors import UsageError
+
+
+@click.command(short_help="Serve collections over HTTP, with a page for people.")
+@click.option(
+    "-c",
+    "--collection",
+    "collections",
+    multiple=True,
+    metavar="[NAME=]DIR",
+    help="A collection to serve; the first one is the default. Its name is the directory's, or NAME.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8765,
+    show_default=True,
+    metavar="N",
+    help="The port to listen on; 0 for any that is free.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 256),
+    default=0,
+    metavar="N",
+    help="Processes that search. Default: one per core.",
+)
+@click.option(
+    "--queue",
+    type=click.IntRange(1, 100_000),
+    default=64,
+    show_default=True,
+    metavar="N",
+    help="Requests that may wait for them; further ones are told to come again.",
+)
+@click.option(
+    "--deadline",
+    type=click.FloatRange(1, 3600),
+    default=30.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds in which a request is answered, or told to come again.",
+)
+@click.option(
+    "--originals/--no-originals",
+    default=None,
+    help="Let the files of images out. Default: only where this machine alone is listened to.",
+)
+@click.option(
+    "--index-root",
+    "index_roots",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="A folder below which callers with an admin key may have files indexed.",
+)
+@click.option(
+    "--backup-root",
+    "backup_roots",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="A folder below which callers with an admin key may have backups written.",
+)
+@click.option(
+    "--allow-origin",
+    "allow_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="A site whose pages may use the API, such as https://example.org.",
+)
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A further name under which this machine is asked without keys.",
+)
+@click.option(
+    "--rate", default="", metavar="N/UNIT", help="What keys are allowed: 100/minute. Default: no limit."
+)
+@click.option(
+    "--anonymous-rate",
+    default="",
+    metavar="N/UNIT",
+    help="What each address is allowed where no key is needed. Default: no limit.",
+)
+@click.option(
+    "--max-upload",
+    type=click.IntRange(1_000, 2**31 - 1),
+    default=32 * 1024 * 1024,
+    show_default=True,
+    metavar="BYTES",
+    help="The largest body of a request.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["json", "plain"]),
+    default=None,
+    help="Lines of the log, on stderr. Default: plain on a terminal, else json.",
+)
+def serve(
+    collections: tuple[str, ...], host: str, originals: bool | None, log_format: str | None, **given: Any
+) -> None:
+    """Serve collections over HTTP: an API, a page for people, and the APIs of TinEye, MatchEngine and Vision.
+
+    Without keys it listens on this machine alone; `wherefrom keys create NAME` makes one. The page and the
+    description of the API (/docs) are at the address that is printed.
+    """
+    try:
+        from wherefrom.server.config import Config
+        from wherefrom.server.running import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "wherefrom":
+            raise
+        raise UsageError(
+            f"Serving needs {error.name}, which is not installed here. Run: pip install 'wherefrom[serve]'"
+        ) from error
+    from wherefrom.settings import load
+
+    settings = load()
+    for name in ("index_roots", "backup_roots"):
+        given[name] = tuple(Path(root).resolve() for root in given[name])
+    config = Config(
+        named(collections or (settings.collection,)),
+        settings,
+        host=host,
+        originals=_is_near(host) if originals is None else originals,
+        log_format=log_format or ("plain" if sys.stderr.isatty() else "json"),
+        **given,
+    )
+    run(config, say)
+
+
+def named(collections: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
+    """Names and directories of what -c said."""
+    found = []
+    for text in collections:
+        name, equals, path = text.partition("=")
+        if not equals or "/" in name:
+            name, path = "", text
+        directory = Path(path).expanduser().absolute()
+        found.append((name or directory.name.removesuffix(".wherefrom") or "collection", directory))
+    return tuple(found)
+
+
+def _is_near(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,224 @@
+"""Commands that show what there is: show, list, duplicates, demo."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from wherefrom.cli.common import (
+    as_json,
+    counted,
+    described,
+    done,
+    first_place,
+    in_collection,
+    opened,
+    print_json,
+    say,
+    shown_place,
+    size,
+)
+from wherefrom.cli.lookalikes import lines_about
+from wherefrom.errors import Exit, NotFound, UsageError
+from wherefrom.search.wording import in_words
+
+if TYPE_CHECKING:
+    from wherefrom.duplicates import Group
+    from wherefrom.engine.records import FieldValue, Image, Sighting
+
+_WIDTH = 80  # columns that lines are folded to; places are never folded
+_DESCRIBED = 25  # columns that size and format of nearly every picture need
+_DEEPEST = 8  # levels of a tree that are set in further
+_SECONDS = 10.0  # between lines that tell of progress
+
+
+@click.command(short_help="Show what is known of an image.")
+@click.argument("name", metavar="ID|URI|PATH")
+@in_collection
+@as_json
+def show(name: str, collection: str | None, json_output: bool) -> None:
+    """Show what a collection knows of an image, by its id or by where it was seen."""
+    with opened(collection) as photos:
+        images = [(image, photos.about(image.id)) for image in photos.find(name)]
+    if not images:
+        raise NotFound(f"There is no image {name} in this collection.")
+    if json_output:
+        print_json([image.as_json() | about.as_json() for image, about in images])
+        return
+    for image, about in images:
+        click.echo(image.id)
+        for line in (*_facts(image), *lines_about(about), *_attached(image), *_places(image)):
+            click.echo(f"  {line}")
+
+
+def _facts(image: Image) -> Iterator[str]:
+    yield f"{described(image)}, frames {image.frames}, quality {image.quality}, added {image.added}"
+    for field, value in image.credit.as_json().items():
+        if value:
+            yield f"{field.replace('_', ' ')}: {value}"
+
+
+def _attached(image: Image) -> Iterator[str]:
+    for name, value in image.fields.items():
+        yield f"field {name}: {_as_written(value)}"
+
+
+def _places(image: Image) -> Iterator[str]:
+    for sighting in image.sightings:
+        gone = f", gone {sighting.gone}" if sighting.gone else ""
+        yield f"seen {shown_place(sighting.uri)} ({sighting.first_seen} to {sighting.last_seen}{gone})"
+
+
+def _as_written(value: FieldValue) -> str:
+    """A field's value as `attach` takes it: text that would be read as something else in quotes."""
+    if isinstance(value, str):
+        from wherefrom.engine.syntax import typed
+
+        return value if typed(value) == value else f'"{value}"'
+    return str(value).lower() if isinstance(value, bool) else f"{value:.15g}"
+
+
+@click.command("list", short_help="List the images, or those that a filter lets through.")
+@in_collection
+@click.option("--filter", metavar="TEXT", help='Only images that this lets through: "type:jpeg width>=1000".')
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many. Default: all.")
+@as_json
+def list_images(collection: str | None, filter: str | None, limit: int | None, json_output: bool) -> None:
+    """List the images in the order in which they were added: id, size and format, and a place of each."""
+    with opened(collection) as photos:
+        found = islice(photos.select(filter), limit)
+        count = 0
+        if json_output:
+            documents = [image.as_json() for image in found]
+            print_json(documents)
+            count = len(documents)
+        for image in found:  # which are done with where JSON was wanted
+            click.echo(f"{image.id}  {described(image):<{_DESCRIBED}}  {first_place(image.sightings)}")
+            count += 1
+    say(f"{counted(count, 'image')}.")
+    if not count:
+        done(Exit.NOTHING_FOUND)
+
+
+@click.command(short_help="Group the files that are one picture.")
+@in_collection
+@click.option("--csv", "csv_output", is_flag=True, help="Print CSV on stdout, a line for each file.")
+@click.option("--upright", is_flag=True, help="Leave out mirrored, turned and negative copies: quicker.")
+@click.option("--quick", is_flag=True, help="Compare whole pictures alone: no crops, and no file is opened.")
+@as_json
+def duplicates(
+    collection: str | None, csv_output: bool, upright: bool, quick: bool, json_output: bool
+) -> None:
+    """Group the files that are one picture: the likely original, which is suggested to be kept, and what was
+    made from it, and how. Nothing is removed.
+    """
+    if csv_output and json_output:
+        raise UsageError("Choose one of --csv and --json.")
+    with opened(collection) as photos:
+        groups = list(photos.duplicates(turned=not upright, parts=not quick, progress=_looked_for()))
+    if json_output:
+        print_json({"groups": [group.as_json() for group in groups]})
+    elif csv_output:
+        click.echo(_as_csv(groups), nl=False)
+    else:
+        for number, group in enumerate(groups, 1):
+            click.echo("\n".join(_family(number, group)) + "\n")
+    spare = sum(len(group.others) for group in groups)
+    freed = size(sum(group.spare_bytes for group in groups))
+    say(f"{counted(len(groups), 'group')}; {counted(spare, 'file')} could go, {freed}.")
+    if not groups:
+        done(Exit.NOTHING_FOUND)
+
+
+def _looked_for() -> Callable[[int, int], None]:
+    """What tells of progress, every ten seconds."""
+    told = time.monotonic()
+
+    def tell(number: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _SECONDS:
+            told = time.monotonic()
+            say(f"{number:,} of {total:,} images looked for")
+
+    return tell
+
+
+def _family(number: int, group: Group) -> list[str]:
+    """A group as lines: a tree of files, each with how it comes from the one that it is below."""
+    spare = f"{counted(len(group.others), 'file')} could go, {size(group.spare_bytes)}"
+    lines = [f"{number}. {counted(len(group.others) + 1, 'file')}, one picture; {spare}"]
+    lines += _entry(1, _shown(group.place, group.keep), f"keep; {group.why}", group.keep)
+    lines += _parts(group, group.keep, 1)
+    depths = {group.keep.id: 1}
+    for other in group.others:
+        depth = depths[other.parent] + 1
+        again = other.parent == other.image.id
+        if not again:
+            depths[other.image.id] = depth
+        edits = ", ".join(in_words(edit) for edit in other.edits)
+        what = "identical, byte for byte" if again else f"{other.kind.value} {other.score:.1f}"
+        what += f": {edits}" if edits else ""
+        lines += _entry(depth, _shown(other.place, other.image), what, other.image)
+        if not again:
+            lines += _parts(group, other.image, depth)
+    return lines
+
+
+def _entry(depth: int, place: str, what: str, image: Image) -> list[str]:
+    indent = "  " * min(depth, _DEEPEST)
+    facts = f"{described(image)}; {what}"
+    wrapped = textwrap.wrap(facts, _WIDTH, initial_indent=f"{indent}    ", subsequent_indent=f"{indent}    ")
+    return [f"{indent}{place}", *wrapped]
+
+
+def _parts(group: Group, image: Image, depth: int) -> list[str]:
+    indent = "  " * min(depth, _DEEPEST)
+    lines = []
+    for part in group.parts:
+        if part.member == image.id:
+            relation = "contains" if part.contains else "is contained in"
+            lines.append(f"{indent}    {relation} {_shown(part.place, part.image)}")
+    return lines
+
+
+def _shown(place: Sighting | None, image: Image) -> str:
+    return shown_place(place.uri) if place else image.id
+
+
+def _as_csv(groups: Sequence[Group]) -> str:
+    names = ("group", "suggestion", "why", "kind", "width", "height", "format", "bytes", "uri", "id")
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow((*names, "parent", "score", "edits"))
+    for number, group in enumerate(groups, 1):
+        keep = group.keep
+        facts = (keep.width, keep.height, keep.format, keep.bytes)
+        uri = group.place.uri if group.place else ""
+        writer.writerow((number, "keep", group.why, "", *facts, uri, keep.id, "", "", ""))
+        for one in group.others:
+            image, uri = one.image, one.place.uri if one.place else ""
+            facts = (image.width, image.height, image.format, image.bytes)
+            edits = "; ".join(in_words(edit) for edit in one.edits)
+            row = (number, "spare", "", one.kind.value, *facts, uri, image.id)
+            writer.writerow((*row, one.parent, one.score, edits))
+    return buffer.getvalue()
+
+
+@click.command(short_help="See it at work on real photographs.")
+@click.option("--keep", metavar="DIR", help="Keep the pictures and the collection there.")
+@as_json
+def demo(keep: str | None, json_output: bool) -> None:
+    """Edit real photographs in a dozen ways, index the originals, and find each edit again.
+
+    The photographs come with scikit-image: pip install 'wherefrom[demo]'.
+    """
+    from wherefrom.cli.demonstration import demonstrate
+
+    done(demonstrate(keep, json_output))

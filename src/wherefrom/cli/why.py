@@ -1,0 +1,43 @@
+"""Why an image was found or was not: what a search's stages said of it, for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wherefrom.cli.common import first_place
+from wherefrom.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from wherefrom.collection import Collection
+    from wherefrom.search.account import Account
+
+
+def check_why(image: str | None, regions: Sequence[object], thing: int | None) -> None:
+    """Raises UsageError for a search of which it cannot be said why."""
+    if image is None:
+        raise UsageError("--why tells of a search for a picture: give an IMAGE.")
+    if len(regions) > 1 or thing is not None:
+        raise UsageError("--why tells of one search: give one --region at most, and no --object.")
+
+
+def explained(photos: Collection, query: Any, wanted: str, **options: Any) -> Account:
+    """What a search with these options said of the image of an id, or seen at a path or uri."""
+    found = photos.find(wanted)
+    if not found:
+        raise NotFound(f"There is no image {wanted} in this collection.")
+    return photos.why(query, found[0].id, **options)
+
+
+def print_account(told: Account | None) -> None:
+    """The account on stdout: what became of the image, and what each stage said."""
+    from wherefrom.search.telling import stages
+
+    if told is None:
+        return
+    click.echo(f"why {first_place(told.image.sightings)} ({told.image.id})")
+    click.echo(f"  {told.reason}")
+    for name, said in stages(told.as_json()):
+        click.echo(f"  {name + ':':<12} {said}")

@@ -1,0 +1,298 @@
+"""A collection: the one object that people hold."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wherefrom.adding import Adding, Offer, OnOutcome, offers
+from wherefrom.asking import Asking
+from wherefrom.engine.base import Engine
+from wherefrom.engine.batches import batched
+from wherefrom.engine.copying import Copied
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.fields import checked as checked_fields
+from wherefrom.engine.records import Image, digest_of
+from wherefrom.errors import NotFound, Unreadable
+from wherefrom.features.embedding import dimension_of
+from wherefrom.features.extract import nothing, versions_of
+from wherefrom.outcome import Outcome, Report, Status
+from wherefrom.progress import ProgressLine
+from wherefrom.receiving import Upload
+from wherefrom.settings import Settings, load
+from wherefrom.sources.folder import file_uri, path_of
+from wherefrom.workers import Task, Workers
+
+if TYPE_CHECKING:
+    pass
+
+
+def open_collection(
+    path: str | os.PathLike[str], *, create: bool = False, settings: Settings | None = None
+) -> Collection:
+    """Open the collection in a directory; with `create`, make it when there is none.
+
+    Raises CollectionMissing, CollectionDamaged, CollectionTooNew or CollectionError.
+    """
+    directory = Path(os.path.abspath(os.path.expanduser(path)))
+    stated = settings or load()
+    card = stated.card
+    engine = EmbeddedEngine(
+        directory, create=create, versions=versions_of(card), dimension=dimension_of(card)
+    )
+    return Collection(engine, stated)
+
+
+class Collection(Asking):
+    """Images with their sightings and features, open for search. Made by `wherefrom.open`.
+
+    Thread-safe for searching. One process at a time may change a collection; the first change takes
+    the lock and `close` gives it back. Others search meanwhile and see what is added at once.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        super().__init__(engine, settings)
+        self._workers: Workers | None = None
+        self._adding = threading.Lock()
+        self._receivers: Workers | None = None
+        self._receiving = threading.Lock()
+
+    def close(self) -> None:
+        """Let files, locks and worker processes go."""
+        self._close_workers()
+        with self._receiving:
+            if self._receivers is not None:
+                self._receivers.close()
+        super().close()
+
+    def add(
+        self,
+        source: Any,
+        *,
+        progress: bool = False,
+        on_outcome: OnOutcome | None = None,
+        prune: bool = False,
+        retry: bool = False,
+        stop: threading.Event | None = None,
+    ) -> Report:
+        """Add pictures from a path, folder, URL, bytes, `Picture`, or an iterable of them.
+
+        Everything offered gets an outcome in the report, and what the report calls added has been
+        committed and is found by the next search. `progress` shows rate and time left on stderr;
+        `on_outcome` is called with each outcome (and the report so far) once it is final; `prune` marks
+        the sightings under the given folders whose files have vanished; `retry` reads again files that
+        were refused before and have not changed; `stop` ends the run cleanly when it is set.
+
+        Raises CollectionLocked when another process is writing, UsageError for a source of no use.
+        """
+        line = ProgressLine(list(_roots(source))) if progress else None
+
+        def tell(outcome: Outcome, report: Report) -> None:
+            if on_outcome is not None:
+                on_outcome(outcome, report)
+            if line is not None:
+                line.update(report)
+
+        with self._adding:
+            run = Adding(
+                self._engine, self._pool(), self._settings.limits, on_outcome=tell, retry=retry, stop=stop
+            )
+            try:
+                report = run.run(offers(source, self._settings))
+            except BaseException:
+                self._close_workers()  # with what they were doing
+                raise
+            finally:
+                if line is not None:
+                    line.close(run.report)
+            if report.interrupted:
+                self._close_workers()
+            elif prune:
+                report.gone = self._prune(source)
+        return report
+
+    def receive(
+        self, uploads: Sequence[Upload], on_outcome: Callable[[int, Outcome], None] | None = None
+    ) -> list[Outcome]:
+        """Add pictures that came as bytes and keep these in the collection's directory: an outcome for each.
+
+        They are committed together, and may be added while `add` is at work elsewhere. `on_outcome` is told
+        the place of each in `uploads` and its outcome once it is final. Raises CollectionLocked when another
+        process is writing, UsageError for fields of no use, before anything is added.
+        """
+        outcomes: dict[int, Outcome] = {}
+        numbers: dict[int, int] = {}
+
+        def items() -> Iterator[Offer]:
+            for number, upload in enumerate(uploads):
+                checked_fields(upload.fields)
+                offer = Offer(upload.known_as, data=upload.data, upload=upload)
+                numbers[id(offer)] = number
+                yield offer
+
+        def settled(offer: Offer, outcome: Outcome) -> None:
+            number = numbers[id(offer)]
+            outcomes[number] = outcome
+            if on_outcome is not None:
+                on_outcome(number, outcome)
+
+        offered = list(items())
+        with self._receiving:
+            if self._receivers is None:
+                self._receivers = self._new_workers()
+            try:
+                Adding(self._engine, self._receivers, self._settings.limits, on_settled=settled).run(
+                    iter(offered)
+                )
+            except BaseException:
+                self._receivers.close()
+                self._receivers = None
+                raise
+        return [outcomes[number] for number in range(len(offered))]
+
+    def sweep(self) -> int:
+        """Delete what a crash has left of uploads that were never added; gives how many there were."""
+        return self._engine.sweep()
+
+    def forget(self, uri: str) -> int:
+        """Take a place back: images seen nowhere else are removed, and others are gone from there.
+
+        Gives how many images it was. Raises NotFound when none was seen there.
+        """
+        found = self.find(uri)
+        if not found:
+            raise NotFound(f"No image of this collection was seen at {uri}.")
+        here = {number for number, place in self._engine.present_under(uri) if place == uri}
+        for image in found:
+            if all(place.uri == uri or place.gone for place in image.sightings):
+                self.remove(image.id)
+        self._engine.mark_gone(sorted(here))
+        return len(found)
+
+    def attach(self, id_or_uri: str | os.PathLike[str], /, **fields: str | float | bool | None) -> int:
+        """Give the image of an id, or every image seen at a uri or path, fields of your own to filter by.
+
+        None takes a field away. Gives how many images there were. Raises NotFound when there is none,
+        UsageError for a name or value of no use.
+        """
+        keys = self._keys(id_or_uri)
+        if not keys:
+            raise NotFound(f"There is no image {os.fspath(id_or_uri)} in this collection.")
+        return self._engine.set_fields(keys, fields)
+
+    def remove(self, id_or_uri: str | os.PathLike[str]) -> int:
+        """Remove the image of an id, or every image seen at a uri or path; gives how many.
+
+        The files themselves are left alone. Raises NotFound when there is none.
+        """
+        keys = self._keys(id_or_uri)
+        if not keys:
+            raise NotFound(f"There is no image {os.fspath(id_or_uri)} in this collection.")
+        return self._engine.remove(keys)
+
+    def check(self) -> list[str]:
+        """Everything that is wrong with the collection, a sentence each; empty when it is sound."""
+        return list(self._engine.damage())
+
+    def backup(
+        self, directory: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
+    ) -> Copied:
+        """Copy the collection to a directory that is new or empty, while others read and write it.
+
+        The copy is the collection as it was at one moment after the call, with the files that were uploaded;
+        it opens as a collection and makes its indexes anew when it does. Keys of the service stay behind.
+        `progress` is told (bytes of the catalog copied, bytes in all), and ends the copying by raising.
+        Raises UsageError for a directory of no use, CollectionError when it cannot be written to.
+        """
+        return self._engine.backup(Path(os.path.expanduser(directory)), progress)
+
+    def prune(self, source: Any) -> int:
+        """Mark the sightings below paths or folders whose files have vanished; gives how many there were."""
+        with self._adding:
+            return self._prune(source)
+
+    def rebuild(self, *, progress: Callable[[int, int], None] | None = None) -> list[Outcome]:
+        """Derive every index from the catalog again, and compute features of old versions anew.
+
+        Computing anew needs the files: outcomes are given for the images whose file is gone or cannot
+        be read any more; they stay, and are no longer found by fingerprint.
+        """
+        with self._adding:  # which reads with the same workers
+            stale = self._engine.stale()
+            lost = list(self._recompute(stale, progress)) if stale else []
+            self._engine.rebuild()
+        return lost
+
+    def _recompute(self, stale: list[int], progress: Callable[[int, int], None] | None) -> Iterator[Outcome]:
+        done = 0
+        for keys in batched(stale, 256):
+            known = self._engine.images(keys)
+            fresh: list[tuple[int, str, dict[str, bytes]]] = []
+            waiting: set[int] = set()
+            for key, image in known.items():
+                path = self._path_of(image)
+                if path is None:
+                    fresh.append((key, "", nothing()))
+                    yield _lost(
+                        image, "None of the files in which it was seen is there any more.", Unreadable.code
+                    )
+                else:
+                    waiting.add(key)
+                    self._pool().submit(Task(key, path=path))
+            while waiting:
+                for read in self._pool().ready(0.2):
+                    waiting.discard(read.number)
+                    image = known[read.number]
+                    if read.image is not None and read.image.digest == digest_of(image.id):
+                        fresh.append((read.number, read.image.decoder, read.image.features))
+                        continue
+                    fresh.append((read.number, "", nothing()))
+                    if read.error is not None:
+                        yield _lost(image, str(read.error), read.error.code)
+                    else:
+                        yield _lost(image, "Its file has changed since it was indexed.", "changed")
+            self._engine.refresh_features(fresh)
+            done += len(known)
+            if progress is not None:
+                progress(done, len(stale))
+
+    def _prune(self, source: Any) -> int:
+        gone: list[int] = []
+        for root in _roots(source):
+            for number, uri in self._engine.present_under(file_uri(root)):
+                path = path_of(uri)
+                if path is not None and not os.path.exists(path):
+                    gone.append(number)
+        self._engine.mark_gone(gone)
+        return len(gone)
+
+    def _pool(self) -> Workers:
+        if self._workers is None:
+            self._workers = self._new_workers()
+        return self._workers
+
+    def _new_workers(self) -> Workers:
+        settings = self._settings
+        return Workers(settings.worker_count, settings.limits, recipe=settings.recipe)
+
+    def _close_workers(self) -> None:
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+
+
+def _lost(image: Image, why: str, code: str) -> Outcome:
+    uri = image.sightings[0].uri if image.sightings else image.id
+    return Outcome(Status.FAILED, uri, image.id, why, code)
+
+
+def _roots(source: Any) -> Iterator[str]:
+    if isinstance(source, str | os.PathLike):
+        if "://" not in os.fspath(source):
+            yield os.path.expanduser(os.fspath(source))
+    elif isinstance(source, Iterable) and not isinstance(source, bytes | bytearray | memoryview):
+        for one in source:
+            yield from _roots(one)

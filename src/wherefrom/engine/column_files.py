@@ -1,0 +1,396 @@
+"""Rows of fixed width, by key: in memory, and in files that only grow and are published by a manifest.
+
+The rows of one feature lie in a file of keys and one file for each *field* of a row, one row after the
+other and nothing between them: a field of 256 bytes is aligned to 256 bytes. What counts is what
+`manifest.json` says. New rows are written behind those that it names, synced, and then named, so that a
+crash at any instant leaves the old state or the new one; what a crash has left behind the last named row
+is written over. Rows left out, or laid anew in groups, mean new files under the next generation number; the
+old ones are deleted once the manifest names the new. A file that a reader may have mapped is never made
+shorter.
+
+Rows come in the order of their keys, but for those that were laid in groups, which come first: a file
+`order` then names them in the order of their keys.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wherefrom.engine.files import Stamp, crc_of, delete, stamp_of, sync, sync_directory
+from wherefrom.engine.rows import Numbers
+from wherefrom.engine.scan import large_pages
+from wherefrom.errors import CollectionDamaged
+
+_FORMAT = 2
+_UNGROUPED = 1  # the format before rows could lie in groups
+_COPY = 1 << 14  # rows copied at a time
+
+Bytes = NDArray[np.uint8]
+Widths = tuple[int, ...]
+
+
+def _no_numbers() -> Numbers:
+    return np.zeros(0, np.int64)
+
+
+@dataclass
+class Part:
+    """Keys int64, fields uint8 (n, width), and a mask of removed rows, `count` of them in use.
+
+    `order` int64 (g,) are the first g rows in the order of their keys; those behind follow in that order by
+    themselves, and have higher keys. Only the mask changes under those who hold a part.
+    """
+
+    keys: Numbers
+    fields: tuple[Bytes, ...]
+    dead: NDArray[np.bool_]
+    count: int = 0
+    removed: int = 0
+    order: Numbers = field(default_factory=_no_numbers)
+
+    @classmethod
+    def empty(cls, widths: Widths, room: int = 0) -> Part:
+        """No rows, and room for some."""
+        fields = tuple(np.zeros((room, width), np.uint8) for width in widths)
+        return cls(np.zeros(room, np.int64), fields, np.zeros(room, np.bool_))
+
+    @property
+    def grouped(self) -> int:
+        """How many rows, the first ones, lie in groups and not in the order of their keys."""
+        return len(self.order)
+
+    @property
+    def lowest(self) -> int:
+        """The lowest key of a part that has rows."""
+        return int(self.keys[self.order[0] if self.grouped else 0])
+
+    @property
+    def highest(self) -> int:
+        """The highest key of a part that has rows."""
+        return int(self.keys[self.order[-1] if self.grouped == self.count else self.count - 1])
+
+    @property
+    def entries(self) -> Numbers:
+        """The keys, under the name that all rows have for what they are sorted by."""
+        return self.keys
+
+    def codes(self, first: int, stop: int) -> Bytes:
+        """The whole rows first..stop."""
+        return np.concatenate([one[first:stop] for one in self.fields], axis=1)
+
+    def in_order(self) -> Part | InOrder:
+        """The rows in the order of their keys."""
+        return InOrder(self) if self.grouped else self
+
+    def append(self, keys: Numbers, data: Bytes) -> None:
+        """Add rows: int64 (n,) keys, each above the last, and uint8 (n, sum of widths) data."""
+        need = self.count + len(keys)
+        widths = tuple(one.shape[1] for one in self.fields)
+        if need > len(self.keys):
+            # Searches under way keep the arrays that they started with.
+            grown = Part.empty(widths, max(256, 2 * need))
+            grown.keys[: self.count] = self.keys[: self.count]
+            grown.dead[: self.count] = self.dead[: self.count]
+            for new, old in zip(grown.fields, self.fields, strict=True):
+                new[: self.count] = old[: self.count]
+            self.keys, self.fields, self.dead = grown.keys, grown.fields, grown.dead
+        self.keys[self.count : need] = keys
+        self.dead[self.count : need] = False
+        for one, (start, stop) in zip(self.fields, pairwise(accumulate(widths, initial=0)), strict=True):
+            one[self.count : need] = data[:, start:stop]
+        self.count = need
+
+    def places(self, keys: Numbers) -> Numbers:
+        """The rows, rising, of those keys, rising, that have one, masked or not."""
+        if not self.grouped:
+            return _places(self.keys[: self.count], keys)
+        among = self.order[_places(self.keys[: self.grouped], keys, self.order)]
+        behind = _places(self.keys[self.grouped : self.count], keys) + self.grouped
+        return np.concatenate([np.sort(among), behind])
+
+    def mask(self, keys: Numbers) -> None:
+        """Mask the rows of these keys."""
+        self.dead[self.places(np.sort(keys))] = True
+        self.removed = int(np.count_nonzero(self.dead[: self.count]))
+
+    def beyond(self, key: int) -> Part:
+        """A copy of the rows of keys above `key`, of a part without groups."""
+        kept = slice(int(np.searchsorted(self.keys[: self.count], key + 1)), self.count)
+        dead = self.dead[kept].copy()
+        fields = tuple(one[kept].copy() for one in self.fields)
+        return Part(self.keys[kept].copy(), fields, dead, len(dead), int(dead.sum()))
+
+    def view(self) -> Part:
+        """Exactly the rows in use now: appending to the original does not show here."""
+        used = slice(0, self.count)
+        fields = tuple(one[used] for one in self.fields)
+        return replace(self, keys=self.keys[used], fields=fields, dead=self.dead[used])
+
+    def live(self) -> Iterator[tuple[Numbers, tuple[Bytes, ...]]]:
+        """(keys, fields) of the rows that are not masked, as they lie, some at a time."""
+        for start in range(0, self.count, _COPY):
+            used = slice(start, min(self.count, start + _COPY))
+            kept = ~self.dead[used]
+            yield self.keys[used][kept], tuple(one[used][kept] for one in self.fields)
+
+
+class InOrder:
+    """The rows of a part that has groups, in the order of their keys."""
+
+    def __init__(self, part: Part) -> None:
+        """A view of what is in use now."""
+        self._part = part
+        self._rows = np.concatenate([part.order, np.arange(part.grouped, part.count)])
+        self.entries: Numbers = part.keys[self._rows]
+        self.dead: NDArray[np.bool_] = part.dead[self._rows]
+        self.count = part.count
+
+    def codes(self, first: int, stop: int) -> Bytes:
+        """The whole rows first..stop."""
+        return np.concatenate([one[self._rows[first:stop]] for one in self._part.fields], axis=1)
+
+
+def _places(keys: Numbers, wanted: Numbers, order: Numbers | None = None) -> Numbers:
+    """The numbers in `keys` of those that are wanted; with `order`, which sorts them, the numbers in that."""
+    if not len(keys):
+        return _no_numbers()
+    low, high = (keys[0], keys[-1]) if order is None else keys[order[[0, -1]]]
+    if high - low == len(keys) - 1:  # none is left out, which is common and quick
+        rows: Numbers = wanted[(wanted >= low) & (wanted <= high)] - low
+        return rows
+    found = np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)
+    there = found if order is None else order[found]
+    held: Numbers = found[keys[there] == wanted]
+    return held
+
+
+@dataclass(frozen=True)
+class ColumnManifest:
+    """What the files hold: `rows` of version `feature` for the source's keys up to `key`.
+
+    `widths` are the bytes of a row's fields. Rows of keys removed up to removal number `removal` are not
+    in the files. The first `grouped` rows lie in groups, and `order` says how.
+    """
+
+    feature: str
+    widths: Widths
+    generation: int = 0
+    rows: int = 0
+    key: int = 0
+    removal: int = 0
+    grouped: int = 0
+    format: int = field(default=_FORMAT)
+
+    def to_text(self) -> str:
+        """The manifest as JSON, with a checksum of itself."""
+        body = asdict(self)
+        return json.dumps({"manifest": body, "crc": crc_of(body)})
+
+    @classmethod
+    def from_text(cls, text: str) -> ColumnManifest:
+        """The inverse of `to_text`; raises ValueError, KeyError or TypeError for anything else."""
+        document = json.loads(text)
+        body = document["manifest"]
+        if document["crc"] != crc_of(body):
+            raise ValueError("its checksum is wrong")
+        if body["format"] == _UNGROUPED:
+            body = {**body, "grouped": 0, "format": _FORMAT}
+        manifest = cls(**{**body, "widths": tuple(body["widths"])})
+        if manifest.format != _FORMAT:
+            raise ValueError(f"it has format {manifest.format}, not {_FORMAT}")
+        if not 0 <= manifest.grouped <= manifest.rows <= manifest.key or min(manifest.widths, default=0) < 1:
+            raise ValueError("its numbers are impossible")
+        return manifest
+
+
+class ColumnFiles:
+    """The files of one directory, and which manifest is the present one."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        """Look at `directory`; nothing is made or read yet. `name` says what it is when it is damaged."""
+        self.directory = directory
+        self.name = name
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """Changes whenever a manifest is published; None while there is none."""
+        return stamp_of(self.directory / "manifest.json")
+
+    def manifest(self) -> ColumnManifest | None:
+        """What has been published; None when nothing has. Raises CollectionDamaged."""
+        path = self.directory / "manifest.json"
+        try:
+            return ColumnManifest.from_text(path.read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._damaged(f"{path} cannot be read ({error})") from error
+
+    def rows(self, manifest: ColumnManifest) -> Part:
+        """The rows that a manifest names, mapped; none is masked. Raises CollectionDamaged."""
+        if manifest.rows == 0:
+            return Part.empty(manifest.widths)
+        keys, *fields = (self._mapped(path, width, manifest.rows) for path, width in self._files(manifest))
+        dead, order = np.zeros(manifest.rows, np.bool_), _no_numbers()
+        if manifest.grouped:
+            path = self._order(manifest)
+            order = self._mapped(path, 8, manifest.grouped).view(np.int64)[:, 0]
+            if not 0 <= int(order.min()) <= int(order.max()) < manifest.grouped:
+                raise self._damaged(f"{path} contradicts itself")
+        return Part(keys.view(np.int64)[:, 0], tuple(fields), dead, manifest.rows, order=order)
+
+    def appended(self, manifest: ColumnManifest, tail: Part) -> ColumnManifest:
+        """Write the live rows of `tail` behind those of a manifest; they last, and are not yet published.
+
+        Raises OSError when there is no room for them: then nothing has changed.
+        """
+        rows = np.flatnonzero(~tail.dead[: tail.count])
+        if len(rows):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._write(manifest, [(tail, rows)])
+        return replace(manifest, rows=manifest.rows + len(rows))
+
+    def written(self, manifest: ColumnManifest, parts: Sequence[Part]) -> ColumnManifest:
+        """New files of the live rows of `parts`, which follow one another; not yet published.
+
+        Rows that lay in groups, which only the first part may have, still do. Raises OSError when there is
+        no room for them; nothing of them is left then.
+        """
+        chosen = [(part, np.flatnonzero(~part.dead[: part.count])) for part in parts]
+        return self._anew(manifest, chosen, int(np.count_nonzero(~parts[0].dead[: parts[0].grouped])))
+
+    def laid(self, manifest: ColumnManifest, part: Part, grouped: Numbers, rest: Numbers) -> ColumnManifest:
+        """New files of rows of a part, which lie as they are given; not yet published.
+
+        The `grouped` come in any order, the `rest` behind them in the order of their keys, which are higher.
+        Raises OSError when there is no room for them; nothing of them is left then.
+        """
+        return self._anew(manifest, [(part, np.concatenate([grouped, rest]))], len(grouped))
+
+    def _anew(
+        self, manifest: ColumnManifest, chosen: Sequence[tuple[Part, Numbers]], grouped: int
+    ) -> ColumnManifest:
+        new = replace(manifest, generation=manifest.generation + 1, rows=0, grouped=grouped)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.forget(new)
+        try:
+            self._write(new, chosen)
+            if grouped:
+                part, rows = chosen[0]
+                path = self._order(new)
+                path.write_bytes(np.argsort(part.keys[rows[:grouped]]).astype(np.int64).tobytes())
+                sync(path)
+        except OSError:
+            self.forget(new)
+            raise
+        return replace(new, rows=sum(len(rows) for _, rows in chosen))
+
+    def clear(self, feature: str, widths: Widths) -> None:
+        """Publish that there are no rows, under a generation that no reader has seen.
+
+        Raises OSError when that cannot be written.
+        """
+        if self.directory.exists() and not self.directory.is_dir():
+            self.directory.unlink()
+        numbers = [path.name.partition("-")[2] for path in self._of_generations()]
+        seen = [int(number) for number in numbers if number.isdecimal()]
+        with contextlib.suppress(CollectionDamaged):
+            before = self.manifest()
+            seen.append(before.generation if before else 0)
+        self.publish(first_manifest(feature, widths, max(seen, default=0)))
+
+    def publish(self, manifest: ColumnManifest) -> None:
+        """Write the manifest of rows that last, and delete what it does not name. Raises OSError."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        target = self.directory / "manifest.json"
+        draft = target.with_suffix(".draft")
+        draft.write_text(manifest.to_text())
+        sync(draft)
+        sync_directory(self.directory)  # the files' names last before one relies on them
+        draft.replace(target)
+        sync_directory(self.directory)
+        self.sweep(manifest)
+
+    def sweep(self, manifest: ColumnManifest) -> None:
+        """Delete what a manifest does not name; readers that have mapped it keep what they have."""
+        for path in self._of_generations():
+            if path.name.partition("-")[2] != str(manifest.generation):
+                delete(path)
+
+    def forget(self, manifest: ColumnManifest) -> None:
+        """Delete the files of a manifest, unless it has been published, if only just."""
+        with contextlib.suppress(CollectionDamaged):
+            known = self.manifest()
+            if known is not None and known.generation == manifest.generation:
+                return
+        for path in self._of_generations():
+            if path.name.partition("-")[2] == str(manifest.generation):
+                delete(path)
+
+    def strays(self) -> list[Path]:
+        """Files of rows, when there is no manifest to say what they are."""
+        return [] if self.stamp else self._of_generations()
+
+    def _of_generations(self) -> list[Path]:
+        try:
+            there = sorted(self.directory.iterdir())
+        except OSError:
+            return []
+        return [
+            path
+            for path in there
+            if path.name.partition("-")[0].rstrip("0123456789") in ("keys", "field", "order")
+        ]
+
+    def _files(self, manifest: ColumnManifest) -> list[tuple[Path, int]]:
+        """Each file of a manifest with the bytes of a row in it: the keys, then the fields."""
+        names = ["keys", *(f"field{number}" for number in range(len(manifest.widths)))]
+        paths = [self.directory / f"{name}-{manifest.generation}" for name in names]
+        return list(zip(paths, (8, *manifest.widths), strict=True))
+
+    def _order(self, manifest: ColumnManifest) -> Path:
+        return self.directory / f"order-{manifest.generation}"
+
+    def _write(self, manifest: ColumnManifest, chosen: Sequence[tuple[Part, Numbers]]) -> None:
+        """Write rows of some parts behind those of a manifest."""
+        for number, (path, width) in enumerate(self._files(manifest)):
+            with path.open("r+b" if manifest.rows else "wb") as file:
+                file.seek(width * manifest.rows)
+                for part, rows in chosen:
+                    column = part.fields[number - 1] if number else part.keys
+                    for start in range(0, len(rows), _COPY):
+                        file.write(column[rows[start : start + _COPY]].data)
+            sync(path)
+
+    def _mapped(self, path: Path, width: int, rows: int) -> Bytes:
+        due = width * rows
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            raise self._damaged(f"{path} is missing") from None
+        if size < due:
+            raise self._damaged(f"{path} has {size:,} bytes where {due:,} are due")
+        try:
+            mapped: np.memmap[Any, Any] = np.memmap(path, np.uint8, "r", shape=(rows, width))
+        except (OSError, ValueError) as error:
+            raise self._damaged(f"{path} cannot be read ({error})") from error
+        large_pages(mapped)
+        return mapped.view(np.ndarray)
+
+    def _damaged(self, what: str) -> CollectionDamaged:
+        return CollectionDamaged(f"The {self.name} is damaged: {what}. Run: wherefrom rebuild")
+
+
+def first_manifest(feature: str, widths: Widths, seen: int = 0) -> ColumnManifest:
+    """A manifest of nothing, whose generation is above `seen` and, hardly otherwise, any that ever was."""
+    return ColumnManifest(feature, widths, max(seen, time.time_ns() // 1000) + 1)

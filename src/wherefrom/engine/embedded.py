@@ -1,0 +1,409 @@
+"""The engine for one machine: a directory with a SQLite catalog and the indexes derived from it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wherefrom.engine.base import CodeHit
+from wherefrom.engine.catalog import FILE_NAME, Catalog, Marks
+from wherefrom.engine.conditions import Extra
+from wherefrom.engine.copying import Copied, OnPages
+from wherefrom.engine.indexes import FOLDERS, Indexes, refreshed
+from wherefrom.engine.lock import WriterLock
+from wherefrom.engine.marker import MARKER, left_half_made, read_marker, write_marker
+from wherefrom.engine.originals import Originals
+from wherefrom.engine.records import FieldValue, FileStamp, Image, NewImage, Refusal, Sighting, digest_of
+from wherefrom.engine.terms import Filter
+from wherefrom.engine.vectors import Found
+from wherefrom.engine.word_votes import Votes, WordQuery
+from wherefrom.errors import CollectionDamaged, CollectionError, CollectionMissing, FeatureMismatch, UsageError
+from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, VERSIONS
+
+__all__ = ["MARKER", "EmbeddedEngine"]
+
+_LOCK = "writer.lock"
+_IN_WORDS = {
+    FINGERPRINT: "Fingerprints",
+    KEYPOINTS: "Keypoints",
+    EMBEDDING: "Embeddings",
+    PALETTE: "Palettes",
+}
+_COPIES = (FINGERPRINT, KEYPOINTS)  # kinds of features by which copies are found
+
+
+class EmbeddedEngine:
+    """A collection's directory. Reads from the start; becomes its one writer at the first change."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        create: bool = False,
+        versions: Mapping[str, str] = VERSIONS,
+        dimension: int = 0,
+    ) -> None:
+        """Open the collection in `directory`, or make it there when `create`.
+
+        Its images have the features of `versions`; `dimension` is that of the embeddings' vectors, if any.
+
+        A marker that is missing or damaged does not matter as long as the catalog is there: `damage`
+        names it and `rebuild` writes it anew.
+
+        Raises CollectionMissing, CollectionDamaged, CollectionTooNew, CollectionLocked or CollectionError.
+        """
+        self.directory = directory
+        self._lock = threading.RLock()
+        self._closed = False
+        self._writer: WriterLock | None = None
+        self._versions = versions
+        self._originals = Originals(directory)
+        self._orders: dict[str, tuple[Marks, NDArray[np.int64]]] = {}
+        try:
+            if not self._there():
+                if not create:
+                    raise CollectionMissing(
+                        f"There is no collection at {directory}. "
+                        f"Make one with: wherefrom index FOLDER -c {directory}"
+                    )
+                self._make()
+            self._catalog = Catalog(directory)
+            if not self._catalog.current:
+                self._migrate()
+            write = self._writer is not None
+            self._indexes = Indexes(directory, self._catalog, versions, dimension, _cores(), write=write)
+        except BaseException:
+            self._release()
+            raise
+
+    def close(self) -> None:
+        """Let files and the writer's lock go. Whatever is called afterwards raises UsageError."""
+        with self._lock:
+            self._closed = True
+            self._indexes.close()
+            if self._writer is not None:
+                with contextlib.suppress(CollectionError):  # it is for speed only
+                    self._catalog.settle()
+            self._catalog.close()
+            self._release()
+
+    # What there is
+
+    def count(self) -> int:
+        """How many images there are."""
+        return self._catalog.count()
+
+    def images(self, keys: Sequence[int]) -> dict[int, Image]:
+        """The images of those keys that exist."""
+        return self._catalog.images(keys)
+
+    def features(self, kind: str, keys: Sequence[int]) -> dict[int, bytes]:
+        """One kind of feature of those images that have it."""
+        return self._catalog.features(kind, keys)
+
+    def keys_of(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """The keys of those digests that are here."""
+        return self._catalog.keys_of(digests)
+
+    def kept(self, digest: bytes) -> str | None:
+        """The path of the file in which an image's bytes are kept; None where they are not."""
+        return self._originals.path(digest)
+
+    def keys_at(self, uri: str) -> list[int]:
+        """The keys of the images seen at a uri."""
+        return self._catalog.keys_at(uri)
+
+    def near_codes(self, codes: NDArray[np.uint8], radius: int) -> list[CodeHit]:
+        """Every fingerprint within `radius` bits of each code, uint8 (q, 32), nearest first per code."""
+        self._check_version(_COPIES)
+        found = self._indexes.fingerprints().within(codes, radius)
+        keys, trimmed = found.entry // 2, found.entry % 2
+        columns = (
+            found.query.tolist(),
+            keys.tolist(),
+            trimmed.astype(bool).tolist(),
+            found.distance.tolist(),
+        )
+        return [CodeHit(*row) for row in zip(*columns, strict=True)]
+
+    def near_words(self, query: Sequence[WordQuery], limit: int) -> Votes:
+        """The `limit` images that most visual words of a query's variants speak for, best first."""
+        self._check_version(_COPIES)
+        return self._indexes.words().search(query, limit)
+
+    def near_vectors(
+        self, queries: NDArray[np.float32], limit: int, *, allowed: NDArray[np.int64] | None = None
+    ) -> Found:
+        """The `limit` images most similar to each query, float32 (q, d) of length 1; only `allowed` ones.
+
+        Nothing where no model computes embeddings.
+        """
+        self._check_version((EMBEDDING,))
+        if EMBEDDING not in self._indexes.kinds:
+            return Found(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+        return self._indexes.vectors().search(queries, limit, allowed=allowed)
+
+    def table(self, kind: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """(keys, uint8 (n, width) rows) of a kind, a batch at a time: palettes, or what is behind vectors.
+
+        In no order.
+        """
+        self._check_version((kind,))
+        if kind in self._indexes.kinds:
+            for part in self._indexes.columns(kind).snapshot()[1:]:
+                for keys, fields in part.live():
+                    yield keys, fields[-1]
+
+    def codes(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """(2 × key + trimmed, codes) of every usable fingerprint, a batch at a time."""
+        self._check_version(_COPIES)
+        yield from self._indexes.fingerprints()
+
+    def matching(self, wanted: Filter | str, extra: Extra | None = None) -> NDArray[np.int64]:
+        """The keys, rising, of the images a filter lets through; `extra` answers for labels and colours."""
+        return self._catalog.matching(wanted, extra)
+
+    def ordered(self, by: str) -> NDArray[np.int64]:
+        """The keys of all images by `added`, `date` or `pixels`, rising; kept until images change."""
+        marks = self._catalog.marks()
+        known = self._orders.get(by)
+        if known is None or known[0] != marks:
+            known = self._orders[by] = (marks, self._catalog.ordered(by))
+        return known[1]
+
+    def seen_twice(self) -> list[int]:
+        """The keys of images that are in several places at present."""
+        return self._catalog.seen_twice()
+
+    def unchanged(self, files: Sequence[tuple[str, FileStamp]], reader: str) -> dict[str, bytes | Refusal]:
+        """Of these files, those known by path, size and time: their digest, or why they were refused."""
+        self._become_writer()
+        return self._catalog.unchanged(files, reader)
+
+    def present_under(self, prefix: str) -> Iterator[tuple[int, str]]:
+        """(number, uri) of the sightings at or below a uri that are not marked gone."""
+        return self._catalog.present_under(prefix)
+
+    def sightings_from(
+        self, prefix: str, after: tuple[str, int], limit: int
+    ) -> list[tuple[int, bytes, Sighting]]:
+        """(image key, digest, sighting) of the next sightings whose uri begins with `prefix`, gone or not."""
+        return self._catalog.sightings_from(prefix, after, limit)
+
+    def total_bytes(self) -> int:
+        """The sizes of the images' files, in sum."""
+        return self._catalog.total_bytes()
+
+    def revision(self) -> tuple[int, int]:
+        """What changes when images are added or removed."""
+        marks = self._catalog.marks()
+        return marks.key, marks.removal
+
+    def stale(self) -> list[int]:
+        """The keys of images whose features are missing, damaged or of another version."""
+        return sorted(
+            {key for kind, version in self._versions.items() for key in self._catalog.stale(kind, version)}
+        )
+
+    # Changes
+
+    def add(
+        self, images: Sequence[NewImage], originals: Mapping[bytes, bytes] | None = None
+    ) -> list[tuple[int, bool]]:
+        """Add images; gives each one's key and whether it was new. Committed and searchable on return.
+
+        `originals` are the bytes of some of them, by digest: kept before, and removed with the image.
+        """
+        self._become_writer()
+        self._check_version(tuple(self._versions))
+        with self._lock:
+            # First: what could not be searched for is not added.
+            indexes = self._indexes.all()
+            if originals:
+                self._originals.keep(originals)
+            results = self._catalog.add(images, self._versions)
+            refreshed(indexes)
+        return results
+
+    def remove(self, keys: Sequence[int]) -> int:
+        """Remove images; gives how many there were. Gone on return."""
+        self._become_writer()
+        with self._lock:
+            # Features of another version are not searched, and may not be taken into the indexes.
+            other = self._other_version(tuple(self._versions))
+            indexes = [] if other else self._indexes.all()
+            digests = [digest_of(image.id) for image in self._catalog.images(keys).values()]
+            removed = self._catalog.remove(keys)
+            self._originals.remove(digests)
+            refreshed(indexes)
+        return removed
+
+    def sweep(self) -> int:
+        """Delete kept originals that belong to no image, which a crash leaves; gives how many there were."""
+        swept = 0
+        for folder in self._originals.folders():
+            self._become_writer()
+            with self._lock, contextlib.suppress(OSError):  # they are in nobody's way
+                swept += self._originals.sweep(folder, self._catalog.keys_of)
+        return swept
+
+    def set_fields(self, keys: Sequence[int], fields: Mapping[str, FieldValue | None]) -> int:
+        """Give images fields, or with None take them away; gives how many images there were."""
+        self._become_writer()
+        return self._catalog.set_fields(keys, fields)
+
+    def document(self, name: str) -> Any:
+        """The JSON value kept with the collection under that name, None when there is none."""
+        return self._catalog.document(name)
+
+    def keep_document(self, name: str, value: Any) -> bool:
+        """Keep a JSON value under a name, or with None forget it; gives whether there was one before."""
+        self._become_writer()
+        return self._catalog.keep_document(name, value)
+
+    def refuse(self, rows: Sequence[Refusal]) -> None:
+        """Remember files that gave no picture."""
+        self._become_writer()
+        self._catalog.refuse(rows)
+
+    def mark_gone(self, numbers: Sequence[int]) -> None:
+        """Mark sightings as no longer there."""
+        self._become_writer()
+        self._catalog.mark_gone(numbers)
+
+    def refresh_features(self, rows: Sequence[tuple[int, str, dict[str, bytes]]]) -> None:
+        """Replace the features of images: (key, decoder, data by kind)."""
+        self._become_writer()
+        for kind, version in self._versions.items():
+            self._catalog.replace_features(
+                kind, version, [(key, decoder, data[kind]) for key, decoder, data in rows]
+            )
+
+    def rebuild(self) -> None:
+        """Derive every index from the catalog again."""
+        self._become_writer()
+        with self._lock:
+            self._catalog.repair()
+            try:
+                # Before the old versions are forgotten: until then nobody searches.
+                self._indexes.clear()
+                if any(self._marker_damage()):
+                    write_marker(self.directory)
+            except OSError as error:
+                raise CollectionError(
+                    f"The indexes in {self.directory} could not be written ({error.strerror}). Check that "
+                    f"the disk has room and may be written to, then run: wherefrom rebuild"
+                ) from error
+            self._catalog.forget_unused_versions()
+            self._indexes.all()
+        self.sweep()
+
+    def backup(self, directory: Path, progress: OnPages | None = None) -> Copied:
+        """Copy what is kept to a directory that is new or empty, as it is at one moment."""
+        return self._catalog.copy(directory, progress)
+
+    # Damage
+
+    def damage(self) -> Iterator[str]:
+        """Everything that is wrong with what is kept, a sentence each.
+
+        The index is looked at as the next process will find it, which is not what this one remembers.
+        """
+        yield from self._marker_damage()
+        try:
+            yield from self._catalog.damage(list(self._versions))
+        except CollectionError as error:
+            yield str(error)
+        for kind in self._indexes.kinds:
+            try:
+                self._check_version((kind,))
+                yield from self._indexes.damage(kind)
+            except CollectionError as error:
+                yield str(error)
+
+    # Inside
+
+    def _there(self) -> bool:
+        try:
+            if read_marker(self.directory):
+                return True
+        except CollectionDamaged:
+            if (self.directory / FILE_NAME).exists():
+                return True
+            raise
+        # Without a marker: what was never finished has nothing in it.
+        return (self.directory / FILE_NAME).is_file() and (self.directory / FOLDERS[FINGERPRINT]).exists()
+
+    def _marker_damage(self) -> Iterator[str]:
+        try:
+            if not read_marker(self.directory):
+                yield f"{self.directory / MARKER} is missing. Run: wherefrom rebuild"
+        except CollectionError as error:
+            yield str(error)
+
+    def _make(self) -> None:
+        directory = self.directory
+        try:
+            if directory.exists() and not left_half_made(directory, FILE_NAME):
+                raise CollectionError(
+                    f"{directory} holds other files and no collection; choose another place for one."
+                )
+            directory.mkdir(parents=True, exist_ok=True)
+            self._writer = WriterLock(directory / _LOCK)
+            if not read_marker(directory):  # else another process has made it meanwhile
+                Catalog(directory, create=True).close()
+                # The marker comes last: a directory without it is nothing yet, and is made anew.
+                write_marker(directory)
+        except OSError as error:
+            raise CollectionError(f"{directory} cannot be made: {error.strerror}.") from error
+
+    def _migrate(self) -> None:
+        if self._writer is None:
+            lock = WriterLock(self.directory / _LOCK)
+            try:
+                self._catalog.migrate()
+            finally:
+                lock.release()
+        else:
+            self._catalog.migrate()
+
+    def _release(self) -> None:
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+
+    def _become_writer(self) -> None:
+        with self._lock:
+            if self._closed:
+                raise UsageError("This collection has been closed; open it again.")
+            if self._writer is None:
+                self._writer = WriterLock(self.directory / _LOCK)
+                self._indexes.begin_writing()
+
+    def _other_version(self, kinds: Sequence[str]) -> tuple[str, str] | None:
+        """One of these kinds of features that is here in another version than ours, and that version."""
+        for kind in kinds:
+            for version in self._catalog.versions(kind):
+                if version != self._versions.get(kind):
+                    return kind, version
+        return None
+
+    def _check_version(self, kinds: Sequence[str]) -> None:
+        other = self._other_version(kinds)
+        if other is not None:
+            kind, version = other
+            raise FeatureMismatch(
+                f"{_IN_WORDS[kind]} here are of version {version}, and this program computes "
+                f"{self._versions.get(kind, 'none')}; the two cannot be compared. Run: wherefrom rebuild"
+            )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

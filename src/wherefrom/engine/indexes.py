@@ -1,0 +1,168 @@
+"""The indexes of a collection's directory: one for each kind of feature, opened when first wanted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from wherefrom.engine.catalog import Catalog
+from wherefrom.engine.codes import CodeSource
+from wherefrom.engine.column_files import ColumnFiles, Widths
+from wherefrom.engine.columns import Columns, ColumnSource
+from wherefrom.engine.hamming import HammingIndex
+from wherefrom.engine.postings import PostingSource
+from wherefrom.engine.rows import RowFiles
+from wherefrom.engine.vectors import VectorsIndex
+from wherefrom.engine.word_files import WordFiles
+from wherefrom.engine.words import WordsIndex
+from wherefrom.errors import UsageError
+from wherefrom.features.embedding import EXTRA
+from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE
+from wherefrom.features.palette import WIDTH
+
+FOLDERS = {FINGERPRINT: "hamming", KEYPOINTS: "words", EMBEDDING: "vectors", PALETTE: "palettes"}
+"""The folder of each kind's index in a collection's directory."""
+
+_NAMES = {EMBEDDING: "vectors index", PALETTE: "palettes index"}
+
+
+class Index(Protocol):
+    """What all indexes have in common."""
+
+    def refresh(self) -> None:
+        """Read from the catalog what is new."""
+        ...
+
+    def stop_writing(self) -> None:
+        """Leave the files to another object."""
+        ...
+
+    def close(self) -> None:
+        """Let files go."""
+        ...
+
+    def damage(self) -> Iterator[str]:
+        """Every way in which the index differs from the catalog, a sentence each."""
+        ...
+
+
+class Indexes:
+    """The indexes of features of some versions. Thread-safe."""
+
+    def __init__(
+        self,
+        directory: Path,
+        catalog: Catalog,
+        versions: Mapping[str, str],
+        dimension: int,
+        threads: int,
+        *,
+        write: bool,
+    ) -> None:
+        """Open none yet. `dimension` is that of the embeddings' vectors, 0 where there are none; `write`
+        whether the files are this process's to change."""
+        self._directory = directory
+        self._catalog = catalog
+        self._versions = versions
+        self._dimension = dimension
+        self._threads = threads
+        self._lock = threading.RLock()
+        self._open: dict[str, Index] = {}
+        self._columns: dict[str, Columns] = {}
+        self._write = write
+        self._closed = False
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of features that have an index here."""
+        return [kind for kind in FOLDERS if kind in self._versions and (kind != EMBEDDING or self._dimension)]
+
+    def fingerprints(self) -> HammingIndex:
+        """The index of fingerprints."""
+        return cast(HammingIndex, self.of(FINGERPRINT))
+
+    def words(self) -> WordsIndex:
+        """The index of visual words."""
+        return cast(WordsIndex, self.of(KEYPOINTS))
+
+    def vectors(self) -> VectorsIndex:
+        """The index of embeddings' vectors."""
+        return cast(VectorsIndex, self.of(EMBEDDING))
+
+    def columns(self, kind: str) -> Columns:
+        """The rows of a kind that is kept in columns."""
+        self.of(kind)
+        return self._columns[kind]
+
+    def of(self, kind: str) -> Index:
+        """The index of a kind. Raises UsageError when they have been closed, CollectionDamaged."""
+        index = self._open.get(kind)
+        if index is not None:
+            return index  # without waiting for a change that is under way
+        with self._lock:
+            if self._closed:
+                raise UsageError("This collection has been closed; open it again.")
+            if kind not in self._open:
+                self._open[kind], columns = self._opened(kind, write=self._write)
+                if columns is not None:
+                    self._columns[kind] = columns
+            return self._open[kind]
+
+    def all(self) -> list[Index]:
+        """Every index, opened."""
+        return [self.of(kind) for kind in self.kinds]
+
+    def begin_writing(self) -> None:
+        """Let those that are opened from now on write; those that read still answer whoever has them."""
+        with self._lock:
+            self._open, self._columns, self._write = {}, {}, True
+
+    def clear(self) -> None:
+        """Forget all that is derived; the next that is opened begins with nothing. Raises OSError."""
+        with self._lock:
+            for index in self._open.values():
+                index.stop_writing()
+            self._open, self._columns = {}, {}
+            for kind in self.kinds:
+                folder, version = self._directory / FOLDERS[kind], self._versions[kind]
+                if kind == FINGERPRINT:
+                    RowFiles(folder, write=True).clear(version)
+                elif kind == KEYPOINTS:
+                    WordFiles(folder).clear(version)
+                else:
+                    ColumnFiles(folder, _NAMES[kind]).clear(version, self._widths(kind))
+
+    def close(self) -> None:
+        """Let files go. Whatever is asked for afterwards raises UsageError."""
+        with self._lock:
+            self._closed = True
+            for index in self._open.values():
+                index.close()
+            self._open, self._columns = {}, {}
+
+    def damage(self, kind: str) -> Iterator[str]:
+        """What is wrong with an index as the next process will find it."""
+        yield from self._opened(kind, write=False)[0].damage()
+
+    def _widths(self, kind: str) -> Widths:
+        return (self._dimension, 4, EXTRA) if kind == EMBEDDING else (WIDTH,)
+
+    def _opened(self, kind: str, *, write: bool) -> tuple[Index, Columns | None]:
+        folder = self._directory / FOLDERS[kind]
+        common: dict[str, Any] = {"feature": self._versions[kind], "write": write}
+        if kind == FINGERPRINT:
+            return HammingIndex(folder, CodeSource(self._catalog), threads=self._threads, **common), None
+        if kind == KEYPOINTS:
+            return WordsIndex(folder, PostingSource(self._catalog), threads=self._threads, **common), None
+        widths = self._widths(kind)
+        source = ColumnSource(self._catalog, kind, sum(widths))
+        columns = Columns(folder, source, widths, name=_NAMES[kind], **common)
+        return (columns if kind == PALETTE else VectorsIndex(columns, threads=self._threads)), columns
+
+
+def refreshed(indexes: Sequence[Index]) -> None:
+    """Bring indexes up to date."""
+    for index in indexes:
+        index.refresh()

@@ -1,0 +1,156 @@
+"""The catalog's schema, as an ordered list of steps that a database goes through once each.
+
+A step has a name, is never changed once released, and runs in the transaction that records it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, text
+
+from wherefrom.errors import CollectionDamaged, CollectionTooNew
+
+Step = Callable[[Connection], None]
+
+
+def _statements(*sql: str) -> Step:
+    def run(connection: Connection) -> None:
+        for statement in sql:
+            connection.execute(text(statement))
+
+    return run
+
+
+STEPS: list[tuple[str, Step]] = [
+    (
+        "0001-images-sightings-features",
+        _statements(
+            # Ids rise by one and are never given twice (see `removals`), so that an index can say how
+            # far it has read. SQLite has no checksums: `crc` (see `sums`) tells a damaged row.
+            """CREATE TABLE images (
+                id INTEGER PRIMARY KEY,
+                digest BLOB NOT NULL,
+                width INTEGER NOT NULL, height INTEGER NOT NULL,
+                format TEXT NOT NULL, bytes INTEGER NOT NULL, frames INTEGER NOT NULL,
+                quality INTEGER NOT NULL, credit TEXT, added INTEGER NOT NULL, crc INTEGER NOT NULL)""",
+            # Images by digest, up to a key (see `digests`).
+            """CREATE TABLE digests (
+                prefix BLOB NOT NULL, image_id INTEGER NOT NULL,
+                PRIMARY KEY (prefix, image_id)) WITHOUT ROWID""",
+            "CREATE TABLE digests_until (id INTEGER PRIMARY KEY, key INTEGER NOT NULL)",
+            "INSERT INTO digests_until (id, key) VALUES (1, 0)",
+            """CREATE TABLE sightings (
+                id INTEGER PRIMARY KEY,
+                image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+                uri TEXT NOT NULL, page TEXT, title TEXT, alt TEXT,
+                size INTEGER, mtime_ns INTEGER,
+                first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, gone INTEGER,
+                crc INTEGER NOT NULL, times_sum INTEGER NOT NULL)""",
+            "CREATE UNIQUE INDEX sightings_by_uri ON sightings (uri, image_id)",
+            "CREATE INDEX sightings_by_image ON sightings (image_id)",
+            """CREATE TABLE feature_versions (
+                id INTEGER PRIMARY KEY,
+                kind TEXT NOT NULL, version TEXT NOT NULL, decoder TEXT NOT NULL,
+                first_used INTEGER NOT NULL, crc INTEGER NOT NULL, UNIQUE (kind, version, decoder))""",
+            """CREATE TABLE features (
+                kind TEXT NOT NULL,
+                image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+                version_id INTEGER NOT NULL REFERENCES feature_versions(id),
+                data BLOB NOT NULL, crc INTEGER NOT NULL,
+                PRIMARY KEY (kind, image_id)) WITHOUT ROWID""",
+            # Without it, removing an image looks through all features for those that hang on it.
+            "CREATE INDEX features_by_image ON features (image_id)",
+            # What was removed, in order, for good: indexes read on from the last number they know.
+            """CREATE TABLE removals (
+                seq INTEGER PRIMARY KEY, image_id INTEGER NOT NULL, crc INTEGER NOT NULL)""",
+            "CREATE INDEX removals_by_image ON removals (image_id)",
+            """CREATE TABLE refusals (
+                uri TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+                code TEXT NOT NULL, reason TEXT NOT NULL, skipped INTEGER NOT NULL,
+                reader TEXT NOT NULL, seen INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID""",
+        ),
+    ),
+    (
+        "0002-keypoints",
+        _statements(
+            # By row number: what is added comes last, and its pages are filled.
+            """CREATE TABLE keypoints (
+                image_id INTEGER PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE,
+                version_id INTEGER NOT NULL REFERENCES feature_versions(id),
+                data BLOB NOT NULL, crc INTEGER NOT NULL)""",
+        ),
+    ),
+    (
+        "0003-fields",
+        _statements(
+            # By name first: a filter names a field, and reads what all images have of it.
+            """CREATE TABLE fields (
+                name TEXT NOT NULL,
+                image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+                text TEXT, number REAL, crc INTEGER NOT NULL,
+                PRIMARY KEY (name, image_id)) WITHOUT ROWID""",
+            "CREATE INDEX fields_by_image ON fields (image_id)",
+        ),
+    ),
+    (
+        "0004-embeddings",
+        _statements(
+            """CREATE TABLE embeddings (
+                image_id INTEGER PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE,
+                version_id INTEGER NOT NULL REFERENCES feature_versions(id),
+                data BLOB NOT NULL, crc INTEGER NOT NULL)""",
+        ),
+    ),
+    (
+        "0005-documents",
+        _statements(
+            # What is known of the collection as a whole, as JSON by name.
+            """CREATE TABLE documents (
+                name TEXT PRIMARY KEY, data TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID""",
+        ),
+    ),
+]
+
+
+def applied(connection: Connection) -> list[str]:
+    """The names of the steps that a database has been through, in order."""
+    known = connection.execute(
+        text("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'migrations'")
+    ).scalar_one()
+    if not known:
+        return []
+    return list(connection.execute(text("SELECT name FROM migrations ORDER BY name")).scalars())
+
+
+def is_current(connection: Connection) -> bool:
+    """True when no step is owed.
+
+    Raises CollectionTooNew when the database has been through all our steps and more, and
+    CollectionDamaged when the names it gives are not such a list.
+    """
+    done, ours = applied(connection), [name for name, _ in STEPS]
+    if done == ours[: len(done)]:
+        return len(done) == len(ours)
+    if done[: len(ours)] == ours:
+        raise CollectionTooNew(
+            f"This collection was written by a later version of Wherefrom (step {done[-1]}); upgrade Wherefrom."
+        )
+    raise CollectionDamaged(f"The catalog's list of migrations is damaged: {', '.join(map(repr, done))}.")
+
+
+def migrate(connection: Connection, moment: int) -> None:
+    """Run the steps that are owed, inside the caller's transaction."""
+    if is_current(connection):
+        return
+    connection.execute(
+        text("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied INTEGER NOT NULL)")
+    )
+    done = applied(connection)
+    for name, step in STEPS:
+        if name not in done:
+            step(connection)
+            connection.execute(
+                text("INSERT INTO migrations (name, applied) VALUES (:name, :moment)"),
+                {"name": name, "moment": moment},
+            )

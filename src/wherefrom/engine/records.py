@@ -1,0 +1,155 @@
+"""What the catalog keeps, as plain values: what goes in and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from wherefrom.errors import UsageError
+from wherefrom.picture.metadata import Credit
+
+Features = dict[str, bytes]
+"""Features by kind, each as opaque bytes."""
+
+FieldValue = str | float | bool
+"""What a field that a user attached holds."""
+
+ID_PREFIX = "sha256:"
+
+
+def image_id(digest: bytes) -> str:
+    """The id of the image whose bytes have this SHA-256 digest: `sha256:` and 64 hex digits."""
+    return ID_PREFIX + digest.hex()
+
+
+def digest_of(identifier: str) -> bytes:
+    """The digest in an image id; raises UsageError when it is none."""
+    try:
+        digest = bytes.fromhex(identifier.removeprefix(ID_PREFIX))
+    except ValueError:
+        digest = b""
+    if len(digest) != 32 or not identifier.startswith(ID_PREFIX):
+        raise UsageError(f"{identifier!r} is no image id: those read sha256: and 64 hex digits.")
+    return digest
+
+
+def now() -> int:
+    """The present, in microseconds since 1970 UTC: how the catalog keeps times."""
+    return int(datetime.now(UTC).timestamp() * 1_000_000)
+
+
+def iso(moment: int | None) -> str | None:
+    """A catalog time as ISO 8601 UTC with seconds; None stays None."""
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(moment / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """What tells an unchanged file without reading it: size in bytes, modification time in ns."""
+
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an image was met: a uri, and for a page on the web what stood around it."""
+
+    uri: str
+    page: str | None = None
+    title: str | None = None
+    alt: str | None = None
+    stamp: FileStamp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """An image to add: facts, features by kind (opaque bytes) and the place it was met at."""
+
+    digest: bytes
+    width: int
+    height: int
+    format: str
+    bytes: int
+    frames: int
+    quality: int
+    credit: Credit
+    decoder: str
+    features: Features
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One place where an image was seen. Times are ISO 8601 UTC; `gone` is when it was found missing."""
+
+    uri: str
+    page: str | None
+    title: str | None
+    alt: str | None
+    first_seen: str
+    last_seen: str
+    gone: str | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """The sighting in the shape that all faces share."""
+        return {
+            "uri": self.uri,
+            "page": self.page,
+            "title": self.title,
+            "alt": self.alt,
+            "first_seen": self.first_seen,
+            "last_seen": self.last_seen,
+            "gone": self.gone,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One distinct file content of a collection, with the places where it was seen.
+
+    `fields` are what users attached, by name.
+    """
+
+    id: str
+    width: int
+    height: int
+    format: str
+    bytes: int
+    frames: int
+    quality: int
+    added: str
+    credit: Credit
+    sightings: tuple[Sighting, ...] = field(default=())
+    fields: Mapping[str, FieldValue] = field(default_factory=dict, hash=False)
+
+    def as_json(self) -> dict[str, object]:
+        """The image in the shape that all faces share."""
+        return {
+            "id": self.id,
+            "width": self.width,
+            "height": self.height,
+            "format": self.format,
+            "bytes": self.bytes,
+            "frames": self.frames,
+            "quality": self.quality,
+            "added": self.added,
+            "credit": self.credit.as_json(),
+            "sightings": [s.as_json() for s in self.sightings],
+            "fields": dict(self.fields),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A file that gave no picture, remembered so that it is not tried again until it changes."""
+
+    uri: str
+    stamp: FileStamp
+    code: str
+    reason: str
+    skipped: bool
+    reader: str

@@ -1,0 +1,392 @@
+"""Postings of visual words: in memory, and in files that are written once and published by a manifest.
+
+A *segment* holds the postings of up to 65,536 images, sorted by word and image. It is one file that is
+never changed: more images, or fewer, mean new segments under new numbers. What counts is what
+`manifest.json` says: it is written after the segments have been synced, and replaced whole, so that a
+crash at any instant leaves the old state or the new one. Segments that it no longer names are deleted;
+readers that have mapped them keep what they have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wherefrom.engine.files import (
+    Stamp,
+    allocate,
+    crc_of,
+    crc_of_file,
+    delete,
+    stamp_of,
+    sync,
+    sync_directory,
+)
+from wherefrom.engine.rows import Numbers
+from wherefrom.engine.scan import large_pages
+from wherefrom.errors import CollectionDamaged
+
+VOCABULARY = 1 << 16
+"""Visual words that there are."""
+
+SEGMENT_IMAGES = 1 << 16
+"""Images in a full segment: their numbers in it are uint16."""
+
+_FORMAT = 1
+_BLOCK = 1 << 20  # postings merged at a time
+_PLACE = np.uint32(16)  # where an image's place lies in the details of a posting
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Postings:
+    """Keypoints of images, arrays of one length n.
+
+    `keys` int64, not falling: the image of each. `words` uint16. `signatures` uint64. `angles` uint8, 256
+    steps a turn. `scales` uint8, sixteenths of an octave: the scale is 2 ** (scales / 16).
+    """
+
+    keys: Numbers
+    words: NDArray[np.uint16]
+    signatures: NDArray[np.uint64]
+    angles: Bytes
+    scales: Bytes
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(eq=False)
+class Segment:
+    """Postings of n images, p of them, sorted by word and then by image.
+
+    `images` int64 (n,): their keys, rising. `offsets` uint32 (VOCABULARY + 1,): the postings of a word w
+    are those from offsets[w] to offsets[w + 1] of the arrays of length p: `signatures` uint64, and
+    `details` uint32, place in `images` << 16 | angle << 8 | scale. `dead` bool (n,) masks removed images,
+    `removed` of them; only these two ever change.
+    """
+
+    images: Numbers
+    offsets: NDArray[np.uint32]
+    signatures: NDArray[np.uint64]
+    details: NDArray[np.uint32]
+    dead: NDArray[np.bool_]
+    removed: int = 0
+
+    @classmethod
+    def within(cls, room: Bytes, images: int, postings: int) -> Segment:
+        """The arrays of a segment one after the other in `room`, `segment_bytes` long, as in its file."""
+        ends = np.cumsum(_sizes(images, postings)).tolist()
+        signatures, keys, offsets, details = (room[start:stop] for start, stop in pairwise([0, *ends]))
+        return cls(
+            keys.view(np.int64),
+            offsets.view(np.uint32),
+            signatures.view(np.uint64),
+            details.view(np.uint32),
+            np.zeros(images, np.bool_),
+        )
+
+    @classmethod
+    def in_memory(cls, images: int, postings: int) -> Segment:
+        """Room for a segment in memory."""
+        return cls.within(np.zeros(segment_bytes(images, postings), np.uint8), images, postings)
+
+    @classmethod
+    def of(cls, postings: Postings) -> Segment:
+        """A segment of these postings, of 65,536 images at most."""
+        starts = np.diff(postings.keys, prepend=postings.keys[:1] - 1) > 0
+        segment = cls.in_memory(int(starts.sum()), len(postings))
+        order = np.argsort(postings.words, kind="stable")
+        segment.images[:] = postings.keys[starts]
+        segment.offsets[1:] = np.cumsum(np.bincount(postings.words, minlength=VOCABULARY))
+        segment.signatures[:] = postings.signatures[order]
+        local = (np.cumsum(starts) - 1).astype(np.uint32)
+        angles, scales = postings.angles.astype(np.uint32), postings.scales.astype(np.uint32)
+        segment.details[:] = (local << np.uint32(16) | angles << np.uint32(8) | scales)[order]
+        return segment
+
+    @property
+    def live(self) -> int:
+        """How many of its images are not removed."""
+        return len(self.images) - self.removed
+
+    def mask(self, keys: Numbers) -> None:
+        """Mask the images of these keys."""
+        if not len(self.images) or not len(keys):
+            return
+        places = np.minimum(np.searchsorted(self.images, keys), len(self.images) - 1)
+        self.dead[places[self.images[places] == keys]] = True
+        self.removed = int(np.count_nonzero(self.dead))
+
+    def counts(self) -> Numbers:
+        """How many postings each word has, of removed images too: int64 (VOCABULARY,)."""
+        return np.diff(self.offsets.astype(np.int64)).clip(0)
+
+
+def segment_bytes(images: int, postings: int) -> int:
+    """How long the file of a segment is: 12 bytes a posting, 8 an image, and 262,148."""
+    return sum(_sizes(images, postings))
+
+
+def _sizes(images: int, postings: int) -> tuple[int, ...]:
+    return 8 * postings, 8 * images, 4 * (VOCABULARY + 1), 4 * postings
+
+
+def merged(sources: Sequence[Segment], room: Callable[[int, int], Segment] = Segment.in_memory) -> Segment:
+    """One segment of the live images of several, whose keys follow one another, in `room(images, postings)`.
+
+    Raises CollectionDamaged when a source contradicts itself.
+    """
+    alive = [~source.dead for source in sources]
+    try:
+        count = sum(
+            int(np.count_nonzero(live[source.details >> _PLACE])) if source.removed else len(source.details)
+            for source, live in zip(sources, alive, strict=True)
+        )
+        target = room(sum(int(live.sum()) for live in alive), count)
+        target.images[:] = np.concatenate(
+            [one.images[live] for one, live in zip(sources, alive, strict=True)]
+        )
+        before = np.cumsum([0, *(int(live.sum()) for live in alive)])
+        # What is added to the details of an image's postings: they wrap around to its place in the target.
+        moves = [
+            (start + np.cumsum(live) - 1 - np.arange(len(live))).astype(np.uint32) << _PLACE
+            for start, live in zip(before, alive, strict=False)
+        ]
+        blocks = 1 + count // _BLOCK
+        bounds = [VOCABULARY * number // blocks for number in range(blocks + 1)]
+        done = 0
+        for first, last in pairwise(bounds):
+            done = _merge_words(sources, alive, moves, target, first, last, done)
+    except (IndexError, ValueError) as error:
+        raise _damaged("a segment contradicts itself") from error
+    return target
+
+
+def _merge_words(
+    sources: Sequence[Segment],
+    alive: Sequence[NDArray[np.bool_]],
+    moves: Sequence[NDArray[np.uint32]],
+    target: Segment,
+    first: int,
+    last: int,
+    done: int,
+) -> int:
+    """Merge the postings of words first..last, behind the `done` that are there; how many are then."""
+    parts: list[tuple[NDArray[Any], ...]] = []
+    for source, live, move in zip(sources, alive, moves, strict=True):
+        offsets = source.offsets[first : last + 1].astype(np.int64)
+        there = slice(int(offsets[0]), int(offsets[-1]))
+        words = np.repeat(np.arange(first, last, dtype=np.uint16), np.diff(offsets))
+        signatures, details = source.signatures[there], source.details[there]
+        places = details >> _PLACE
+        if source.removed:
+            kept = live[places]
+            words, signatures, details, places = words[kept], signatures[kept], details[kept], places[kept]
+        parts.append((words, signatures, details + move[places]))
+    words, signatures, details = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    order = np.argsort(words, kind="stable")  # sources follow one another, and so do a word's images
+    stop = done + len(words)
+    target.signatures[done:stop] = signatures[order]
+    target.details[done:stop] = details[order]
+    counts = np.bincount(words - np.uint16(first), minlength=last - first)
+    target.offsets[first + 1 : last + 1] = done + np.cumsum(counts)
+    return stop
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A segment in a file: its number, images, postings, first and last key, and CRC-32."""
+
+    number: int
+    images: int
+    postings: int
+    first: int
+    last: int
+    crc: int
+
+
+@dataclass(frozen=True)
+class WordManifest:
+    """What the files hold: the words of version `feature` for the source's keys up to `key`.
+
+    Images removed up to removal number `removal` are not in them. `generation` is the highest number that
+    a segment has had; `epoch` stays the same for as long as segments come from one another.
+    """
+
+    feature: str
+    epoch: int = 0
+    generation: int = 0
+    key: int = 0
+    removal: int = 0
+    segments: tuple[Sealed, ...] = ()
+    format: int = _FORMAT
+
+    def to_text(self) -> str:
+        """The manifest as JSON, with a checksum of itself."""
+        body = asdict(self)
+        return json.dumps({"manifest": body, "crc": crc_of(body)})
+
+    @classmethod
+    def from_text(cls, text: str) -> WordManifest:
+        """The inverse of `to_text`; raises ValueError, KeyError or TypeError for anything else."""
+        document = json.loads(text)
+        body = document["manifest"]
+        if document["crc"] != crc_of(body):
+            raise ValueError("its checksum is wrong")
+        manifest = cls(**{**body, "segments": tuple(Sealed(**one) for one in body["segments"])})
+        if manifest.format != _FORMAT:
+            raise ValueError(f"it has format {manifest.format}, not {_FORMAT}")
+        last = 0
+        for one in manifest.segments:
+            if not 0 < one.images <= SEGMENT_IMAGES or one.postings < 0 or not last < one.first <= one.last:
+                raise ValueError("its numbers are impossible")
+            last = one.last
+        if last > manifest.key:
+            raise ValueError("its numbers are impossible")
+        return manifest
+
+
+class WordFiles:
+    """The files of one directory, and which manifest is the present one."""
+
+    def __init__(self, directory: Path) -> None:
+        """Look at `directory`; nothing is made or read yet."""
+        self.directory = directory
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """Changes whenever a manifest is published; None while there is none."""
+        return stamp_of(self.directory / "manifest.json")
+
+    def manifest(self) -> WordManifest | None:
+        """What has been published; None when nothing has. Raises CollectionDamaged."""
+        path = self.directory / "manifest.json"
+        try:
+            return WordManifest.from_text(path.read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise _damaged(f"{path} cannot be read ({error})") from error
+
+    def path(self, number: int) -> Path:
+        """The file of a segment."""
+        return self.directory / f"segment-{number}"
+
+    def opened(self, record: Sealed) -> Segment:
+        """A segment, mapped; nothing is masked. Raises CollectionDamaged."""
+        path, due = self.path(record.number), segment_bytes(record.images, record.postings)
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            raise _damaged(f"{path} is missing") from None
+        if size != due:
+            raise _damaged(f"{path} has {size:,} bytes where {due:,} are due")
+        try:
+            mapped = np.memmap(path, np.uint8, "r")
+        except (OSError, ValueError) as error:
+            raise _damaged(f"{path} cannot be read ({error})") from error
+        large_pages(mapped)
+        return Segment.within(mapped.view(np.ndarray), record.images, record.postings)
+
+    def sound(self, record: Sealed) -> bool:
+        """Whether a segment's file is what was written. Raises OSError when it cannot be read."""
+        return crc_of_file(self.path(record.number)) == record.crc
+
+    def write(self, number: int, sources: Sequence[Segment]) -> tuple[Sealed, Segment]:
+        """A new segment of the live images of several; it lasts, and is not yet published.
+
+        Raises OSError when there is no room for it, CollectionDamaged when a source contradicts itself.
+        """
+        path = self.path(number)
+        written: list[Any] = []
+
+        def room(images: int, postings: int) -> Segment:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            with path.open("xb") as file:
+                allocate(file.fileno(), segment_bytes(images, postings))
+            written.append(np.memmap(path, np.uint8, "r+"))
+            return Segment.within(written[0].view(np.ndarray), images, postings)
+
+        try:
+            segment = merged(sources, room)
+            crc = zlib.crc32(written[0])
+            written[0].flush()
+            sync(path)
+        except (OSError, CollectionDamaged):
+            delete(path)
+            raise
+        images = segment.images
+        record = Sealed(number, len(images), len(segment.details), int(images[0]), int(images[-1]), crc)
+        return record, self.opened(record)
+
+    def publish(self, manifest: WordManifest) -> None:
+        """Write the manifest of segments that last, and delete what it does not name."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        target = self.directory / "manifest.json"
+        draft = target.with_suffix(".draft")
+        draft.write_text(manifest.to_text())
+        sync(draft)
+        sync_directory(self.directory)  # the segments' names last before one relies on them
+        draft.replace(target)
+        sync_directory(self.directory)
+        self.sweep(manifest)
+
+    def sweep(self, manifest: WordManifest) -> None:
+        """Delete the segments that a manifest does not name."""
+        named = {self.path(one.number) for one in manifest.segments}
+        for path in self._segments():
+            if path not in named:
+                delete(path)
+
+    def clear(self, feature: str) -> None:
+        """Publish that there are no segments, in an epoch that no reader has seen.
+
+        Raises OSError when that cannot be written.
+        """
+        if self.directory.exists() and not self.directory.is_dir():
+            self.directory.unlink()
+        numbers = [path.name.partition("-")[2] for path in self._segments()]
+        seen = [int(number) for number in numbers if number.isdecimal()]
+        with contextlib.suppress(CollectionDamaged):
+            before = self.manifest()
+            seen.append(before.generation if before else 0)
+        self.publish(fresh(feature, max(seen, default=0)))
+
+    def forget(self, numbers: Sequence[int]) -> None:
+        """Delete segments that were never published."""
+        for number in numbers:
+            delete(self.path(number))
+
+    def strays(self) -> list[Path]:
+        """Segments, when there is no manifest to say what they are."""
+        return [] if self.stamp else self._segments()
+
+    def _segments(self) -> list[Path]:
+        try:
+            there = sorted(self.directory.iterdir())
+        except OSError:
+            return []
+        return [path for path in there if path.name.startswith("segment-")]
+
+
+def fresh(feature: str, seen: int = 0) -> WordManifest:
+    """A manifest of nothing, whose numbers are above `seen` and, hardly otherwise, any that ever were."""
+    number = max(seen, time.time_ns() // 1000) + 1
+    return replace(WordManifest(feature), epoch=number, generation=number)
+
+
+def _damaged(what: str) -> CollectionDamaged:
+    return CollectionDamaged(f"The words index is damaged: {what}. Run: wherefrom rebuild")

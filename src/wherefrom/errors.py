@@ -1,0 +1,295 @@
+"""Everything that Wherefrom raises on purpose, in one tree.
+
+    WherefromError
+    ├── UsageError               the call itself is wrong: an unknown kind, a limit of zero
+    ├── PictureError             the bytes offered are not a picture that can be used
+    │   ├── EmptyFile            no bytes at all
+    │   ├── NotAPicture          the leading bytes belong to no picture format
+    │   ├── UnsupportedFormat    a picture format, or a variant of one, that nothing here decodes
+    │   ├── MissingExtra         a known format whose decoder is not installed; names the extra
+    │   ├── TooLarge             over the cap on bytes or pixels, refused before allocation
+    │   ├── TooSlow              decoding outlasted its time and was stopped
+    │   ├── Truncated            the file ends before the picture does
+    │   ├── Corrupt              damaged inside, or the decoder died on it
+    │   └── Unreadable           the file cannot be opened: permission, gone, not a file
+    ├── FetchError               a URL that the user gave could not be fetched
+    │   └── BlockedAddress       it leads to an address that is not public
+    ├── ModelError               a model's file cannot be used: damaged, or not what its card says
+    │   └── ModelMissing         not installed here; names what installs it
+    ├── NotFound                 no such image or sighting in the collection
+    ├── ServiceError             the service cannot do this now, or not for this caller
+    │   ├── Busy                 too much is waiting, or it took too long; says when to try again
+    │   ├── Unauthorised         no key was given, or none that is valid
+    │   ├── Forbidden            the key, or the way the service was started, does not allow this
+    │   ├── TooManyRequests      a key's rate is used up; says when to try again
+    │   ├── Conflict             what is asked contradicts what is there or going on
+    │   ├── SlowRequest          the request did not arrive in time
+    │   └── WrongBody            a request's body of a kind that is not taken here
+    └── CollectionError          the collection cannot be used
+        ├── CollectionMissing    nothing there, and `create` was not asked for
+        ├── CollectionLocked     another process is writing
+        ├── CollectionDamaged    something in it contradicts itself; names the cure
+        ├── CollectionTooNew     written by a later version of Wherefrom
+        └── FeatureMismatch      features of another version; names `rebuild`
+
+Each class knows the exit code of the command line, the HTTP status of the service and a `code`, a
+word for programs. Messages are sentences for the person who must act.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line."""
+
+    OK = 0
+    NOTHING_FOUND = 1
+    USAGE = 2
+    PICTURE = 3
+    COLLECTION = 4
+    SOME_FAILED = 5
+    INTERRUPTED = 130
+
+
+class WherefromError(Exception):
+    """Base of every error raised on purpose."""
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[Exit] = Exit.USAGE
+    http_status: ClassVar[int] = 500
+
+
+class UsageError(WherefromError):
+    """The call itself is wrong."""
+
+    code = "usage"
+    exit_code = Exit.USAGE
+    http_status = 400
+
+
+class PictureError(WherefromError):
+    """The bytes offered are not a picture that can be used.
+
+    `skips` tells the two outcomes apart: True for what was never ours to read (skipped), False for a
+    picture that should have been readable (failed).
+    """
+
+    code = "picture"
+    exit_code = Exit.PICTURE
+    http_status = 422
+    skips: ClassVar[bool] = False
+
+
+class EmptyFile(PictureError):
+    """No bytes at all."""
+
+    code = "empty"
+
+
+class NotAPicture(PictureError):
+    """The leading bytes belong to no picture format."""
+
+    code = "not-a-picture"
+    http_status = 415
+    skips = True
+
+
+class UnsupportedFormat(PictureError):
+    """A picture format, or a variant of one, that nothing here decodes."""
+
+    code = "unsupported"
+    http_status = 415
+    skips = True
+
+
+class MissingExtra(PictureError):
+    """A known format whose decoder is not installed."""
+
+    code = "missing-extra"
+    http_status = 415
+    skips = True
+
+
+class TooLarge(PictureError):
+    """Over the cap on bytes or pixels, refused before allocation."""
+
+    code = "too-large"
+    http_status = 413
+    skips = True
+
+
+class TooSlow(PictureError):
+    """Decoding outlasted its time and was stopped."""
+
+    code = "too-slow"
+
+
+class Truncated(PictureError):
+    """The file ends before the picture does."""
+
+    code = "truncated"
+
+
+class Corrupt(PictureError):
+    """Damaged inside, or the decoder died on it."""
+
+    code = "corrupt"
+
+
+class Unreadable(PictureError):
+    """The file cannot be opened."""
+
+    code = "unreadable"
+
+
+class FetchError(WherefromError):
+    """A URL that the user gave could not be fetched."""
+
+    code = "fetch"
+    exit_code = Exit.PICTURE
+    http_status = 502
+
+
+class BlockedAddress(FetchError):
+    """The URL leads to an address that is not public."""
+
+    code = "blocked-address"
+    http_status = 403
+
+
+class ModelError(WherefromError):
+    """A model's file cannot be used."""
+
+    code = "model"
+    http_status = 503
+
+
+class ModelMissing(ModelError):
+    """A model that is not installed here."""
+
+    code = "no-model"
+
+
+class NotFound(WherefromError):
+    """No such image or sighting in the collection."""
+
+    code = "not-found"
+    exit_code = Exit.NOTHING_FOUND
+    http_status = 404
+
+
+class ServiceError(WherefromError):
+    """The service cannot do this now, or not for this caller."""
+
+    code = "service"
+
+
+class Busy(ServiceError):
+    """Too much is waiting, or it took too long. `retry_after` is in how many seconds to try again."""
+
+    code = "busy"
+    http_status = 503
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unauthorised(ServiceError):
+    """No key was given, or none that is valid."""
+
+    code = "unauthorised"
+    http_status = 401
+
+
+class Forbidden(ServiceError):
+    """The key, or the way the service was started, does not allow this."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class TooManyRequests(ServiceError):
+    """A key's rate is used up. `retry_after` is in how many seconds to try again."""
+
+    code = "too-many-requests"
+    http_status = 429
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Conflict(ServiceError):
+    """What is asked contradicts what is there or going on."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class SlowRequest(ServiceError):
+    """The request did not arrive in time."""
+
+    code = "slow-request"
+    http_status = 408
+
+
+class WrongBody(ServiceError):
+    """A request's body of a kind that is not taken here."""
+
+    code = "wrong-body"
+    http_status = 415
+
+
+class CollectionError(WherefromError):
+    """The collection cannot be used."""
+
+    code = "collection"
+    exit_code = Exit.COLLECTION
+    http_status = 503
+
+
+class CollectionMissing(CollectionError):
+    """Nothing there, and `create` was not asked for."""
+
+    code = "no-collection"
+    http_status = 404
+
+
+class CollectionLocked(CollectionError):
+    """Another process is writing."""
+
+    code = "locked"
+    http_status = 409
+
+
+class CollectionDamaged(CollectionError):
+    """Something in the collection contradicts itself."""
+
+    code = "damaged"
+
+
+class CollectionTooNew(CollectionError):
+    """Written by a later version of Wherefrom."""
+
+    code = "too-new"
+
+
+class FeatureMismatch(CollectionError):
+    """Features of another version than this program computes."""
+
+    code = "feature-mismatch"
+    http_status = 409
+
+
+def error_classes() -> list[type[WherefromError]]:
+    """Every class of the tree, the base first, each parent before its children."""
+    found: list[type[WherefromError]] = []
+    waiting: list[type[WherefromError]] = [WherefromError]
+    while waiting:
+        found.append(waiting.pop(0))
+        waiting.extend(found[-1].__subclasses__())
+    return found

@@ -1,0 +1,177 @@
+"""What a collection holds, to be read: images, where they were seen, and what they show."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from wherefrom.engine.base import Engine
+from wherefrom.engine.batches import batched
+from wherefrom.engine.records import ID_PREFIX, Image, Sighting, digest_of, image_id
+from wherefrom.errors import NotFound
+from wherefrom.features.extract import EMBEDDING, PALETTE
+from wherefrom.listing import Listed, listed
+from wherefrom.search.lookup import LabelCount, answers, label_counts
+from wherefrom.search.pixels import bytes_of
+from wherefrom.search.wishes import About
+from wherefrom.settings import Settings
+from wherefrom.sources.folder import file_uri, path_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wherefrom.engine.terms import Filter
+
+_EVERY = "width>=0"  # a filter that lets every image through
+
+
+class Holding:
+    """Images with their sightings and features. Thread-safe."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let files and locks go."""
+        self._engine.close()
+
+    def __len__(self) -> int:
+        return self._engine.count()
+
+    @property
+    def settings(self) -> Settings:
+        """What it was opened with."""
+        return self._settings
+
+    @property
+    def engine(self) -> Engine:
+        """What keeps the images and finds them: for what is built upon it, such as an evaluation."""
+        return self._engine
+
+    def original(self, identifier: str) -> bytes:
+        """The bytes of the image of an id: of a file in which it was seen, or as they were received.
+
+        Raises NotFound where they are nowhere any more, UsageError for what is no id.
+        """
+        image = self.get(identifier)
+        data = bytes_of(image, self._settings.limits, self._engine.kept)
+        if data is None:
+            raise no_file(image)
+        return data
+
+    def _allowed(self, filter: str | Filter | None) -> NDArray[np.int64] | None:
+        return None if filter is None else self._engine.matching(filter, answers(self._engine))
+
+    def get(self, identifier: str) -> Image:
+        """The image of an id; raises NotFound, or UsageError for what is no id."""
+        digest = digest_of(identifier)
+        key = self._engine.keys_of([digest]).get(digest)
+        found = self._engine.images([key]) if key is not None else {}
+        if key is None or key not in found:
+            raise NotFound(f"There is no image {identifier} in this collection.")
+        return found[key]
+
+    def about(self, identifier: str) -> About:
+        """What the image of an id shows: its labels, colours, and where its things are.
+
+        Raises NotFound, or UsageError for what is no id.
+        """
+        digest = digest_of(self.get(identifier).id)
+        key = self._engine.keys_of([digest])[digest]
+        return About.of(*(self._engine.features(kind, [key]).get(key, b"") for kind in (EMBEDDING, PALETTE)))
+
+    @property
+    def revision(self) -> str:
+        """What changes whenever images are added or removed."""
+        return "{}.{}".format(*self._engine.revision())
+
+    @property
+    def total_bytes(self) -> int:
+        """The sizes of the images' files, in sum."""
+        return self._engine.total_bytes()
+
+    def labels(self) -> list[LabelCount]:
+        """What the images show: each label and each category with how many images have it, most first.
+
+        The counts are those of the images that the filter `label:NAME` lets through.
+        """
+        return label_counts(self._engine)
+
+    def sightings(
+        self, prefix: str = "", *, after: tuple[str, str] | None = None, limit: int = 100
+    ) -> list[tuple[str, Sighting]]:
+        """The next (image id, sighting) whose uri begins with `prefix`, gone or not, in order of uri.
+
+        `after` is uri and id of the last one read. Raises UsageError for what is no id.
+        """
+        uri, identifier = after or ("", "")
+        digest = digest_of(identifier) if identifier else b""
+        key = self._engine.keys_of([digest]).get(digest, 0) if digest else 0
+        rows = self._engine.sightings_from(prefix, (uri, key), limit)
+        return [(image_id(found), sighting) for _, found, sighting in rows]
+
+    def find(self, id_or_uri: str | os.PathLike[str]) -> list[Image]:
+        """The image of an id, or the images seen at a uri or path; empty when there are none."""
+        return list(self._engine.images(self._keys(id_or_uri)).values())
+
+    def select(self, filter: str | Filter | None = None) -> Iterator[Image]:
+        """The images that a filter lets through, or all, in the order in which they were added.
+
+        Which these are is settled at the call; those that are removed before their turn are left out.
+        Raises UsageError for a filter of no use.
+        """
+        keys = self._engine.matching(_EVERY if filter is None else filter, answers(self._engine)).tolist()
+        found = ((some, self._engine.images(some)) for some in batched(keys, 256))
+        return (images[key] for some, images in found for key in some if key in images)
+
+    def page(
+        self,
+        filter: str | Filter | None = None,
+        *,
+        words: str | None = None,
+        sort: str = "added",
+        limit: int = 50,
+        after: tuple[int, int] | None = None,
+    ) -> Listed:
+        """A page of images: those that a filter lets through and that have every one of some words in their
+        uris, titles or credit.
+
+        `sort` is added (the last one first), newest or oldest (by when it was taken, or else first seen),
+        biggest or smallest; `after` is the `next` of the page before. Raises UsageError for a filter, sort
+        or limit of no use.
+        """
+        return listed(self._engine, filter=filter, words=words, sort=sort, limit=limit, after=after)
+
+    def _keys(self, id_or_uri: str | os.PathLike[str]) -> list[int]:
+        name = os.fspath(id_or_uri)
+        if name.startswith(ID_PREFIX):
+            return list(self._engine.keys_of([digest_of(name)]).values())
+        return self._engine.keys_at(name if "://" in name else file_uri(os.path.expanduser(name)))
+
+    def _file_of(self, image: Image) -> str:
+        path = self._path_of(image)
+        if path is None:
+            raise no_file(image)
+        return path
+
+    def _path_of(self, image: Image) -> str | None:
+        paths = (path_of(sighting.uri) for sighting in image.sightings)
+        found = next((path for path in paths if path is not None and os.path.isfile(path)), None)
+        return found or self._engine.kept(digest_of(image.id))
+
+
+def no_file(image: Image) -> NotFound:
+    """What is raised where an image's bytes are nowhere any more."""
+    return NotFound(f"None of the files in which {image.id} was seen is there any more.")

@@ -1,0 +1,295 @@
+"""Untrusted bytes to a `Picture`: upright, sRGB, no larger than matching needs.
+
+The order is fixed: how many bytes, which format (by its leading bytes), how many pixels (by its
+header), and only then memory for pixels. A time limit needs a process that can be killed: see
+`wherefrom.workers`, where indexing decodes.
+
+Large pictures are decoded at a reduced size: while the shorter side stays at `WORKING_SIDE` or more, JPEG
+and JPEG 2000 are halved inside the decoder and everything else by averaging whole pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import io
+import logging
+import re
+import struct
+import warnings
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wherefrom.errors import Corrupt, EmptyFile, MissingExtra, NotAPicture, PictureError, TooLarge, Truncated
+from wherefrom.errors import UnsupportedFormat as Unsupported
+from wherefrom.picture import formats
+from wherefrom.picture.colour import UNCHANGED, WORKING_SIDE, image_of, is_srgb, to_pixels, tones_of
+from wherefrom.picture.formats import Format
+from wherefrom.picture.metadata import Credit, blocks_of, read_credit
+from wherefrom.picture.picture import Facts, Picture, Pixels, upright
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageFile
+
+HEAVY_PIXELS = 24_000_000
+"""A picture decoded in full with more pixels than this passes through the caller's `gate`."""
+
+SMALL_SIDE = 256
+"""The shorter side, in pixels, that is enough to see what a picture shows and its colours."""
+
+_DOUBLE = ("webp", "avif")  # formats whose decoders need twice the memory that others do
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a picture may cost. Every cap is checked before memory is taken.
+
+    `bytes` is the file's size; `pixels` caps pictures that have to be decoded in full (WebP and AVIF count
+    twice, since their decoders need twice the memory) and `scaled_pixels` JPEGs that need not be;
+    `seconds` is enforced where decoding can be killed.
+    """
+
+    bytes: int = 256 * 1024 * 1024
+    pixels: int = 100_000_000
+    scaled_pixels: int = 250_000_000
+    seconds: float = 30.0
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def decode(
+    data: bytes,
+    *,
+    colour: bool = True,
+    limits: Limits = DEFAULT_LIMITS,
+    gate: AbstractContextManager[object] | None = None,
+    least: int = WORKING_SIDE,
+) -> Picture:
+    """Decode a file's bytes.
+
+    With `colour` False a picture whose file stores luma apart (JPEG) is given as luma alone, which
+    costs a quarter less; others come in colour all the same. `gate` is entered while a picture of more
+    than `HEAVY_PIXELS` is decoded in full, so that a caller with several workers can let one at a time.
+    A JPEG may be halved while its shorter side stays at `least` pixels or more.
+
+    Raises a `PictureError`: EmptyFile, NotAPicture, UnsupportedFormat, MissingExtra, TooLarge, TooSlow
+    (drawings alone), Truncated or Corrupt, each with a sentence; and nothing else, whatever the bytes.
+    Never warns.
+    """
+    kind = recognise(data, len(data), limits)
+    stated = formats.stated_size(kind.name, data)
+    if stated is not None:
+        check_pixels(kind, *stated, limits.pixels // (2 if kind.name in _DOUBLE else 1))
+    try:
+        with warnings.catch_warnings():
+            # Decoders warn of large or odd files; the caps here decide, and damage ends in an error.
+            warnings.simplefilter("ignore")
+            if kind.extra is not None:
+                from wherefrom.picture import extras
+
+                return extras.decode(kind, data, limits, gate or nullcontext())
+            return _decode_builtin(kind, data, colour, limits, gate or nullcontext(), least)
+    except PictureError:
+        raise
+    except MemoryError:
+        raise TooLarge(f"Decoding this {kind.title} file needs more memory than is allowed.") from None
+    except Exception as error:
+        raise _broken(kind, data, error) from error
+
+
+def recognise(head: bytes, size: int, limits: Limits = DEFAULT_LIMITS) -> Format:
+    """The format of a file of `size` bytes that begins with `head` (all of it, or at least `formats.HEAD`).
+
+    No pixel is decoded.
+
+    Raises EmptyFile, NotAPicture, UnsupportedFormat, MissingExtra or TooLarge (by bytes).
+    """
+    if size == 0:
+        raise EmptyFile("The file is empty.")
+    kind = formats.sniff(head)
+    if kind is None:
+        raise NotAPicture("This is not a picture: its first bytes belong to no picture format.")
+    if not kind.decoded:
+        raise Unsupported(f"{kind.title} files are not supported.")
+    if kind.extra is not None:
+        from wherefrom.picture import extras
+
+        if not extras.installed(kind.extra):
+            raise MissingExtra(f"Reading {kind.title} needs an extra: pip install 'wherefrom[{kind.extra}]'.")
+    if size > limits.bytes:
+        raise TooLarge(f"The file has {size:,} bytes; the limit is {limits.bytes:,}.")
+    return kind
+
+
+def check_pixels(kind: Format, width: int, height: int, cap: int) -> None:
+    """Raise TooLarge when a picture of this size is over `cap` pixels, Corrupt when it has no area."""
+    if width < 1 or height < 1:
+        raise Corrupt(f"This {kind.title} file states a size of {width} × {height}.")
+    if width * height > cap:
+        raise TooLarge(
+            f"The picture has {width:,} × {height:,} pixels; the limit is {cap / 1e6:,.0f} million."
+        )
+
+
+def _broken(kind: Format, data: bytes, error: Exception) -> PictureError:
+    if type(error).__name__ == "DecompressionBombError":  # Pillow's own cap: a GIF's frame beyond its screen
+        return TooLarge(f"The {kind.title} file unfolds to more pixels than are allowed.")
+    if formats.is_cut_short(kind.name, data):
+        return Truncated(f"The {kind.title} file ends before the picture does.")
+    said = error.args[0] if error.args else ""
+    detail = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    detail = re.sub(r"\bb'([ -~]*?)'", r"\1", detail.split("\n")[0]).strip().rstrip(".")[:160]
+    if detail.startswith(_VARIANTS):
+        return Unsupported(f"The {kind.title} file is of a kind that is not supported: {detail}.")
+    if not detail or isinstance(error, LookupError | TypeError | AttributeError | struct.error):
+        detail = "its parts contradict each other"  # what a decoder trips over says nothing to people
+    return Corrupt(f"The {kind.title} file is damaged: {detail}.")
+
+
+def _decode_builtin(
+    kind: Format,
+    data: bytes,
+    colour: bool,
+    limits: Limits,
+    gate: AbstractContextManager[object],
+    least: int,
+) -> Picture:
+    with _opened(kind.name, data) as image:
+        width, height = image.size
+        if kind.name == "jpeg":
+            credit, orientation = _statements(image)
+            frames = 1
+            pixels = _decode_jpeg(kind, image, data, colour, limits, gate, least)
+        else:
+            check_pixels(kind, width, height, limits.pixels)
+            frames = formats.tiff_pages(data) if kind.name == "tiff" else _frames(image)
+            # Read before the pixels of a TIFF, which is closed by then, and behind those of a PNG, since
+            # it may lie there in the file.
+            credit, orientation = _statements(image) if kind.name == "tiff" else (Credit(), 1)
+            with gate if width * height > HEAVY_PIXELS else nullcontext():
+                if kind.name == "jp2":
+                    _load_jp2(image, formats.jp2_halvings(data))
+                else:
+                    image.load()
+                pixels = to_pixels(image)
+            if kind.name == "tiff":  # turned upright while it was loaded
+                orientation, (width, height) = 1, image.size
+            else:
+                credit, orientation = _statements(image)
+    if orientation >= 5:
+        width, height = height, width
+    facts = Facts(kind.name, width, height, len(data), frames, credit, _decoder())
+    return Picture(upright(pixels, orientation), facts)
+
+
+def _opened(name: str, data: bytes) -> ImageFile.ImageFile:
+    # Not Image.open, which has a cap of its own for the whole program and looks at several formats.
+    module, cls = _PILLOW[name]
+    _silence()
+    opened: ImageFile.ImageFile = getattr(importlib.import_module(f"PIL.{module}"), cls)(io.BytesIO(data))
+    return opened
+
+
+@functools.lru_cache(maxsize=1)
+def _silence() -> None:
+    """Keep decoders from writing to standard error, which belongs to the program: damage is raised."""
+    import ctypes
+
+    from PIL import _imaging
+
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # where the program listens to nothing
+    with contextlib.suppress(OSError, AttributeError):  # a Pillow that is built otherwise
+        library = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            getattr(library, name)(None)
+
+
+def _frames(image: ImageFile.ImageFile) -> int:
+    """How many frames; those behind the first damaged one are not counted."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error):
+        image.seek(0)
+        return 1
+
+
+def _statements(image: Image.Image) -> tuple[Credit, int]:
+    """Credit and orientation: parsed only where the file has something to parse."""
+    exif, iptc, xmp = blocks_of(image)
+    credit = read_credit(exif, iptc, xmp) if exif or iptc or xmp else Credit()
+    return credit, formats.orientation_of(exif) if exif else 1
+
+
+def _decode_jpeg(
+    kind: Format,
+    image: ImageFile.ImageFile,
+    data: bytes,
+    colour: bool,
+    limits: Limits,
+    gate: AbstractContextManager[object],
+    side: int,
+) -> Pixels:
+    buffered = not formats.is_jpeg_in_one_pass(data)
+    check_pixels(kind, *image.size, limits.pixels if buffered else limits.scaled_pixels)
+    factor = _halved(image.size, 3, side)
+    profile = image.info.get("icc_profile")
+    heavy = image.width * image.height > HEAVY_PIXELS and (buffered or factor == 1)
+    with gate if heavy else nullcontext():
+        least = {"min_width": -(-image.width // factor), "min_height": -(-image.height // factor)}
+        if image.mode in ("L", "RGB") and not colour and (tones := tones_of(profile, image.mode)) is not None:
+            import simplejpeg
+
+            # In strict mode it refuses what libjpeg merely warns of; Pillow then decides.
+            with contextlib.suppress(ValueError):
+                luma: Pixels = simplejpeg.decode_jpeg(data, "GRAY", **least, strict=True)[:, :, 0]
+                luma = luma if tones is UNCHANGED else tones[luma]
+                return luma if min(luma.shape) < 2 * WORKING_SIDE else to_pixels(image_of(luma))
+        if image.mode == "RGB" and side < WORKING_SIDE and (not profile or is_srgb(profile)):
+            import simplejpeg
+
+            with contextlib.suppress(ValueError):
+                small: Pixels = simplejpeg.decode_jpeg(data, "RGB", **least, strict=True)
+                return small
+        image.draft(image.mode, (image.width // factor, image.height // factor))
+        image.load()
+        return to_pixels(image)
+
+
+def _load_jp2(image: Any, levels: int) -> None:
+    image.reduce = _halved(image.size, levels).bit_length() - 1
+    image.load()
+    image.reduce = 0  # which is the method of every other image's again
+
+
+def _halved(size: tuple[int, int], times: int, least: int = WORKING_SIDE) -> int:
+    """1, 2, 4 ...: how far a picture may be reduced by halving it at most so many times."""
+    factor = 1
+    while times > 0 and min(size) // (2 * factor) >= least:
+        factor, times = 2 * factor, times - 1
+    return factor
+
+
+_PILLOW = {
+    "jpeg": ("JpegImagePlugin", "JpegImageFile"),
+    "png": ("PngImagePlugin", "PngImageFile"),
+    "webp": ("WebPImagePlugin", "WebPImageFile"),
+    "gif": ("GifImagePlugin", "GifImageFile"),
+    "tiff": ("TiffImagePlugin", "TiffImageFile"),
+    "bmp": ("BmpImagePlugin", "BmpImageFile"),
+    "avif": ("AvifImagePlugin", "AvifImageFile"),
+    "jp2": ("Jpeg2KImagePlugin", "Jpeg2KImageFile"),
+    "pnm": ("PpmImagePlugin", "PpmImageFile"),
+}
+# How decoders begin to say that a file is sound and not for them.
+_VARIANTS = ("unknown pixel mode", "Unsupported BMP", "Unsupported feature", "Unsupported file format")
+
+
+@functools.lru_cache(maxsize=1)
+def _decoder() -> str:
+    import PIL
+    from PIL import features
+
+    return f"pillow {PIL.__version__}, libjpeg-turbo {features.version_feature('libjpeg_turbo')}"

@@ -1,0 +1,95 @@
+"""A decoded picture and the facts that its file states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wherefrom.errors import UsageError
+from wherefrom.picture.metadata import Credit
+
+Pixels = NDArray[np.uint8]
+"""(height, width) luma or (height, width, 3) sRGB, upright, origin top left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a file says about the picture in it.
+
+    `width` and `height` are those of the whole upright picture in pixels, whatever size it was
+    decoded at; `frames` counts the frames of an animation or the pages of a document; `bytes` is the
+    size of the file; `decoder` names what decoded it, since bits drift a little from one decoder to
+    the next.
+    """
+
+    format: str
+    width: int
+    height: int
+    bytes: int
+    frames: int = 1
+    credit: Credit = field(default_factory=Credit)
+    decoder: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """Decoded pixels, upright and sRGB, with what the file says about itself.
+
+    `pixels` may be smaller than `facts` says: pictures are decoded at the size that matching needs
+    (see `decode`). A two-dimensional array is luma: BT.601, as JPEG defines it.
+    """
+
+    pixels: Pixels
+    facts: Facts
+
+    @classmethod
+    def from_array(cls, pixels: Pixels) -> Picture:
+        """A picture of pixels that you hold: uint8, (h, w) luma or (h, w, 3) sRGB.
+
+        Raises UsageError for any other shape or dtype, or when there are no pixels.
+        """
+        shaped = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+        if pixels.dtype != np.uint8 or not shaped or 0 in pixels.shape:
+            raise UsageError(
+                f"A picture is a uint8 array of shape (height, width) or (height, width, 3); "
+                f"this one is {pixels.dtype} of shape {pixels.shape}."
+            )
+        height, width = pixels.shape[:2]
+        return cls(pixels, Facts("array", width, height, pixels.nbytes, decoder="array"))
+
+    @property
+    def luma(self) -> NDArray[np.float32]:
+        """(h, w) float32 in 0..255: 0.299 R + 0.587 G + 0.114 B, not rounded."""
+        if self.pixels.ndim == 2:
+            return self.pixels.astype(np.float32)
+        return self.pixels.astype(np.float32) @ _BT601
+
+    @property
+    def luma8(self) -> NDArray[np.uint8]:
+        """(h, w) uint8: `luma`, rounded."""
+        return self.pixels if self.pixels.ndim == 2 else (self.luma + 0.5).astype(np.uint8)
+
+
+_BT601 = np.array([0.299, 0.587, 0.114], np.float32)
+
+# EXIF orientation to (quarter turns counter-clockwise, then mirror left-right).
+_UPRIGHT = {
+    2: (0, True),
+    3: (2, False),
+    4: (2, True),
+    5: (3, True),
+    6: (3, False),
+    7: (1, True),
+    8: (1, False),
+}
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels turned the way that an EXIF orientation (1 to 8; others count as 1) asks for."""
+    if orientation not in _UPRIGHT:
+        return pixels
+    turns, mirror = _UPRIGHT[orientation]
+    turned = np.rot90(pixels, turns)
+    return np.ascontiguousarray(turned[:, ::-1] if mirror else turned)

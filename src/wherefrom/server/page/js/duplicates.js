@@ -1,0 +1,241 @@
+// `<wherefrom-duplicates>`: files that are one picture, which to keep, and the others removed if wanted.
+
+import { announce, bdi, fill, h, hear, tell } from "./dom.js";
+import { ask, asFailure, stopped, troubled } from "./api.js";
+import { endless, mat } from "./cards.js";
+import { collectionWords } from "./collectionwords.js";
+import { bytes, place, size } from "./figures.js";
+import { failed, tryLater } from "./frame.js";
+import { icon, mark } from "./icons.js";
+import { follow, over, progress } from "./jobs.js";
+import { leaving, remove } from "./removal.js";
+import { address, route, routes } from "./route.js";
+import { allEdits, words } from "./words.js";
+
+/** @typedef {import("./types.js").Group} Group */
+/** @typedef {import("./types.js").ImageFacts & import("./types.js").DuplicateImage & {uri: string|null, edits: import("./types.js").Edit[]|null}} Member */
+
+const said = collectionWords.duplicates;
+const PAGE = 20;
+
+class Duplicates extends HTMLElement {
+  #gone = new AbortController();
+  #asking = new AbortController();
+  #sum = h("p.soft", {}, "\u00a0");
+  #look = h("button.button", { type: "button", onclick: () => void this.#begin() }, icon("search"), said.look);
+  #progress = h("div");
+  #body = h("div.groups");
+  #collection = route().collection;
+  /** @type {string[]} */
+  #scopes = ["admin"];
+
+  connectedCallback() {
+    const { signal } = this.#gone;
+    fill(
+      this,
+      h("header.view-head.wide", {}, h("div", {}, h("h1", {}, said.title), this.#sum), this.#look),
+      h("p.lead.view-about", {}, said.about),
+      this.#progress,
+      this.#body,
+    );
+    hear("status", (/** @type {import("./types.js").Status} */ status) => {
+      this.#scopes = status.scopes;
+      this.#look.hidden = !status.scopes.includes("admin");
+    }, signal);
+    routes((now) => {
+      if (now.view !== "duplicates" || now.collection === this.#collection) return;
+      this.#collection = now.collection;
+      this.#list();
+    }, signal);
+    this.#list();
+    void this.#running();
+  }
+
+  disconnectedCallback() {
+    this.#gone.abort();
+    this.#asking.abort();
+  }
+
+  /** A job that is under way already is followed. */
+  async #running() {
+    try {
+      const { jobs } = await ask("jobs", { signal: this.#gone.signal, quiet: true });
+      const job = jobs.find((/** @type {any} */ one) => one.kind === "duplicates" && !over(one));
+      if (job) await this.#follow(job.id);
+    } catch {
+      // Keys that may only search see no jobs.
+    }
+  }
+
+  async #begin() {
+    this.#look.disabled = true;
+    try {
+      const job = await ask("jobs", { method: "POST", json: { kind: "duplicates" } });
+      await this.#follow(job.id);
+    } catch (error) {
+      troubled(error);
+    } finally {
+      this.#look.disabled = false;
+    }
+  }
+
+  /** @param {string} id */
+  async #follow(id) {
+    const shown = progress(said.looking);
+    fill(this.#progress, shown.element);
+    try {
+      const job = await follow(id, (now) => shown.show(now), this.#gone.signal);
+      if (!job) return;
+      if (job.state === "failed") tell("notice", { text: job.error?.message ?? words.again });
+      this.#list();
+    } finally {
+      fill(this.#progress);
+    }
+  }
+
+  #list() {
+    this.#asking.abort();
+    this.#asking = new AbortController();
+    const { signal } = this.#asking;
+    /** @type {string|undefined|null} */
+    let cursor;
+    const load = async () => {
+      const answer = await ask("duplicates", { query: { limit: PAGE, cursor }, signal });
+      if (signal.aborted) return false;
+      if (cursor === undefined) this.#begun(answer);
+      cursor = answer.next;
+      for (const group of answer.groups) {
+        const shown = groupOf(group);
+        if (shown) groups.append(shown);
+      }
+      return cursor !== null;
+    };
+    const groups = h("div.group-list");
+    fill(this.#body, groups, endless(load, signal, (error) => this.#troubled(error, signal)));
+  }
+
+  /** @param {any} answer */
+  #begun(answer) {
+    fill(this.#look, icon("again"), said.again);
+    const text = answer.total ? said.sum(answer.total, answer.files ?? 0, answer.bytes_to_free ?? 0) : said.none;
+    this.#sum.textContent = text;
+    announce(text);
+    if (!answer.total) {
+      this.#body.prepend(h("section.state", {}, icon("check"), h("h2", {}, said.none), h("p", {}, said.noneAbout)));
+    }
+  }
+
+  /** @param {unknown} error @param {AbortSignal} signal */
+  #troubled(error, signal) {
+    if (stopped(error)) return;
+    const failure = asFailure(error);
+    if (failure.status === 409) {
+      tell("notice", { text: said.stale });
+      return this.#list();
+    }
+    if (failure.status === 404) {
+      const may = this.#scopes.includes("admin");
+      fill(
+        this.#body,
+        h(
+          "section.state",
+          {},
+          icon("copy"),
+          h("h2", {}, said.never),
+          may ? h("p.actions", {}, h("button.button.primary", { type: "button", onclick: () => void this.#begin() }, icon("search"), said.look)) : h("p", {}, said.mayNot),
+        ),
+      );
+      return;
+    }
+    fill(this.#body, failed(failure, [{ label: words.again, act: () => this.#list() }]));
+    tryLater(failure, () => this.#list(), signal);
+  }
+}
+
+/** A group with its choice. Nothing where fewer than two of it are left. @param {Group} group */
+function groupOf(group) {
+  const members = /** @type {Member[]} */ (group.images.filter((one) => !leaving.has(one.id)));
+  if (members.length < 2) return null;
+  const keep = members.find((one) => one.id === group.keep) ?? members[0];
+  const names = members.map((one) => (one.uri ? place(one.uri).name : one.id.slice(7, 19)));
+  const boxes = members.map((one, at) =>
+    h("input", { type: "checkbox", checked: one !== keep, "aria-label": said.removing(names[at]), onchange: () => count() }),
+  );
+  const act = h("button.button.small.danger", { type: "button", onclick: () => go() });
+  const warning = h("p.soft", { role: "status" });
+  const items = members.map((one, at) => member(one, keep, names[at], boxes[at]));
+  const chosen = () => members.filter((_, at) => boxes[at].checked && !items[at].hidden);
+  const present = () => members.filter((_, at) => !items[at].hidden);
+
+  function count() {
+    const some = chosen();
+    const all = some.length === present().length;
+    const free = some.reduce((sum, one) => sum + one.bytes, 0);
+    act.disabled = all || !some.length;
+    fill(act, icon("remove"), some.length ? said.act(some.length, free) : said.actAll);
+    warning.textContent = all ? said.all : "";
+    for (const [at, item] of items.entries()) item.toggleAttribute("data-removing", boxes[at].checked);
+  }
+
+  function go() {
+    const some = chosen();
+    const staying = new Set(present().filter((one) => !some.includes(one)).map((one) => one.id));
+    const shown = some.map((one) => items[members.indexOf(one)]);
+    const alone = present().length - some.length < 2;
+    const removed = some.map(({ id, uri }) => (staying.has(id) && uri ? { id, uri } : { id }));
+    const unique = removed.filter((one, at) => one.uri || removed.findIndex((other) => other.id === one.id && !other.uri) === at);
+    for (const item of shown) item.hidden = true;
+    article.hidden = alone;
+    count();
+    const next = /** @type {HTMLElement|null} */ (article.nextElementSibling ?? article.previousElementSibling);
+    if (alone) next?.querySelector("button")?.focus();
+    remove(unique, {
+      back: () => {
+        for (const item of shown) item.hidden = false;
+        article.hidden = false;
+        count();
+        act.focus();
+      },
+      done: () => {
+        for (const item of shown) item.remove();
+        if (alone) article.remove();
+      },
+    });
+  }
+
+  const keepName = names[members.indexOf(keep)];
+  const article = h(
+    "article.group",
+    { "aria-label": said.group(keepName) },
+    h("header.group-head", {}, h("h2", { title: keepName }, bdi(keepName)), h("p.soft", {}, said.suggested(group.why)), warning, act),
+    h("ul.members", { role: "list" }, ...items),
+  );
+  count();
+  return article;
+}
+
+/** @param {Member} one @param {Member} keep @param {string} name @param {HTMLInputElement} box */
+function member(one, keep, name, box) {
+  const kept = one === keep;
+  const found = one.uri ? place(one.uri) : null;
+  const collection = route().collection;
+  const href = kept ? address({ id: one.id, collection }) : address({ id: keep.id, match: one.id, collection });
+  const done = one.kind === "identical" ? said.same : one.edits ? allEdits(one.edits).join(", ") : one.sentence;
+  return h(
+    "li.card.member",
+    {},
+    one.id === keep.id && !kept ? h("span.card-link", {}, mat(one, 256)) : h("a.card-link", { href, "aria-label": kept ? name : said.compare(name) }, mat(one, 256)),
+    h(
+      "div.card-words",
+      {},
+      h("p.card-kind", {}, kept ? [icon("check"), said.keep] : [one.kind && mark(one.kind), words.kinds[/** @type {import("./types.js").Kind} */ (one.kind)]]),
+      !kept && h("p.card-edits", {}, done),
+      h("p.card-name", { title: found?.whole }, bdi(name)),
+      h("p.card-facts", {}, `${size(one.width, one.height)} · ${bytes(one.bytes)}`),
+      found && h("p.card-facts", {}, bdi(found.folder)),
+      h("label.check", {}, box, said.check),
+    ),
+  );
+}
+
+customElements.define("wherefrom-duplicates", Duplicates);

@@ -1,0 +1,284 @@
+"""Processes that search, and that can be killed.
+
+Each has the collections open to read and does one thing at a time. What they are asked and what they answer
+are msgpack over a socket: data, never code. A request that finds the queue full, or would come too late, is
+turned away; a process that hangs or dies is replaced, and only the request it was at is told so. The event
+loop does nothing but pass bytes along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from wherefrom.errors import Busy, Corrupt, WherefromError, error_classes
+
+HEADER = struct.Struct("<I")
+MESSAGE = 512 * 1024 * 1024
+"""Bytes of the longest message that is believed."""
+
+_STARTING = 120.0  # seconds in which a process is ready: models and compiled code are loaded
+_AGAIN = 1.0  # seconds before a process that could not be started is tried again
+_STARTS = 5  # failures in a row after which requests are told instead of waiting
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(eq=False)
+class _Job:
+    message: dict[str, Any]
+    end: float
+    answer: asyncio.Future[Any] = field(repr=False)
+    timer: asyncio.TimerHandle | None = None
+
+
+class Pool:
+    """A number of processes that answer, and the queue before them. For one event loop."""
+
+    def __init__(
+        self,
+        count: int,
+        plan: Mapping[str, Any],
+        *,
+        queue: int,
+        deadline: float,
+        module: str = "wherefrom.server.searcher",
+    ) -> None:
+        """Start nothing yet. `plan` is the first message to each process, whose `serve` is in `module`."""
+        self.count, self.limit, self.deadline = max(1, count), queue, deadline
+        self._plan, self._module = dict(plan), module
+        self._waiting: deque[_Job] = deque()
+        self._there = asyncio.Event()
+        self._members = [_Member(self._plan, self._module) for _ in range(self.count)]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._running = 0
+        self._failed = 0
+        self._seconds = 0.1  # a request takes, on average of late
+        self.replaced = 0
+        """Processes that had to be replaced."""
+
+    @property
+    def waiting(self) -> int:
+        """Requests that no process has taken up yet."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """Requests that a process is at."""
+        return self._running
+
+    @property
+    def ready(self) -> bool:
+        """Whether a process is up."""
+        return any(member.up for member in self._members)
+
+    async def start(self) -> None:
+        """Start every process; returns when all are ready. Raises WherefromError when one cannot be started."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for member in self._members:
+                    group.create_task(member.start())
+        except* (OSError, EOFError, TimeoutError, ValueError) as errors:
+            await self.stop()
+            raise WherefromError(
+                f"The processes that search cannot be started here ({errors.exceptions[0]!r}). "
+                f"Running {sys.executable} -c 'import {self._module}' says more."
+            ) from errors
+        except* WherefromError as errors:
+            await self.stop()
+            raise _first(errors) from None
+        self._tasks = [asyncio.create_task(self._serve(member)) for member in self._members]
+
+    async def stop(self) -> None:
+        """End every process; who still waits is told that the service is stopping."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._waiting:
+            _fail(self._waiting.popleft(), Busy("The service is stopping."))
+        await asyncio.gather(*(member.end() for member in self._members))
+
+    async def call(self, verb: str, /, **what: Any) -> Any:
+        """What a process answers; raises what it raises, and Busy when there is no room or no time."""
+        if len(self._waiting) + self._running >= self.limit + self.count:
+            raise Busy(
+                f"{self.limit} requests are waiting already; try again in a moment.", self._time_to_clear()
+            )
+        if self._failed >= _STARTS:
+            raise Busy("The processes that search cannot be started at present; the log says why.", 10)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.deadline
+        job = _Job({"verb": verb, **what}, end, loop.create_future())
+        # Half the time is kept for the work itself, so that what is begun can be ended.
+        job.timer = loop.call_at(end - self.deadline / 2, self._expire, job)
+        self._waiting.append(job)
+        self._there.set()
+        try:
+            return await job.answer
+        finally:
+            self._forget(job)
+
+    def _time_to_clear(self) -> int:
+        return max(1, round(len(self._waiting) * self._seconds / self.count))
+
+    def _expire(self, job: _Job) -> None:
+        if job in self._waiting:
+            self._waiting.remove(job)
+            _fail(job, Busy("There was no time for this request; try again.", self._time_to_clear()))
+
+    def _forget(self, job: _Job) -> None:
+        if job.timer is not None:
+            job.timer.cancel()
+        if job in self._waiting:  # nobody waits for it any more
+            self._waiting.remove(job)
+
+    async def _serve(self, member: _Member) -> None:
+        while True:
+            if not member.up and not await self._restarted(member):
+                continue
+            while not self._waiting:
+                self._there.clear()
+                await self._there.wait()
+            job = self._waiting.popleft()
+            if job.timer is not None:
+                job.timer.cancel()
+            self._running += 1
+            try:
+                await self._work(member, job)
+            finally:
+                self._running -= 1
+
+    async def _restarted(self, member: _Member) -> bool:
+        try:
+            await member.start()
+        except (OSError, EOFError, TimeoutError, ValueError, WherefromError):
+            self._failed += 1
+            await member.end()
+            await asyncio.sleep(_AGAIN * min(30, 2**self._failed))
+            return False
+        self._failed = 0
+        return True
+
+    async def _work(self, member: _Member, job: _Job) -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        try:
+            async with asyncio.timeout_at(job.end):
+                said = await member.ask(job.message)
+        except TimeoutError:
+            await self._lose(member)
+            _fail(job, Busy(f"This took longer than {self.deadline:g} seconds and was stopped.", 5))
+        except (OSError, EOFError, ValueError, TypeError):
+            await self._lose(member)
+            _fail(job, Corrupt(f"The process that worked on this died of it ({member.ending})."))
+        except asyncio.CancelledError:
+            _fail(job, Busy("The service is stopping."))
+            raise
+        else:
+            if "error" in said:
+                _fail(job, error_of(said))
+            elif not job.answer.done():
+                job.answer.set_result(said["answer"])
+        self._seconds += 0.1 * (loop.time() - start - self._seconds)
+
+    async def _lose(self, member: _Member) -> None:
+        self.replaced += 1
+        await member.end()
+
+
+class _Member:
+    """One process."""
+
+    def __init__(self, plan: dict[str, Any], module: str) -> None:
+        self._plan, self._module = plan, module
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self.up = False
+        self.ending = ""
+
+    async def start(self) -> None:
+        """Raises OSError, EOFError, TimeoutError or ValueError, or what the process says is wrong."""
+        ours, theirs = socket.socketpair()
+        path = (str(Path(__file__).parent.parent.parent), os.environ.get("PYTHONPATH", ""))
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, path)),
+            "MALLOC_ARENA_MAX": "2",
+            **dict.fromkeys(_THREADS, "1"),  # as many processes as cores: threads would only be in the way
+        }
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", f"from {self._module} import serve; serve({theirs.fileno()})"],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.PIPE,  # nothing is ever written: it closes when the parent is gone
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the parent
+            )
+        self._reader, self._writer = await asyncio.open_connection(sock=ours)
+        async with asyncio.timeout(_STARTING):
+            said = await self.ask(self._plan)
+        if "error" in said:
+            raise error_of(said)
+        self.up = True
+
+    async def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        if self._reader is None or self._writer is None:
+            raise EOFError
+        body = msgpack.packb(message)
+        self._writer.write(HEADER.pack(len(body)))
+        self._writer.write(body)
+        await self._writer.drain()
+        (size,) = HEADER.unpack(await self._reader.readexactly(HEADER.size))
+        if size > MESSAGE:
+            raise ValueError(size)
+        said = msgpack.unpackb(await self._reader.readexactly(size))
+        if not isinstance(said, dict):
+            raise TypeError
+        return said
+
+    async def end(self) -> None:
+        """Kill the process, if there is one."""
+        self.up = False
+        process, self._process = self._process, None
+        if self._writer is not None:
+            with contextlib.suppress(OSError):
+                self._writer.close()
+            self._reader = self._writer = None
+        if process is not None:
+            status = process.poll()
+            process.kill()
+            await asyncio.to_thread(process.communicate)
+            status = process.returncode if status is None else status
+            self.ending = f"signal {-status}" if status < 0 else f"exit {status}"
+
+
+def error_of(said: Mapping[str, Any]) -> WherefromError:
+    """The error that a process told of."""
+    known = {cls.code: cls for cls in error_classes()}
+    return known.get(str(said.get("error")), WherefromError)(str(said.get("reason")))
+
+
+def _fail(job: _Job, error: WherefromError) -> None:
+    if not job.answer.done():
+        job.answer.set_exception(error)
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> WherefromError:
+    for error in errors.exceptions:
+        if isinstance(error, WherefromError):
+            return error
+        if isinstance(error, BaseExceptionGroup):
+            return _first(error)
+    raise AssertionError

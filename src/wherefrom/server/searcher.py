@@ -1,0 +1,115 @@
+"""In a search process: opens the collections to read, and answers one request at a time until the end."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import resource
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from wherefrom.collection import Collection, open_collection
+from wherefrom.errors import TooLarge, WherefromError
+from wherefrom.server.pool import HEADER, MESSAGE
+from wherefrom.settings import Settings
+
+MEMORY = 3 * 1024**3
+"""Bytes that a process may take beyond what it has when it is ready: a net under the caps on pixels."""
+
+
+def serve(handle: int) -> None:
+    """Answer what comes over a socket until it closes."""
+    from wherefrom.server.tasks import TASKS
+    from wherefrom.workers import end_with_parent
+
+    end_with_parent()
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    channel = socket.socket(fileno=handle)
+    stream = channel.makefile("rb")
+    plan = _read(stream)
+    if plan is None:
+        return
+    try:
+        collections = _opened(plan)
+    except WherefromError as error:
+        _send(channel, _told(error))
+        return
+    _limit_memory()
+    _send(channel, {"answer": None})
+    while (message := _read(stream)) is not None:
+        verb = message.pop("verb")
+        try:
+            said = {"answer": TASKS[verb](collections, **message)}
+        except WherefromError as error:
+            said = _told(error)
+        except MemoryError:
+            said = _told(TooLarge("This needs more memory than is allowed."))
+        except Exception:  # noqa: BLE001 - whatever it is, the process goes on
+            traceback.print_exc()
+            said = _told(WherefromError("Something went wrong here; the log of the service says what."))
+        _send(channel, said)
+        del message, said  # a large one is not held while nothing is asked
+
+
+def _told(error: WherefromError) -> dict[str, str]:
+    return {"error": error.code, "reason": str(error)}
+
+
+def _read(stream: io.BufferedReader) -> dict[str, Any] | None:
+    head = stream.read(HEADER.size)
+    if len(head) < HEADER.size:
+        return None
+    (size,) = HEADER.unpack(head)
+    body = stream.read(size) if size <= MESSAGE else b""
+    if len(body) < size or size > MESSAGE:
+        return None
+    found: dict[str, Any] = msgpack.unpackb(body)
+    return found
+
+
+def _send(channel: socket.socket, said: dict[str, Any]) -> None:
+    body = msgpack.packb(said)
+    channel.sendall(HEADER.pack(len(body)))
+    channel.sendall(body)
+
+
+def _opened(plan: dict[str, Any]) -> dict[str, Collection]:
+    """The collections of a plan, warm: models, compiled code and indexes are loaded."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    settings = Settings(**plan["settings"])
+    found = {name: open_collection(Path(path), settings=settings) for name, path in plan["collections"]}
+    for collection in found.values():
+        _warm(collection)
+    return found
+
+
+def _warm(collection: Collection) -> None:
+    import numpy as np
+
+    from wherefrom.picture.picture import Picture
+
+    noise = np.random.default_rng(1).integers(0, 255, (24, 32, 3), np.uint8)
+    picture = Picture.from_array(np.kron(noise, np.ones((16, 16, 1), np.uint8)))
+    for kinds in (None, "all"):
+        with contextlib.suppress(WherefromError):  # which is for who searches to hear
+            collection.search(picture, kinds=kinds)
+    collection.compare(picture, picture)
+
+
+def _limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform != "linux":
+        return
+    pages = int(Path("/proc/self/statm").read_text().split()[5])  # data and stack
+    most = pages * resource.getpagesize() + MEMORY
+    highest = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    most = most if highest == resource.RLIM_INFINITY else min(most, highest)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))

@@ -1,0 +1,199 @@
+"""The service itself: collections, the processes that search them, one writer each. Routes use this alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
+
+from wherefrom.collection import Collection, open_collection
+from wherefrom.errors import BlockedAddress, Busy, CollectionMissing, UsageError
+from wherefrom.outcome import Outcome
+from wherefrom.receiving import Upload
+from wherefrom.server.asked import MOST, Asked, arranged
+from wherefrom.server.config import Config
+from wherefrom.server.pool import Pool
+from wherefrom.server.writer import Writer
+
+__all__ = ["Asked", "Service", "Upload"]
+
+T = TypeVar("T")
+
+_READERS = 8  # threads for light reads
+_READS = 64  # that may wait for them
+_FETCHES = 8  # URLs fetched at once
+_FETCHES_WAITING = 32
+
+
+class Service:
+    """Collections on the network, for one event loop. `start` before use, `stop` after.
+
+    Raises the errors of `wherefrom.errors`: Busy where there is no room or time, CollectionMissing for a name
+    that is not served.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """Open nothing yet."""
+        self.config = config
+        self.started = time.time()
+        self._collections: dict[str, Collection] = {}
+        self._writers: dict[str, Writer] = {}
+        self._pool = Pool(config.worker_count, _plan(config), queue=config.queue, deadline=config.deadline)
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="wherefrom-read")
+        self._fetchers = ThreadPoolExecutor(_FETCHES, thread_name_prefix="wherefrom-fetch")
+        self._reading = self._fetching = 0
+        self.on_answer: Callable[[dict[str, Any]], None] | None = None
+        self.on_outcomes: Callable[[Sequence[Outcome]], None] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The collections served, the default first."""
+        return self.config.names
+
+    @property
+    def pool(self) -> Pool:
+        """The processes that search."""
+        return self._pool
+
+    @property
+    def busy(self) -> dict[str, int]:
+        """How much is going on: waiting, running, limit."""
+        return {"waiting": self._pool.waiting, "running": self._pool.running, "limit": self._pool.limit}
+
+    @property
+    def ready(self) -> bool:
+        """Whether searches are answered at present."""
+        return self._pool.ready
+
+    async def start(self) -> None:
+        """Open the collections and start the processes. Raises what opening raises."""
+        for name, path in self.config.collections:
+            opened = await asyncio.to_thread(open_collection, path, settings=self.config.settings)
+            self._collections[name] = opened
+            self._writers[name] = Writer(opened, self.config)
+        await self._pool.start()
+
+    async def stop(self) -> None:
+        """Finish what was acknowledged or is being written, and let everything go."""
+        await asyncio.gather(*(asyncio.to_thread(writer.close) for writer in self._writers.values()))
+        await self._pool.stop()
+        self._readers.shutdown(wait=True, cancel_futures=True)
+        self._fetchers.shutdown(wait=False, cancel_futures=True)
+        for collection in self._collections.values():
+            await asyncio.to_thread(collection.close)
+        self._collections.clear()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Service]:
+        """Started, and stopped at the end."""
+        try:
+            await self.start()
+            yield self
+        finally:
+            await self.stop()
+
+    def name_of(self, name: str | None) -> str:
+        """The name of a collection that is served: the default for None. Raises CollectionMissing."""
+        if name is None:
+            return self.names[0]
+        if name not in self.names:
+            raise CollectionMissing(
+                f"No collection {name[:80]!r} is served here; there are: {', '.join(self.names)}."
+            )
+        return name
+
+    async def search(self, name: str | None, source: bytes | str | None, asked: Asked) -> dict[str, Any]:
+        """The JSON of an answer, each match with its `sentence`, in the order asked for.
+
+        `source` is a picture's bytes or an image's id; None where the wishes say enough.
+        """
+        if not 1 <= asked.limit <= MOST:
+            raise UsageError(f"The limit is the number of matches wanted, 1 to {MOST}, not {asked.limit}.")
+        arranged([], asked.sort)
+        wanted = asked if asked.sort == "best" else replace(asked, limit=MOST)
+        answer: dict[str, Any] = await self._pool.call(
+            "search", name=self.name_of(name), source=source, asked=wanted.as_plain()
+        )
+        if self.on_answer is not None:
+            self.on_answer(answer)
+        answer["matches"] = arranged(answer["matches"], asked.sort)[: asked.limit]
+        return answer
+
+    async def compare(
+        self, name: str | None, first: bytes | str, second: bytes | str
+    ) -> dict[str, Any] | None:
+        """The JSON of the match that two pictures (bytes, or ids of images) are; None when they are none."""
+        found: dict[str, Any] | None = await self._pool.call(
+            "compare", name=self.name_of(name), first=first, second=second
+        )
+        return found
+
+    async def draw(self, verb: str, name: str | None, **what: Any) -> bytes:
+        """A picture that a process makes: see `drawing.py`."""
+        made: bytes = await self._pool.call(verb, name=self.name_of(name), **what)
+        return made
+
+    async def add(self, name: str | None, uploads: Sequence[Upload]) -> list[Outcome]:
+        """Add pictures and keep their bytes; an outcome for each, in order, once all are committed."""
+        outcomes = await self._writers[self.name_of(name)].add(uploads)
+        if self.on_outcomes is not None:
+            self.on_outcomes(outcomes)
+        return outcomes
+
+    async def remove(self, name: str | None, id_or_uri: str) -> int:
+        """Remove an image, or every image seen at a uri, and what is kept of it; gives how many."""
+        return await self.run(name, lambda collection: collection.remove(id_or_uri))
+
+    async def fetch(self, url: str) -> bytes:
+        """What a URL that a user gave points to, from a public address only. Raises FetchError."""
+        from wherefrom.sources.fetch import fetch
+
+        if self._fetching >= _FETCHES + _FETCHES_WAITING:
+            raise Busy("Too many URLs are being fetched; try again in a moment.", 5)
+        settings, most = self.config.settings, self.config.max_upload
+        self._fetching += 1
+        try:
+            fetched = await asyncio.get_running_loop().run_in_executor(
+                self._fetchers,
+                lambda: fetch(
+                    url,
+                    max_bytes=min(settings.max_bytes, most),
+                    seconds=min(settings.fetch_seconds, self.config.deadline),
+                    allow_private=settings.private_networks,
+                ),
+            )
+        except BlockedAddress:
+            # Not what kind of address: what inner names stand for is not a stranger's business.
+            raise BlockedAddress(
+                "This URL leads to an address that is not public, and only public ones are fetched from: "
+                "send the file instead."
+            ) from None
+        finally:
+            self._fetching -= 1
+        return fetched.data
+
+    async def run(self, name: str | None, work: Callable[[Collection], T]) -> T:
+        """What some light work on a collection gives, done in one of a few threads."""
+        collection = self.collection(name)
+        if self._reading >= _READERS + _READS:
+            raise Busy("Too much is being read; try again in a moment.")
+        self._reading += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, work, collection)
+        finally:
+            self._reading -= 1
+
+    def collection(self, name: str | None) -> Collection:
+        """The collection of a name, for long work in threads of one's own."""
+        return self._collections[self.name_of(name)]
+
+
+def _plan(config: Config) -> dict[str, Any]:
+    return {
+        "collections": [(name, str(path)) for name, path in config.collections],
+        "settings": asdict(config.settings),
+    }

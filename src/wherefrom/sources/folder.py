@@ -1,0 +1,123 @@
+"""Folders of files: every file below them, once, whatever its name."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from wherefrom.engine.embedded import MARKER
+from wherefrom.engine.records import FileStamp
+from wherefrom.errors import Unreadable, WherefromError
+
+_OUTSIDE = "This link leads out of the folders allowed."
+_SAFE = "/!$&'()*+,:;=@-._~"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file to look at: its path, and what tells whether it has changed."""
+
+    path: str
+    uri: str
+    stamp: FileStamp
+
+
+@dataclass(frozen=True, slots=True)
+class Unopened:
+    """A path that could not be looked at, and why."""
+
+    uri: str
+    error: WherefromError
+
+
+def file_uri(path: str | os.PathLike[str]) -> str:
+    """The `file:///` uri of a path, made absolute; any byte that a file name can hold survives."""
+    return "file://" + quote_from_bytes(os.fsencode(os.path.abspath(path)), _SAFE)
+
+
+def path_of(uri: str) -> str | None:
+    """The path in a `file://` uri of this machine; None for other uris."""
+    host, slash, path = uri.removeprefix("file://").partition("/")
+    if not uri.startswith("file://") or not slash or host not in ("", "localhost"):
+        return None
+    return os.fsdecode(unquote_to_bytes("/" + path))
+
+
+def walk(
+    root: str | os.PathLike[str], *, may_follow: Callable[[str], bool] | None = None
+) -> Iterator[FoundFile | Unopened]:
+    """Every regular file at or below `root`, in order of name within each folder.
+
+    Links to files are followed and counted under their own name. Links to folders are followed after
+    everything that lies below `root` itself, and only to folders not seen yet: loops end, and a file
+    inside `root` keeps its own path whatever points there. Folders that hold a collection are passed
+    over. What cannot be read is given as `Unopened`, and so is a link that `may_follow` does not let through.
+    """
+    start = os.path.abspath(root)
+    try:
+        status = os.stat(start)
+    except (OSError, ValueError) as error:
+        yield Unopened(file_uri(start), _unreadable(error))
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        yield _found(start, status)
+        return
+    seen: set[tuple[int, int]] = set()
+    waiting, links = [(start, status)], deque[tuple[str, os.stat_result]]()
+    while waiting or links:
+        folder, status = waiting.pop() if waiting else links.popleft()
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        uri = file_uri(folder)
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            yield Unopened(uri, _unreadable(error))
+            continue
+        if any(entry.name == MARKER for entry in entries):
+            continue
+        below = []
+        prefix = uri if uri.endswith("/") else uri + "/"
+        for entry in entries:
+            if may_follow is not None and entry.is_symlink() and not may_follow(entry.path):
+                yield Unopened(prefix + _quoted(entry.name), Unreadable(_OUTSIDE))
+                continue
+            try:
+                status = entry.stat()
+            except OSError as error:
+                yield Unopened(prefix + _quoted(entry.name), _unreadable(error))
+                continue
+            if not stat.S_ISDIR(status.st_mode):
+                yield _found(entry.path, status, prefix + _quoted(entry.name))
+            elif entry.is_symlink():
+                links.append((entry.path, status))
+            else:
+                below.append((entry.path, status))
+        waiting.extend(reversed(below))
+
+
+def _found(path: str, status: os.stat_result, uri: str | None = None) -> FoundFile | Unopened:
+    uri = uri or file_uri(path)
+    if not stat.S_ISREG(status.st_mode):
+        return Unopened(uri, Unreadable("This is a device, a pipe or a socket, not a file."))
+    return FoundFile(path, uri, FileStamp(status.st_size, status.st_mtime_ns))
+
+
+def _quoted(name: str) -> str:
+    return name if name.isascii() and name.isalnum() else quote_from_bytes(os.fsencode(name), _SAFE)
+
+
+def _unreadable(error: OSError | ValueError) -> Unreadable:
+    return Unreadable(f"It cannot be opened: {(getattr(error, 'strerror', '') or str(error)).lower()}.")
+
+
+def is_collection(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is a collection of ours."""
+    return (Path(path) / MARKER).is_file()
