@@ -43,7 +43,9 @@ def main() -> int:
         (home / "one.jpg").write_bytes(encoded(picture(1)))
         (home / "query.jpg").write_bytes(encoded(picture(1).resize((200, 150))))
         wherefrom = [sys.executable, "-m", "wherefrom.cli.main"]
-        subprocess.run([*wherefrom, "index", "one.jpg", "-q"], cwd=home, check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [*wherefrom, "index", "one.jpg", "-q"], cwd=home, check=True, stderr=subprocess.DEVNULL
+        )
         commands = {
             "wherefrom search": [*wherefrom, "search", "query.jpg", "--json"],
             "python -c 'import numpy'": [sys.executable, "-c", "import numpy"],

@@ -2,7 +2,8 @@
 
     python benchmarks/crash.py [--kills 200] [--json]
 
-Each round starts `wherefrom index -v`, or a program that removes images one by one, on a collection that lives
+Each round starts `wherefrom index -v`, or a program that removes images one by one, on a collection that
+lives
 through all rounds, and kills its process group at a random instant. Acknowledged is what it had printed: an
 `added` line comes after the commit. Then the collection is opened: `check` has to be clean, every
 acknowledged image found by its path, its bytes and (by a smaller copy) its fingerprint, every acknowledged

@@ -5,7 +5,8 @@
 
 Two sets in one run, one core: the folder's JPEGs (or generated ones of 500 pixels without a folder), and
 12-megapixel JPEGs made of them. Peers read and decode the same files: imagehash pHash, imagededup PHash,
-perception PDQ. `wherefrom` is everything that indexing does: read, SHA-256, decode, credit, fingerprint, catalog
+perception PDQ. `wherefrom` is everything that indexing does: read, SHA-256, decode, credit, fingerprint,
+catalog
 and index, through one worker process. Each round runs every contender once, in turn; medians and the spread
 of the rounds are given. The files are in the page cache.
 """

@@ -89,7 +89,8 @@ def indexing(result: dict[str, Any]) -> str:
     return (
         "One core; milliseconds a picture, median of the rounds and the extremes. Peers read, decode and "
         "hash; "
-        "`wherefrom index` reads, decodes, finds fingerprint, keypoints, embedding and palette, and writes them "
+        "`wherefrom index` reads, decodes, finds fingerprint, keypoints, embedding and palette, and writes "
+        "them "
         f"durably, searchable at once. {counts}, in the median.\n\n" + table(("", *sets), rows)
     )
 

@@ -13,8 +13,9 @@ import click
 
 from wherefrom.cli.main import CONTEXT, EPILOG, commands
 from wherefrom.errors import PictureError, error_classes
+from wherefrom.former import PREFIX
 from wherefrom.picture.formats import FORMATS
-from wherefrom.settings import PREFIX, Settings
+from wherefrom.settings import Settings
 
 HERE = Path(__file__).parent
 CHARTS = runpy.run_path(str(HERE / "charts.py"))

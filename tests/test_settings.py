@@ -23,7 +23,9 @@ def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text('collection = "from-file"\nworkers = 3\ndecode_seconds = 5\n')
-    settings = load({"WHEREFROM_CONFIG": str(file), "WHEREFROM_WORKERS": "2", "WHEREFROM_DECODE_SECONDS": "2.5"})
+    settings = load(
+        {"WHEREFROM_CONFIG": str(file), "WHEREFROM_WORKERS": "2", "WHEREFROM_DECODE_SECONDS": "2.5"}
+    )
     assert (settings.collection, settings.workers, settings.decode_seconds) == ("from-file", 2, 2.5)
     assert settings.worker_count == 2
     assert settings.limits.seconds == 2.5
@@ -55,7 +57,8 @@ def test_wrong_files(tmp_path: Path, text: str, word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("WHEREFROM_WORKERS", "two"), ("WHEREFROM_MAX_BYTES", "-5"), ("WHEREFROM_CONFIG", "/no")]
+    ("name", "value"),
+    [("WHEREFROM_WORKERS", "two"), ("WHEREFROM_MAX_BYTES", "-5"), ("WHEREFROM_CONFIG", "/no")],
 )
 def test_wrong_environment(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=name if name != "WHEREFROM_CONFIG" else "/no"):

@@ -5,7 +5,8 @@
 Every picture of the labelled folders of `whitening.py` is held against the others of its folder that the
 whitening was not learnt from: it is learnt from one half, and the pairs of the other are taken, both ways. A
 logistic regression of "of the same kind" on the similarity of all these pairs, in which both folders weigh
-the same, gives the slope and the middle that `wherefrom.search.similar` holds. The table says how far that can
+the same, gives the slope and the middle that `wherefrom.search.similar` holds. The table says how far that
+can
 be relied on: of the look-alikes in each band of scores, how many were of the same kind, over both folders and
 in each.
 """

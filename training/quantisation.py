@@ -40,7 +40,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     here = Path(__file__).resolve().parent.parent
     parser.add_argument("--images", type=Path, default=here.parent / "shared" / "data" / "images")
-    parser.add_argument("--out", type=Path, default=here / "src/wherefrom/models/efficientnet_lite0_ranges.json")
+    parser.add_argument(
+        "--out", type=Path, default=here / "src/wherefrom/models/efficientnet_lite0_ranges.json"
+    )
     options = parser.parse_args()
     start = time.monotonic()
     named = sorted(pictures(options.images))[::EVERY]

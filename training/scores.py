@@ -5,7 +5,8 @@
 Pairs of a query and an image that the visual words bring up, each with its geometry: true ones from edited
 originals (a few edits drawn for each, hard ones among them), wrong ones from the same searches, from pictures
 that are in no index, and from pairs that share a caption, a watermark or the frame of an app. A logistic
-regression on the first half of the originals gives the coefficients that `wherefrom.search.rank` holds; on the
+regression on the first half of the originals gives the coefficients that `wherefrom.search.rank` holds; on
+the
 other half is reported how many of the pairs at each score were true. Pairs without a geometry are no matches
 and are left out.
 """

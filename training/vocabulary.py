@@ -1,6 +1,7 @@
 """Train the visual vocabulary that the package ships.
 
-    python training/vocabulary.py [--images ../shared/data/images] [--out src/wherefrom/features/vocabulary.npz]
+    python training/vocabulary.py [--images ../shared/data/images] \
+        [--out src/wherefrom/features/vocabulary.npz]
 
 Pictures: the freely licensed folders grocery (MIT), clothing (CC0), kodak and exif_orientation (MIT) of the
 measuring set, and those that scikit-image carries (public domain and CC0, as its README names them). Of each

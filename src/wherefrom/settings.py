@@ -1,7 +1,7 @@
 """Settings: one typed object from defaults, a TOML file and the environment, in that order.
 
-The file is `$WHEREFROM_CONFIG`, or `wherefrom.toml` in the present folder when there is one. A setting `name` is
-read from the environment as `WHEREFROM_NAME`. Arguments of a call or a command come last and win.
+The file is `$WHEREFROM_CONFIG`, or `wherefrom.toml` in the present folder when there is one. A setting `name`
+is read from the environment as `WHEREFROM_NAME`. Arguments of a call or a command come last and win.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from wherefrom.errors import UsageError
 from wherefrom.features.embedding import NO_MODEL, Model
 from wherefrom.features.extract import Recipe
 from wherefrom.features.keypoints import KEPT
+from wherefrom.former import COLLECTION, PREFIX, default_collection, settings_file, variable
 from wherefrom.models.cards import Card
 from wherefrom.picture.decode import DEFAULT_LIMITS, Limits
 
-PREFIX = "WHEREFROM_"
 _DEVICES = ("cpu", "cuda", "rocm")
 
 
@@ -30,8 +30,8 @@ class Settings:
 
     `collection` is where the command line looks; `workers` is how many processes decode, 0 for one per
     core; `max_bytes`, `max_pixels`, `max_scaled_pixels` and `decode_seconds` are the caps of
-    `wherefrom.picture.decode.Limits`; `fetch_seconds` is how long a URL may take; `keypoints` is how many of an
-    image are kept: fewer take less room, more find smaller parts; `model` names the model that computes
+    `wherefrom.picture.decode.Limits`; `fetch_seconds` is how long a URL may take; `keypoints` is how many of
+    an image are kept: fewer take less room, more find smaller parts; `model` names the model that computes
     embeddings, empty for the one that `wherefrom models use` chose, and "none" for no look-alikes;
     `detector` names one that finds the things in a query, empty for where the model itself looks; `device` is
     what models compute on, `cpu`, `cuda` or `rocm`: what is not there gives way to the processor, with a
@@ -40,7 +40,7 @@ class Settings:
     from which URLs may be fetched all the same.
     """
 
-    collection: str = "photos.wherefrom"
+    collection: str = COLLECTION
     workers: int = 0
     max_bytes: int = DEFAULT_LIMITS.bytes
     max_pixels: int = DEFAULT_LIMITS.pixels
@@ -108,8 +108,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     Raises UsageError for a file that cannot be read, an unknown name, or a value of the wrong type or sign.
     """
     values: dict[str, int | float | str] = {}
-    path = Path(environment.get(PREFIX + "CONFIG", "wherefrom.toml"))
-    if PREFIX + "CONFIG" in environment or path.is_file():
+    path, named = settings_file(environment)
+    if named or path.is_file():
         try:
             stated = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -117,8 +117,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         for name, value in stated.items():
             values[name] = _checked(name, value, f"{path}: {name}")
     for field in fields(Settings):
-        if (text := environment.get(PREFIX + field.name.upper())) is not None:
+        if (text := variable(field.name.upper(), environment)) is not None:
             values[field.name] = _checked(field.name, text, PREFIX + field.name.upper())
+    values.setdefault("collection", default_collection())
     return Settings(**values)  # type: ignore[arg-type]
 
 

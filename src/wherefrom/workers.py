@@ -31,7 +31,15 @@ from typing import Any
 import msgpack
 
 from wherefrom.engine.records import FileStamp, NewImage
-from wherefrom.errors import Corrupt, PictureError, TooLarge, TooSlow, Unreadable, WherefromError, error_classes
+from wherefrom.errors import (
+    Corrupt,
+    PictureError,
+    TooLarge,
+    TooSlow,
+    Unreadable,
+    WherefromError,
+    error_classes,
+)
 from wherefrom.features.extract import Recipe
 from wherefrom.picture.decode import DEFAULT_LIMITS, SMALL_SIDE, Limits, decode, recognise
 from wherefrom.picture.formats import HEAD

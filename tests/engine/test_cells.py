@@ -36,7 +36,9 @@ def small_numbers() -> Iterator[None]:
         patch.multiple("wherefrom.engine.columns", SEAL_ROWS=16, SEAL_AT_CLOSE=4, _READ=10),
         patch.multiple("wherefrom.engine.vectors", SEAL_ROWS=16, CELL_ROWS=40, CELL_GATHER=3),
         patch.multiple("wherefrom.engine.vector_scan", NUMPY_PAIRS=0),
-        patch.multiple("wherefrom.engine.cells", DEPTHS=(3, 12), LEAST_CELLS=2, _SAMPLE=30, _PART=25, _ROWS=9),
+        patch.multiple(
+            "wherefrom.engine.cells", DEPTHS=(3, 12), LEAST_CELLS=2, _SAMPLE=30, _PART=25, _ROWS=9
+        ),
     ):
         yield
 

@@ -560,7 +560,9 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
     module = sys.modules["wherefrom.engine.column_files"]
     with ExitStack() as stack:
         for name in ("sync", "sync_directory", "delete"):
-            stack.enter_context(patch(f"wherefrom.engine.column_files.{name}", watched(getattr(module, name))))
+            stack.enter_context(
+                patch(f"wherefrom.engine.column_files.{name}", watched(getattr(module, name)))
+            )
         for name in ("replace", "write_text", "write_bytes", "open"):
             stack.enter_context(patch.object(Path, name, watched(getattr(Path, name))))
         try:

@@ -444,7 +444,15 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, by
         assert problems(directory) == []
     files = bytes_of(directory)
     kinds = {name.partition("-")[0].split("/")[-1] for name in files}
-    assert kinds == {"wherefrom.json", "writer.lock", FILE_NAME, "manifest.json", "planes", "entries", "hashes"}
+    assert kinds == {
+        "wherefrom.json",
+        "writer.lock",
+        FILE_NAME,
+        "manifest.json",
+        "planes",
+        "entries",
+        "hashes",
+    }
     return directory, files, answers
 
 

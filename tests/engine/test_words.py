@@ -764,7 +764,9 @@ def test_a_flip_anywhere_in_a_segment_is_told_and_crashes_nothing(tmp_path: Path
         for kernels in (None, word_kernels):
             with path_of(kernels):
                 reader.search(queries(6), 5)
-        assert list(reader.damage()) == [f"words index: {path} is not what was written. Run: wherefrom rebuild"]
+        assert list(reader.damage()) == [
+            f"words index: {path} is not what was written. Run: wherefrom rebuild"
+        ]
     for key in range(1, 8):
         source.remove(key)
     with pytest.raises(CollectionDamaged, match=rf"{path.name} is not what was written"):

@@ -284,7 +284,9 @@ def test_a_collection_from_before_has_none_and_can_have_one(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "sql", ["data = replace(data, '9', '8')", "crc = crc + 1", "data = 'x'", "data = x'ff'"]
 )
-def test_damage_is_named_and_rebuilding_drops_it(tmp_path: Path, photos: wherefrom.Collection, sql: str) -> None:
+def test_damage_is_named_and_rebuilding_drops_it(
+    tmp_path: Path, photos: wherefrom.Collection, sql: str
+) -> None:
     photos.calibrate(SOUND)
     photos.close()
     with closing(sqlite3.connect(tmp_path / "c" / FILE_NAME)) as raw:

@@ -239,7 +239,9 @@ def test_what_is_built_is_built_once_and_again_when_damaged(store: Store) -> Non
 
 @weights
 def test_two_processes_build_at_once(store: Store) -> None:
-    code = f"from wherefrom.models.store import Store; print(Store({str(store.directory)!r}).path({DEFAULT!r}))"
+    code = (
+        f"from wherefrom.models.store import Store; print(Store({str(store.directory)!r}).path({DEFAULT!r}))"
+    )
     both = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]

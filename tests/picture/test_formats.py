@@ -28,7 +28,15 @@ from tests.pictures import (
     tiff,
 )
 from wherefrom.picture import formats
-from wherefrom.picture.formats import FORMATS, HEAD, is_cut_short, orientation_of, sniff, stated_size, tiff_pages
+from wherefrom.picture.formats import (
+    FORMATS,
+    HEAD,
+    is_cut_short,
+    orientation_of,
+    sniff,
+    stated_size,
+    tiff_pages,
+)
 
 
 def name_of(data: bytes) -> str | None:

@@ -184,7 +184,9 @@ def test_what_comes_after_those_asked_for_is_told(tmp_path: Path) -> None:
         assert opened.why(query, answer[0].id).stage == "found"
 
 
-def test_accounts_agree_with_searches_over_many_edits(photos: wherefrom.Collection, ids: dict[str, str]) -> None:
+def test_accounts_agree_with_searches_over_many_edits(
+    photos: wherefrom.Collection, ids: dict[str, str]
+) -> None:
     chance = np.random.default_rng(0)
     seen = set()
     for number in range(12):

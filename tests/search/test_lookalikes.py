@@ -155,7 +155,9 @@ def test_colours_with_a_picture_and_alone(tmp_path: Path) -> None:
 
 def without_model(folder: Path) -> Path:
     folder_of(folder / "pictures", 3)
-    with wherefrom.open(folder / "c", create=True, settings=wherefrom.Settings(model="none", workers=1)) as made:
+    with wherefrom.open(
+        folder / "c", create=True, settings=wherefrom.Settings(model="none", workers=1)
+    ) as made:
         made.add(folder / "pictures")
     return folder / "c"
 

@@ -52,7 +52,9 @@ def test_a_copy_opens_as_the_collection_it_was(place: Path, tmp_path: Path) -> N
     there = {path.name for path in target.iterdir()}
     assert there == {"catalog.sqlite", "wherefrom.json", UPLOADS}  # no index, no keys, no lock, no note
     assert (target / UPLOADS / "ab" / "abcd").read_bytes() == b"uploaded"
-    assert (target / "wherefrom.json").read_bytes() == (place / "photos.wherefrom" / "wherefrom.json").read_bytes()
+    assert (target / "wherefrom.json").read_bytes() == (
+        place / "photos.wherefrom" / "wherefrom.json"
+    ).read_bytes()
     with wherefrom.open(target) as copy:
         assert [image.id for image in copy.select()] == ids
         assert copy.check() == []
@@ -137,7 +139,10 @@ def test_a_kill_leaves_nothing_that_looks_finished(place: Path, tmp_path: Path) 
         wherefrom.open(target)
     with pytest.raises(CollectionError):
         wherefrom.open(target, create=True)
-    with wherefrom.open(place / "photos.wherefrom") as photos, pytest.raises(UsageError, match="never finished"):
+    with (
+        wherefrom.open(place / "photos.wherefrom") as photos,
+        pytest.raises(UsageError, match="never finished"),
+    ):
         photos.backup(target)
 
 

@@ -7,12 +7,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from wherefrom.doctor.findings import Finding, broken
 from wherefrom.errors import Exit, UsageError
 from wherefrom.features.embedding import NO_MODEL
-from wherefrom.settings import PREFIX, Settings, load
+from wherefrom.former import PREFIX, settings_file
+from wherefrom.settings import Settings, load
 
 _SECRET = re.compile(r"secret|token|password|credential|(^|_)keys?$", re.IGNORECASE)
 _USER = re.compile(r"(:/{1,2})[^/@\s]+@")
@@ -38,8 +38,8 @@ class Chosen:
 
 def read_chosen(environment: Mapping[str, str] = os.environ) -> Chosen:
     """What was chosen; where that is wrong, the defaults and the error."""
-    path = Path(environment.get(PREFIX + "CONFIG", "wherefrom.toml"))
-    file = str(path.absolute()) if path.is_file() or PREFIX + "CONFIG" in environment else None
+    path, named = settings_file(environment)
+    file = str(path.absolute()) if named or path.is_file() else None
     try:
         settings = load(environment)
     except UsageError as error:

@@ -1,7 +1,7 @@
 """A collection, as it lies on the disk: how much there is, whether it is sound, and what hinders it.
 
-Nothing in it is changed. Small collections are checked as `wherefrom check` does; of larger ones every index is
-opened and a sample of images read.
+Nothing in it is changed. Small collections are checked as `wherefrom check` does; of larger ones every index
+is opened and a sample of images read.
 """
 
 from __future__ import annotations
@@ -227,7 +227,9 @@ def _versions(kept: Kept, ours: dict[str, str]) -> Iterator[Finding]:
 def _soundness(kept: Kept, engine: EmbeddedEngine) -> Iterator[Finding]:
     full = kept.bytes["catalog"] <= CHECKED_IN_FULL
     problems = list(_damage(engine) if full else _sampled(engine))
-    kept.checked = "every row" if full else f"opened, {_SAMPLED} images read; wherefrom check looks at every row"
+    kept.checked = (
+        "every row" if full else f"opened, {_SAMPLED} images read; wherefrom check looks at every row"
+    )
     kept.problems = problems[:_PROBLEMS]
     if problems:
         first, _, _ = problems[0].partition(" Run: ")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from wherefrom.engine.database import Database
 from wherefrom.engine.files import sync, sync_directory
-from wherefrom.engine.marker import MARKER, write_marker
+from wherefrom.engine.marker import MARKER, marker_of, write_marker
 from wherefrom.engine.originals import FOLDER as UPLOADS
 from wherefrom.errors import CollectionError, UsageError
 
@@ -128,7 +128,7 @@ def _finish(source: Path, target: Path) -> None:
     sync_directory(target)
     draft = target / (MARKER + ".draft")
     try:
-        draft.write_bytes((source / MARKER).read_bytes())
+        draft.write_bytes(marker_of(source).read_bytes())
         sync(draft)
         draft.replace(target / MARKER)
     except FileNotFoundError:  # a collection is one without its marker, as long as the catalog is there

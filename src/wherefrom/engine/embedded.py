@@ -24,7 +24,13 @@ from wherefrom.engine.records import FieldValue, FileStamp, Image, NewImage, Ref
 from wherefrom.engine.terms import Filter
 from wherefrom.engine.vectors import Found
 from wherefrom.engine.word_votes import Votes, WordQuery
-from wherefrom.errors import CollectionDamaged, CollectionError, CollectionMissing, FeatureMismatch, UsageError
+from wherefrom.errors import (
+    CollectionDamaged,
+    CollectionError,
+    CollectionMissing,
+    FeatureMismatch,
+    UsageError,
+)
 from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, VERSIONS
 
 __all__ = ["MARKER", "EmbeddedEngine"]

@@ -10,11 +10,23 @@ from pathlib import Path
 
 from wherefrom.engine.records import iso, now
 from wherefrom.errors import CollectionDamaged, CollectionError, CollectionTooNew
+from wherefrom.former import OLD_MARKER
 
 MARKER = "wherefrom.json"
 """Its name; folders that hold it are never indexed."""
 
 _FORMAT = 1
+
+
+def marker_of(directory: Path) -> Path:
+    """Where the marker of a collection is, or would be."""
+    new, old = directory / MARKER, directory / OLD_MARKER
+    return old if old.exists() and not new.exists() else new
+
+
+def is_marker(name: str) -> bool:
+    """Whether a file of this name makes its folder a collection."""
+    return name in (MARKER, OLD_MARKER)
 
 
 def read_marker(directory: Path) -> bool:
@@ -23,7 +35,7 @@ def read_marker(directory: Path) -> bool:
     Raises CollectionDamaged when it is not what was written, CollectionTooNew when a later version wrote
     it, CollectionError when `directory` cannot be a collection.
     """
-    path = directory / MARKER
+    path = marker_of(directory)
     try:
         marker = json.loads(path.read_bytes())
         number, crc = marker["format"], marker.pop("crc")
@@ -52,6 +64,7 @@ def write_marker(directory: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(directory / MARKER)
+    (directory / OLD_MARKER).unlink(missing_ok=True)
 
 
 def left_half_made(directory: Path, catalog: str) -> bool:

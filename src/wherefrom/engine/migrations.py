@@ -134,7 +134,7 @@ def is_current(connection: Connection) -> bool:
         return len(done) == len(ours)
     if done[: len(ours)] == ours:
         raise CollectionTooNew(
-            f"This collection was written by a later version of Wherefrom (step {done[-1]}); upgrade Wherefrom."
+            f"A later version of Wherefrom wrote this collection (step {done[-1]}); upgrade Wherefrom."
         )
     raise CollectionDamaged(f"The catalog's list of migrations is damaged: {', '.join(map(repr, done))}.")
 

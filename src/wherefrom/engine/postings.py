@@ -42,7 +42,9 @@ class PostingSource:
 def _postings(keys: list[int], data: list[bytes]) -> Postings:
     for key, one in zip(keys, data, strict=True):
         if not isinstance(one, bytes) or len(one) % BYTES:
-            raise CollectionDamaged(f"The keypoints of image number {key} are damaged. Run: wherefrom rebuild")
+            raise CollectionDamaged(
+                f"The keypoints of image number {key} are damaged. Run: wherefrom rebuild"
+            )
     counts = np.array([len(one) // BYTES for one in data], np.int64)
     starts = np.cumsum(counts) - counts
     total = int(counts.sum())

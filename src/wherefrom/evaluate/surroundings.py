@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from wherefrom.engine.embedded import MARKER
+from wherefrom.engine.marker import is_marker
 
 
 def sizes(directory: str) -> dict[str, int]:
@@ -16,7 +16,7 @@ def sizes(directory: str) -> dict[str, int]:
     sizes: dict[str, int] = {}
     top = Path(directory)
     for path in sorted(top.rglob("*")):
-        if path.is_file() and path.name != MARKER and not path.name.endswith((".lock", "-shm", "-wal")):
+        if path.is_file() and not is_marker(path.name) and not path.name.endswith((".lock", "-shm", "-wal")):
             part = path.relative_to(top).parts[0].split(".")[0]
             sizes[part] = sizes.get(part, 0) + path.stat().st_size
     return sizes

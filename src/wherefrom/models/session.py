@@ -99,7 +99,9 @@ def open_session(card: Card, path: str | os.PathLike[str], threads: int = 1, dev
     if threads < 1 or device not in ("cpu", *_PROVIDERS):
         raise ValueError(f"threads are 1 or more, and the device is cpu, {' or '.join(_PROVIDERS)}")
     if not Path(path).is_file():
-        raise ModelMissing(f"The file of the model {card.name} is not there: wherefrom models add {card.name}.")
+        raise ModelMissing(
+            f"The file of the model {card.name} is not there: wherefrom models add {card.name}."
+        )
     try:
         runtime = opened(path, threads, device)
     except ModelMissing:

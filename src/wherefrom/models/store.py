@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from wherefrom.errors import ModelError, ModelMissing, UsageError
+from wherefrom.former import caches, variable
 from wherefrom.models.building import graph_of, how_to_get, package_folder, version
 from wherefrom.models.cards import Card, built_in_cards, card_of_file, read_card
 from wherefrom.models.files import (
@@ -72,12 +73,12 @@ class Listed:
 
 def default_directory(environment: Mapping[str, str] = os.environ) -> Path:
     """`$WHEREFROM_MODELS`, or `wherefrom/models` in the user's folder of caches."""
-    if said := environment.get("WHEREFROM_MODELS"):
+    if said := variable("MODELS", environment):
         return Path(said).expanduser()
-    caches = environment.get("XDG_CACHE_HOME", "")
+    said_home = environment.get("XDG_CACHE_HOME", "")
     # By the rule for these folders, what is not absolute is to be passed over.
-    home = Path(caches) if Path(caches).is_absolute() else Path.home() / ".cache"
-    return home / "wherefrom" / "models"
+    home = Path(said_home) if Path(said_home).is_absolute() else Path.home() / ".cache"
+    return caches(home) / "models"
 
 
 class Store:
@@ -131,7 +132,8 @@ class Store:
             raise ModelMissing(f"The model {name} is not installed. {how_to_get(card)}")
         if not is_sound(path, card):
             raise ModelError(
-                f"The file of the model {name} is damaged: remove it with `wherefrom models remove {name}` and "
+                f"The file of the model {name} is damaged: remove it with "
+                f"`wherefrom models remove {name}` and "
                 f"install it again."
             )
         return path
@@ -252,7 +254,9 @@ class Store:
                 f"The name {card.name} belongs to a card that comes with Wherefrom: give it another."
             )
         if card.built is not None:
-            raise UsageError("Only cards that come with Wherefrom are built from packages: leave [built] out.")
+            raise UsageError(
+                "Only cards that come with Wherefrom are built from packages: leave [built] out."
+            )
         return card
 
     def _listed(self, name: str) -> Listed:

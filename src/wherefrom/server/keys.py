@@ -1,6 +1,7 @@
 """API keys: made once, shown once, kept as hashes in a small SQLite file that only its owner can read.
 
-A key reads `wherefrom_PREFIX_SECRET`. The secret is 256 random bits, so that a plain SHA-256 of it is as hard to
+A key reads `wherefrom_PREFIX_SECRET`. The secret is 256 random bits, so that a plain SHA-256 of it is as hard
+to
 turn back as any slow hash, and comparing costs nothing. The prefix finds the row and names the key in lists
 and logs. Keys that were revoked stay as rows: once a server has had keys, revoking the last one does not
 open it to everybody.
@@ -42,6 +43,7 @@ from sqlalchemy.exc import DatabaseError
 
 from wherefrom.engine.records import iso, now
 from wherefrom.errors import CollectionError, NotFound, UsageError
+from wherefrom.former import OLD_KEY_MARK
 
 FILE_NAME = "keys.db"
 """Where keys are kept unless told otherwise, in the directory of the first collection served."""
@@ -154,7 +156,9 @@ class Keys:
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             mode = path.stat().st_mode
         except FileNotFoundError:
-            raise NotFound(f"There are no keys at {path}. Make one with: wherefrom keys create NAME") from None
+            raise NotFound(
+                f"There are no keys at {path}. Make one with: wherefrom keys create NAME"
+            ) from None
         except OSError as error:
             raise CollectionError(f"The keys at {path} cannot be opened ({error.strerror}).") from error
         if mode & 0o022:
@@ -263,7 +267,11 @@ def parts_of(text: str) -> tuple[str, bytes] | None:
     """The id in a key's text and the digest of its secret; None for what cannot be a key."""
     mark, _, rest = text.strip().partition("_")
     prefix, _, secret = rest.partition("_")
-    if mark != _MARK or not re.fullmatch("[0-9a-f]{8}", prefix) or not 40 <= len(secret) <= 60:
+    if (
+        mark not in (_MARK, OLD_KEY_MARK)
+        or not re.fullmatch("[0-9a-f]{8}", prefix)
+        or not 40 <= len(secret) <= 60
+    ):
         return None
     return prefix, _digest(secret)
 

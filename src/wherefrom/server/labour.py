@@ -235,7 +235,9 @@ def _aside(verb: str, job: Job, tools: Tools) -> Iterator[dict[str, Any]]:
                 yield said
         job.check()
         if not ended:
-            raise WherefromError(f"The process that did this ended before it was done (exit {process.wait()}).")
+            raise WherefromError(
+                f"The process that did this ended before it was done (exit {process.wait()})."
+            )
     finally:
         over.set()
         process.kill()

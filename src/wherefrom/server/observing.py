@@ -59,7 +59,10 @@ class Figures:
             "wherefrom_matches", "Matches found by searches, by kind.", ("kind",), registry=self.registry
         )
         self.searches = Counter(
-            "wherefrom_searches", "Searches, by whether something was found.", ("found",), registry=self.registry
+            "wherefrom_searches",
+            "Searches, by whether something was found.",
+            ("found",),
+            registry=self.registry,
         )
         self.outcomes = Counter(
             "wherefrom_added", "Pictures offered, by outcome.", ("status",), registry=self.registry
@@ -67,7 +70,9 @@ class Figures:
         self.waiting = Gauge(
             "wherefrom_queue_waiting", "Requests that wait for a process.", registry=self.registry
         )
-        self.running = Gauge("wherefrom_queue_running", "Requests that a process is at.", registry=self.registry)
+        self.running = Gauge(
+            "wherefrom_queue_running", "Requests that a process is at.", registry=self.registry
+        )
         self.replaced = Gauge(
             "wherefrom_processes_replaced", "Search processes that hung or died.", registry=self.registry
         )

@@ -84,7 +84,7 @@ class Pool:
         return any(member.up for member in self._members)
 
     async def start(self) -> None:
-        """Start every process; returns when all are ready. Raises WherefromError when one cannot be started."""
+        """Start every process; returns when all are ready. Raises WherefromError where one cannot."""
         try:
             async with asyncio.TaskGroup() as group:
                 for member in self._members:

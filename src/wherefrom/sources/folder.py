@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from wherefrom.engine.embedded import MARKER
+from wherefrom.engine.marker import is_marker, marker_of
 from wherefrom.engine.records import FileStamp
 from wherefrom.errors import Unreadable, WherefromError
 
@@ -81,7 +81,7 @@ def walk(
         except OSError as error:
             yield Unopened(uri, _unreadable(error))
             continue
-        if any(entry.name == MARKER for entry in entries):
+        if any(is_marker(entry.name) for entry in entries):
             continue
         below = []
         prefix = uri if uri.endswith("/") else uri + "/"
@@ -120,4 +120,4 @@ def _unreadable(error: OSError | ValueError) -> Unreadable:
 
 def is_collection(path: str | os.PathLike[str]) -> bool:
     """Whether a folder is a collection of ours."""
-    return (Path(path) / MARKER).is_file()
+    return marker_of(Path(path)).is_file()
