@@ -9,6 +9,7 @@ import click
 
 from wherefrom.cli.common import first_place
 from wherefrom.errors import NotFound, UsageError
+from wherefrom.places import looked
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
@@ -37,7 +38,7 @@ def print_account(told: Account | None) -> None:
 
     if told is None:
         return
-    click.echo(f"why {first_place(told.image.sightings)} ({told.image.id})")
+    click.echo(f"why {first_place(looked(told.image).sightings)} ({told.image.id})")
     click.echo(f"  {told.reason}")
     for name, said in stages(told.as_json()):
         click.echo(f"  {name + ':':<12} {said}")
