@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from tests.scenes import picture
 from wherefrom.search.alignment import WORKING_SIDE, align
 from wherefrom.search.answer import Edit
-from wherefrom.search.blocking import blocking
+from wherefrom.features.blocking import blocking
 from wherefrom.search.changes import Changes, changes
 
 Matrix = NDArray[np.float64]

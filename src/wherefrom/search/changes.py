@@ -12,7 +12,7 @@ from wherefrom.search import tone
 from wherefrom.search.agreement import Shared, Shifts, agreement
 from wherefrom.search.alignment import Aligned, Mask, Matrix, Pixels, align, luma
 from wherefrom.search.answer import Edit
-from wherefrom.search.blocking import blocking
+from wherefrom.features.blocking import blocking
 from wherefrom.search.overlays import overlays
 from wherefrom.search.windows import window
 

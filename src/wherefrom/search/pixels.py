@@ -16,6 +16,7 @@ from wherefrom.picture.picture import Picture
 from wherefrom.search import verdict
 from wherefrom.search.answer import Edit, Kind, Match
 from wherefrom.search.changes import Changes, changes
+from wherefrom.search.direction import Side
 from wherefrom.sources.folder import path_of
 
 Original = Callable[[Image], Picture | None]
@@ -46,6 +47,16 @@ def original(limits: Limits, kept: Kept = _nowhere) -> Original:
             return None
 
     return read
+
+
+def side_of(image: Image, limits: Limits, kept: Kept = _nowhere) -> Side | None:
+    """An image with its bytes as one side of a direction; None where they are nowhere or cannot be read."""
+    data = bytes_of(image, limits, kept)
+    try:
+        picture = None if data is None else decode(data, colour=True, limits=limits)
+    except WherefromError:
+        return None
+    return None if picture is None else Side(picture, data, image.signs, image.credit.taken)
 
 
 def bytes_of(image: Image, limits: Limits, kept: Kept = _nowhere) -> bytes | None:
