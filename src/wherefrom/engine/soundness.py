@@ -72,8 +72,8 @@ def repair(connection: Connection) -> None:
         connection.execute(delete(refusals).where(refusals.c.uri == uri))
     for name in [row[0] for row in _not_as_written(connection, documents)]:
         connection.execute(delete(documents).where(documents.c.name == name))
-    for key in [row[0] for row in _not_as_written(connection, signs)]:
-        connection.execute(delete(signs).where(signs.c.image_id == key))
+    for number in [row[0] for row in _not_as_written(connection, signs)]:
+        connection.execute(delete(signs).where(signs.c.image_id == number))
     for table in kept.TABLES:
         places = [COVERED[table].index(column.name) for column in table.primary_key]
         for row in list(_not_as_written(connection, table)):

@@ -116,7 +116,7 @@ def detail(larger: Grey, smaller: Grey, transform: Matrix) -> tuple[float, float
         )
         energies.append(float((np.abs(own[above] - gain * other[above]) ** 2).sum()))
     energies.append(float((np.abs(own[above]) ** 2).sum()))
-    back = np.linalg.inv(transform)
+    back = np.asarray(np.linalg.inv(transform), np.float64)
     there = _common(smaller, larger, back)
     if there is None:
         return None
