@@ -51,8 +51,8 @@ class Texts(dict[str, str]):
     """The keys that tests send, by what they are."""
 
 
-def config_of(folder: Path) -> Config:
-    return Config((("photos", folder),), originals=True)
+def config_of(folder: Path, **options: Any) -> Config:
+    return Config((("photos", folder),), originals=True, **options)
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Texts]:
     return folder, texts
 
 
-def app_with(folder: Path, door: Door) -> FastAPI:
-    config = config_of(folder)
+def app_with(folder: Path, door: Door, **options: Any) -> FastAPI:
+    config = config_of(folder, **options)
     app = create_app(Service(config), config, door)
     for name in ("service", "jobs", "tokens", "pictures"):
         setattr(app.state, name, Nothing())
