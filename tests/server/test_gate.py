@@ -17,10 +17,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from tests.server.running import Running, served
-from tests.server.test_access import Nothing, Texts, app_with, place, routes_of, table
+from tests.server.test_access import Nothing, Texts, app_with, place
 from wherefrom.collection import open_collection
 from wherefrom.server import gate, protocol
-from wherefrom.server.access import Door
+from wherefrom.server.access import Door, needs_of, routes_of
 from wherefrom.server.keys import Keys, Rate, Scope
 from wherefrom.server.watch import KeyWatch
 from wherefrom.settings import Settings
@@ -70,7 +70,7 @@ def scope_of(method: str, path: str, key: str | None, kind: str) -> dict[str, An
 
 def test_no_route_has_its_body_read_by_the_framework(place: tuple[Path, Texts]) -> None:
     app = app_with(place[0], Door())
-    read = [route.path for route in routes_of(app.routes) if getattr(route, "body_field", None) is not None]
+    read = [route.path for route in routes_of(app) if getattr(route, "body_field", None) is not None]
     assert read == [], "the framework reads these bodies before the key is asked for: use body_of and valid"
 
 
@@ -95,7 +95,7 @@ def test_all_routes_with_all_keys_and_all_bodies(
 
     asked = [
         (method, path, [one for one in needed if one is not None], who, kind)
-        for method, path, needed in table(app)
+        for method, path, needed in needs_of(app)
         for who in (keys if needed != [None] and needed else ["none"])
         for kind in ("none", "huge", "endless", "dripping")
     ]

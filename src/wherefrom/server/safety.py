@@ -32,6 +32,7 @@ def door_of(config: Config) -> Door:
         anonymous=Rate.parse(config.anonymous_rate) if config.anonymous_rate else None,
         origins=config.allow_origins,
         hosts=config.allow_hosts,
+        near=is_loopback(config.host),
     )
 
 
@@ -50,7 +51,7 @@ def jobs_of(service: Service, config: Config) -> Jobs:
 
 def check_host(host: str, door: Door) -> None:
     """Raise UsageError for an address that others can reach, as long as there are no keys."""
-    if not is_loopback(host) and door.keyless:
+    if not is_loopback(host) and not door.locked:
         raise UsageError(
             f"Without keys the service listens on this machine alone, and {host} can be reached by others. "
             f"Make a key first: wherefrom keys create NAME"
