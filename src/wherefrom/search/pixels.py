@@ -95,13 +95,17 @@ def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
     )
     evidence = replace(evidence, edits=(*evidence.edits, *added), agreement=found.agreement)
     kind = match.kind
-    if kind is Kind.SAME and (found.agreement < _UNTOUCHED or any(_is_strong(edit) for edit in added)):
+    unlike = found.textured > verdict.TEXTURED and found.agreement < _UNTOUCHED
+    if kind is Kind.SAME and (unlike or any(_is_strong(edit) for edit in added)):
         kind = Kind.COPY
     return replace(match, kind=kind, evidence=evidence)
 
 
 def compared(match: Match, query: Picture, picture: Picture) -> Changes | None:
-    """What was done to the pixels of a match; None where the evidence does not say how the two lie."""
+    """What was done to the pixels of a match.
+
+    None where the evidence does not say how the two lie, or what both show is too small to be looked at.
+    """
     evidence = match.evidence
     if evidence.transform is None or evidence.query_area is None:
         return None
