@@ -22,6 +22,7 @@ from wherefrom.cli.common import (
     in_collection,
     opened,
     print_json,
+    put,
     say,
     shown_place,
     size,
@@ -29,6 +30,7 @@ from wherefrom.cli.common import (
 from wherefrom.cli.lookalikes import lines_about
 from wherefrom.errors import Exit, NotFound, UsageError
 from wherefrom.places import looked
+from wherefrom.printing import plain
 from wherefrom.search.wording import in_words
 
 if TYPE_CHECKING:
@@ -55,9 +57,9 @@ def show(name: str, collection: str | None, json_output: bool) -> None:
         print_json([image.as_json() | about.as_json() for image, about in images])
         return
     for image, about in images:
-        click.echo(image.id)
+        put(image.id)
         for line in (*_facts(image), *lines_about(about), *_attached(image), *_places(image)):
-            click.echo(f"  {line}")
+            put(f"  {plain(line)}")
 
 
 def _facts(image: Image) -> Iterator[str]:
@@ -104,7 +106,7 @@ def list_images(collection: str | None, filter: str | None, limit: int | None, j
             count = len(documents)
         for image in found:  # which are done with where JSON was wanted
             place = first_place(looked(image).sightings)
-            click.echo(f"{image.id}  {described(image):<{_DESCRIBED}}  {place}")
+            put(f"{image.id}  {described(image):<{_DESCRIBED}}  {place}")
             count += 1
     say(f"{counted(count, 'image')}.")
     if not count:
@@ -133,7 +135,7 @@ def duplicates(
         click.echo(_as_csv(groups), nl=False)
     else:
         for number, group in enumerate(groups, 1):
-            click.echo("\n".join(_family(number, group)) + "\n")
+            put("\n".join(_family(number, group)) + "\n")
     spare = sum(len(group.others) for group in groups)
     freed = size(sum(group.spare_bytes for group in groups))
     say(f"{counted(len(groups), 'group')}; {counted(spare, 'file')} could go, {freed}.")

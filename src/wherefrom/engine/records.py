@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from wherefrom.engine.uris import path_of
 from wherefrom.errors import UsageError
 from wherefrom.picture.metadata import Credit
+from wherefrom.picture.signs import Signs
 
 Features = dict[str, bytes]
 """Features by kind, each as opaque bytes."""
@@ -82,6 +83,7 @@ class NewImage:
     decoder: str
     features: Features
     place: Place | None = None
+    signs: Signs | None = None
 
 
 class Link(NamedTuple):
@@ -137,7 +139,8 @@ class Sighting:
 class Image:
     """One distinct file content of a collection, with the places where it was seen.
 
-    `fields` are what users attached, by name.
+    `fields` are what users attached, by name; `signs` what its file says of its own history, None where the
+    collection was made before these were kept.
     """
 
     id: str
@@ -151,6 +154,7 @@ class Image:
     credit: Credit
     sightings: tuple[Sighting, ...] = field(default=())
     fields: Mapping[str, FieldValue] = field(default_factory=dict, hash=False)
+    signs: Signs | None = None
 
     @property
     def uri(self) -> str | None:
