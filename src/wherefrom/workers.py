@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,12 @@ from wherefrom.errors import (
     error_classes,
 )
 from wherefrom.features.extract import Recipe
+from wherefrom.features.signs import signs_of
 from wherefrom.picture.decode import DEFAULT_LIMITS, SMALL_SIDE, Limits, decode, recognise
 from wherefrom.picture.formats import HEAD
 from wherefrom.picture.metadata import Credit
 from wherefrom.picture.picture import Picture
+from wherefrom.picture.signs import Signs
 
 MEMORY = 3 * 1024**3
 """Address space of one worker in bytes: a net under the caps on pixels."""
@@ -285,6 +287,7 @@ def _read_result(task: Task, message: dict[str, Any]) -> Read:
         return Read(task.number, error=known.get(message["error"], Corrupt)(message["reason"]), stamp=stamp)
     fields = message["image"]
     fields["credit"] = Credit.from_json(fields["credit"])
+    fields["signs"] = None if fields["signs"] is None else Signs.from_json(fields["signs"])
     return Read(task.number, image=NewImage(**fields), stamp=stamp)
 
 
@@ -376,7 +379,8 @@ def _perform(
         message = {"error": TooLarge.code, "reason": "Reading this file needs more memory than is allowed."}
     else:
         fields = {name: getattr(image, name) for name in NewImage.__slots__ if name != "place"}
-        message = {"image": fields | {"credit": image.credit.as_json()}}
+        signs = None if image.signs is None else image.signs.as_json()
+        message = {"image": fields | {"credit": image.credit.as_json(), "signs": signs}}
     if stamp is not None:
         message["stamp"] = [stamp.size, stamp.mtime_ns]
     return message
@@ -416,7 +420,9 @@ def new_image(
     def colour() -> Picture:
         return decode(data, limits=limits, gate=gate, least=SMALL_SIDE)
 
-    return image_of(picture, hashlib.sha256(data).digest(), recipe, colour)
+    return replace(
+        image_of(picture, hashlib.sha256(data).digest(), recipe, colour), signs=signs_of(data, picture)
+    )
 
 
 def image_of(

@@ -19,6 +19,7 @@ from wherefrom.features.keypoints import LEAST, Variant, query_keypoints
 from wherefrom.picture.decode import Limits, decode
 from wherefrom.picture.picture import Picture
 from wherefrom.search.answer import QueryFacts
+from wherefrom.search.direction import Side
 from wherefrom.search.explain import Frame
 from wherefrom.settings import Settings
 
@@ -36,12 +37,14 @@ class Query:
     """A picture to search for.
 
     `picture` is the part of it that is searched and `in_colour` gives the whole, as RGB if it has a file;
+    `side` gives the whole with its file's bytes, of which a direction is told;
     `codes` and `variants` are what it may be known by. `embedding` gives that of the part, computed when it
     is first asked for, and None where no model computes any.
     """
 
     picture: Picture
     in_colour: Callable[[], Picture]
+    side: Callable[[], Side]
     digest: bytes | None
     codes: Sequence[QueryCode]
     quality: int
@@ -90,6 +93,10 @@ class Query:
                 return found
             return Picture(np.repeat(found.pixels[..., None], 3, axis=2), found.facts)  # a grey file is known
 
+        @cache
+        def side() -> Side:
+            return Side(in_colour(), data, None, facts.credit.taken)
+
         queries = []
         for shares in wanted:
             decoded = time.perf_counter()
@@ -102,6 +109,7 @@ class Query:
                 cls(
                     part,
                     in_colour,
+                    side,
                     digest if shares == _WHOLE else None,
                     codes,
                     quality,
@@ -115,6 +123,11 @@ class Query:
             )
             start = time.perf_counter()
         return queries
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the picture is searched."""
+        return self.frame.region == _WHOLE
 
     @property
     def notes(self) -> list[str]:
