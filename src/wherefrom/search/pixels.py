@@ -16,6 +16,7 @@ from wherefrom.picture.picture import Picture
 from wherefrom.search import verdict
 from wherefrom.search.answer import Edit, Kind, Match
 from wherefrom.search.changes import Changes, changes
+from wherefrom.search.recolouring import RECOLOURED
 from wherefrom.sources.folder import path_of
 
 Original = Callable[[Image], Picture | None]
@@ -32,7 +33,7 @@ def _nowhere(_: bytes) -> None:
 _UNTOUCHED = 0.8  # agreement below which something was done, whether or not it can be named
 _MILD_TONE = 0.08  # a change that leaves a picture the same
 _MILD_BLUR = 2.0
-_STRONG = {"grey", "overlay", "noise", "negative"}
+_STRONG = {*RECOLOURED, "overlay", "noise", "negative"}
 
 
 def original(limits: Limits, kept: Kept = _nowhere) -> Original:
