@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from wherefrom.decoding import decoded
 from wherefrom.engine.records import Image, digest_of
 from wherefrom.errors import WherefromError
-from wherefrom.picture.decode import Limits, decode
+from wherefrom.picture.decode import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.search import verdict
 from wherefrom.search.answer import Edit, Kind, Match
@@ -41,7 +42,7 @@ def original(limits: Limits, kept: Kept = _nowhere) -> Original:
     def read(image: Image) -> Picture | None:
         data = bytes_of(image, limits, kept)
         try:
-            return None if data is None else decode(data, colour=True, limits=limits)
+            return None if data is None else decoded(data, limits=limits)
         except WherefromError:
             return None
 
