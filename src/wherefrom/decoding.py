@@ -22,7 +22,7 @@ import msgpack
 
 from wherefrom.errors import Corrupt, PictureError, TooSlow, WherefromError
 from wherefrom.processes.frames import HEADER, LONGEST, framed
-from wherefrom.processes.parent import GRACE, STARTING, STARTS, ended, ending, no_start, started
+from wherefrom.processes.parent import GRACE, STARTING, STARTS, abandoned, ended, ending, no_start, started
 
 if TYPE_CHECKING:
     from wherefrom.picture.decode import Limits
@@ -213,10 +213,7 @@ class _Decoder:
 
     def abandon(self) -> None:
         """Let go of it without ending it."""
-        self._socket.close()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.returncode = 0  # it is not ours to wait for
+        abandoned(self._process, self._socket)
 
     def _send(self, task: dict[str, Any], data: bytes, end: float) -> None:
         self._until(end)

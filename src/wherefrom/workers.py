@@ -39,7 +39,7 @@ from wherefrom.processes.child import (
 )
 from wherefrom.processes.features import image_of_message, stamp_of
 from wherefrom.processes.frames import Frames, framed
-from wherefrom.processes.parent import GRACE, STARTING, STARTS, ended, ending, no_start, started
+from wherefrom.processes.parent import GRACE, STARTING, STARTS, abandoned, ended, ending, no_start, started
 
 _CHUNK = 16  # files handed to a worker at a time
 _FLUSH = 0.01  # seconds that a worker may keep results to send them together
@@ -85,6 +85,7 @@ class Workers:
         self._alone: deque[Task] = deque()  # to be tried one at a time, after their worker was lost
         self._workers: list[_Worker] = []
         self._false_starts = 0
+        self._pid = os.getpid()
         self._gate = tempfile.TemporaryFile(prefix="wherefrom-gate-")  # noqa: SIM115 - closed in `close`
 
     @property
@@ -124,9 +125,12 @@ class Workers:
         return results
 
     def close(self) -> None:
-        """Stop every worker, finished or not."""
+        """Stop every worker, finished or not; in a child that was forked, leave them to the parent."""
         for worker in self._workers:
-            worker.end()
+            if self._pid == os.getpid():
+                worker.end()
+            else:
+                abandoned(worker.process, worker.socket)
         self._workers.clear()
         self._waiting.clear()
         self._alone.clear()

@@ -69,6 +69,14 @@ def ended(process: subprocess.Popen[bytes], channel: socket.socket, patience: fl
     return process.returncode
 
 
+def abandoned(process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+    """Let go of a process that belongs to the one that this was forked off from, and end nothing."""
+    channel.close()
+    if process.stdin is not None:
+        process.stdin.close()
+    process.returncode = 0  # it is not ours to wait for
+
+
 def ending(status: int) -> str:
     """A process's end in words."""
     return f"signal {-status}" if status < 0 else f"exit {status}"
