@@ -35,6 +35,7 @@ FLOOR = 0.9
 VISIBLE = 0.03  # of the range: a change of tone that people see
 COLOUR = 10.0  # grey levels between channels: a picture that is not grey to begin with
 SAVED = 90
+UNSEEN = Changes((), 0.0, 0.0, 0.0)
 
 
 def text_over(image: Image.Image, random: Random) -> Image.Image:
@@ -204,7 +205,7 @@ def measured(
                 query = recoded(query, "JPEG", SAVED)
             arrays = np.asarray(query), np.asarray(picture)
             start, before = time.perf_counter(), time.process_time()
-            found = changes(*arrays, off(picture.size, query.size, random))
+            found = changes(*arrays, off(picture.size, query.size, random)) or UNSEEN
             times.append(time.perf_counter() - start)
             busy.append(time.process_time() - before)
             agreeing.append(found.agreement)
@@ -284,7 +285,7 @@ def pairs(pictures: list[Image.Image]) -> Iterator[tuple[Image.Image, Image.Imag
 
 def forced(one: Image.Image, other: Image.Image) -> Changes:
     scale = np.diag([one.width / other.width, one.height / other.height, 1.0])
-    return changes(np.asarray(one), np.asarray(other), scale)
+    return changes(np.asarray(one), np.asarray(other), scale) or UNSEEN
 
 
 def show(result: dict[str, Any]) -> None:

@@ -18,12 +18,13 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 from wherefrom.engine.records import FileStamp, NewImage
 from wherefrom.errors import Corrupt, PictureError, TooLarge, TooSlow, Unreadable
 from wherefrom.features.extract import Recipe
+from wherefrom.features.signs import signs_of
 from wherefrom.picture.decode import DEFAULT_LIMITS, SMALL_SIDE, Limits, decode, recognise
 from wherefrom.picture.formats import HEAD
 from wherefrom.picture.picture import Picture
@@ -310,7 +311,8 @@ def _perform(
         message = {"error": TooLarge.code, "reason": reason, "passing": True}
     else:
         fields = {name: getattr(image, name) for name in NewImage.__slots__ if name != "place"}
-        message = {"image": fields | {"credit": image.credit.as_json()}}
+        signs = None if image.signs is None else image.signs.as_json()
+        message = {"image": fields | {"credit": image.credit.as_json(), "signs": signs}}
     if stamp is not None:
         message["stamp"] = [stamp.size, stamp.mtime_ns]
     return message
@@ -350,7 +352,9 @@ def new_image(
     def colour() -> Picture:
         return decode(data, limits=limits, gate=gate, least=SMALL_SIDE)
 
-    return image_of(picture, hashlib.sha256(data).digest(), recipe, colour)
+    return replace(
+        image_of(picture, hashlib.sha256(data).digest(), recipe, colour), signs=signs_of(data, picture)
+    )
 
 
 def image_of(

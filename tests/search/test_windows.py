@@ -43,6 +43,7 @@ def test_one_frame_around_two_pictures_is_a_window(shown: int) -> None:
     assert 0.3 * pane < found.share < 1.5 * pane
     assert (found.edges > 0.97).sum() >= 2
     measured = changes(around(40, shown), around(40, shown + 1), np.eye(3))
+    assert measured is not None
     assert measured.framed == (found.edges >= 0.97).sum()
     assert measured.differing == pytest.approx(found.share, abs=1e-4)
 

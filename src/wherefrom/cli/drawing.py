@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wherefrom.cli.common import counted, say, shown_place
 from wherefrom.errors import UsageError
+from wherefrom.printing import plain
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -107,7 +108,7 @@ def draw_matches(photos: Collection, query: Any, answers: list[Answer], folder: 
             _save(sheet, target / f"{region}{rank:02} {match.kind.value} {_stem(match)}.png")
             drawn += 1
     if drawn:
-        say(f"{counted(drawn, 'drawing')} in {folder}.")
+        say(f"{counted(drawn, 'drawing')} in {plain(folder)}.")
 
 
 def _save(image: Image.Image, path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from wherefrom.cli.common import first_place
+from wherefrom.cli.common import (
+    first_place,
+    put,
+)
 from wherefrom.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def print_account(told: Account | None) -> None:
 
     if told is None:
         return
-    click.echo(f"why {first_place(told.image.sightings)} ({told.image.id})")
-    click.echo(f"  {told.reason}")
+    put(f"why {first_place(told.image.sightings)} ({told.image.id})")
+    put(f"  {told.reason}")
     for name, said in stages(told.as_json()):
-        click.echo(f"  {name + ':':<12} {said}")
+        put(f"  {name + ':':<12} {said}")

@@ -9,6 +9,7 @@ from typing import Any
 from wherefrom.engine.records import FieldValue, Image, NewImage, Sighting, image_id, iso
 from wherefrom.errors import CollectionDamaged
 from wherefrom.picture.metadata import Credit
+from wherefrom.picture.signs import Signs
 
 _PLAIN = Credit()
 
@@ -30,7 +31,9 @@ def image_values(image: NewImage, key: int, moment: int) -> tuple[object, ...]:
     )
 
 
-def image_of(row: Any, seen: tuple[Sighting, ...], fields: Mapping[str, FieldValue]) -> Image:
+def image_of(
+    row: Any, seen: tuple[Sighting, ...], fields: Mapping[str, FieldValue], signs: str | None = None
+) -> Image:
     """The image in a row of the table; raises CollectionDamaged when its values cannot be an image's."""
     try:
         return Image(
@@ -45,6 +48,7 @@ def image_of(row: Any, seen: tuple[Sighting, ...], fields: Mapping[str, FieldVal
             credit=Credit.from_json(json.loads(row.credit)) if row.credit else _PLAIN,
             sightings=seen,
             fields=fields,
+            signs=None if signs is None else Signs.from_json(json.loads(signs)),
         )
     except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError) as error:
         raise damaged_row("image", row.id) from error

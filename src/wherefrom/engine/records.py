@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from wherefrom.errors import UsageError
 from wherefrom.picture.metadata import Credit
+from wherefrom.picture.signs import Signs
 
 Features = dict[str, bytes]
 """Features by kind, each as opaque bytes."""
@@ -80,6 +81,7 @@ class NewImage:
     decoder: str
     features: Features
     place: Place | None = None
+    signs: Signs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ class Sighting:
 class Image:
     """One distinct file content of a collection, with the places where it was seen.
 
-    `fields` are what users attached, by name.
+    `fields` are what users attached, by name; `signs` what its file says of its own history, None where the
+    collection was made before these were kept.
     """
 
     id: str
@@ -125,6 +128,7 @@ class Image:
     credit: Credit
     sightings: tuple[Sighting, ...] = field(default=())
     fields: Mapping[str, FieldValue] = field(default_factory=dict, hash=False)
+    signs: Signs | None = None
 
     def as_json(self) -> dict[str, object]:
         """The image in the shape that all faces share."""

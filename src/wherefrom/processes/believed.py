@@ -6,6 +6,7 @@ decoding a picture is a ValueError here, and the caller's `Corrupt`; nothing els
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -17,6 +18,7 @@ from wherefrom.picture.decode import Limits
 from wherefrom.picture.formats import FORMATS
 from wherefrom.picture.metadata import MAX_TEXT, Credit
 from wherefrom.picture.picture import Facts
+from wherefrom.picture.signs import Signs
 
 _TEXT = 4 * MAX_TEXT  # characters of any text: a message, a decoder's name
 _MOST = 2**31 - 1
@@ -81,6 +83,8 @@ def members_of(cls: type[Any], message: object, limits: Limits) -> dict[str, Any
 def _member(name: str, kind: str, value: object) -> Any:
     if kind.endswith("Credit"):
         return _credit(value)
+    if kind.removesuffix(" | None") == "Signs":
+        return None if value is None else _signs(value)
     if kind.endswith(" | None"):
         return None if value is None else _member(name, kind.removesuffix(" | None"), value)
     if (inner := re.fullmatch(r"tuple\[(\w+), \.\.\.\]", kind)) is not None:
@@ -107,3 +111,22 @@ def _credit(value: object) -> Credit:
         if text is not None and (not isinstance(text, str) or len(text) > MAX_TEXT):
             raise ValueError("no credit")
     return Credit.from_json(value)
+
+
+def _signs(value: object) -> Signs:
+    if not isinstance(value, dict):
+        raise ValueError("no signs")  # noqa: TRY004 - a lie, and no mistake of a caller
+    told: dict[str, Any] = {}
+    for field in fields(Signs):
+        if field.name in value:
+            told[field.name] = _member(f"signs.{field.name}", str(field.type), value[field.name])
+    signs = Signs(**told)
+    shares = (signs.grid, signs.sharp)
+    if (
+        len(told) != len(value)
+        or signs.software not in (None, "camera", "editor", "app")
+        or (signs.quality is not None and not 1 <= signs.quality <= 100)
+        or any(share is not None and not (math.isfinite(share) and share >= 0) for share in shares)
+    ):
+        raise ValueError("no signs")
+    return signs

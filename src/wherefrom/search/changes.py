@@ -8,11 +8,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wherefrom.features.blocking import blocking
 from wherefrom.search import tone
 from wherefrom.search.agreement import Shared, Shifts, agreement
 from wherefrom.search.alignment import Aligned, Mask, Matrix, Pixels, align, luma
 from wherefrom.search.answer import Edit
-from wherefrom.search.blocking import blocking
 from wherefrom.search.overlays import overlays
 from wherefrom.search.windows import window
 
@@ -60,8 +60,8 @@ def changes(
     area: ArrayLike | None = None,
     query_full: Pixels | None = None,
     match_full: Pixels | None = None,
-) -> Changes:
-    """What was done to the match to make the query.
+) -> Changes | None:
+    """What was done to the match to make the query; None where what both show is too small to be looked at.
 
     `query` and `match` are uint8, (h, w, 3) RGB or (h, w) luma, reduced or not; `transform` takes pixels of
     the given match to pixels of the given query; `area` (n, 2) is the convex polygon in query pixels where
@@ -73,7 +73,7 @@ def changes(
         match = 255 - match
     aligned = align(query, match, transform, area)
     if aligned is None:
-        return Changes((), 0.0, 0.0, 0.0)
+        return None
     same = agreement(aligned)
     edits: list[Edit] = []
     if same.correlation >= _AGREEMENT or same.agreeing >= _AGREEING:

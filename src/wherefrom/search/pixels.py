@@ -17,10 +17,14 @@ from wherefrom.picture.picture import Picture
 from wherefrom.search import verdict
 from wherefrom.search.answer import Edit, Kind, Match
 from wherefrom.search.changes import Changes, changes
+from wherefrom.search.direction import Side
 from wherefrom.sources.folder import path_of
 
 Original = Callable[[Image], Picture | None]
 """The colour picture of an image, None where it cannot be had."""
+
+Read = Callable[[Image], Side | None]
+"""An image with its picture and its bytes, None where they cannot be had."""
 
 Kept = Callable[[bytes], str | None]
 """The path of the file in which the bytes of a digest are kept, None where they are not."""
@@ -38,13 +42,25 @@ _STRONG = {"grey", "overlay", "noise", "negative"}
 
 def original(limits: Limits, kept: Kept = _nowhere) -> Original:
     """What reads an image's bytes, wherever `bytes_of` finds them."""
+    read = sides(limits, kept)
 
-    def read(image: Image) -> Picture | None:
+    def picture(image: Image) -> Picture | None:
+        side = read(image)
+        return None if side is None else side.picture
+
+    return picture
+
+
+def sides(limits: Limits, kept: Kept = _nowhere) -> Read:
+    """What reads an image with its bytes, wherever `bytes_of` finds them, as one side of a direction."""
+
+    def read(image: Image) -> Side | None:
         data = bytes_of(image, limits, kept)
         try:
-            return None if data is None else decoded(data, limits=limits)
+            picture = None if data is None else decoded(data, limits=limits)
         except WherefromError:
             return None
+        return None if picture is None else Side(picture, data, image.signs, image.credit.taken)
 
     return read
 
@@ -96,13 +112,17 @@ def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
     )
     evidence = replace(evidence, edits=(*evidence.edits, *added), agreement=found.agreement)
     kind = match.kind
-    if kind is Kind.SAME and (found.agreement < _UNTOUCHED or any(_is_strong(edit) for edit in added)):
+    unlike = found.textured > verdict.TEXTURED and found.agreement < _UNTOUCHED
+    if kind is Kind.SAME and (unlike or any(_is_strong(edit) for edit in added)):
         kind = Kind.COPY
     return replace(match, kind=kind, evidence=evidence)
 
 
 def compared(match: Match, query: Picture, picture: Picture) -> Changes | None:
-    """What was done to the pixels of a match; None where the evidence does not say how the two lie."""
+    """What was done to the pixels of a match.
+
+    None where the evidence does not say how the two lie, or what both show is too small to be looked at.
+    """
     evidence = match.evidence
     if evidence.transform is None or evidence.query_area is None:
         return None

@@ -20,6 +20,7 @@ from wherefrom.features.keypoints import LEAST, Variant, query_keypoints
 from wherefrom.picture.decode import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.search.answer import QueryFacts
+from wherefrom.search.direction import Side
 from wherefrom.search.explain import Frame
 from wherefrom.settings import Settings
 
@@ -37,12 +38,14 @@ class Query:
     """A picture to search for.
 
     `picture` is the part of it that is searched and `in_colour` gives the whole, as RGB if it has a file;
+    `side` gives the whole with its file's bytes, of which a direction is told;
     `codes` and `variants` are what it may be known by. `embedding` gives that of the part, computed when it
     is first asked for, and None where no model computes any.
     """
 
     picture: Picture
     in_colour: Callable[[], Picture]
+    side: Callable[[], Side]
     digest: bytes | None
     codes: Sequence[QueryCode]
     quality: int
@@ -91,6 +94,10 @@ class Query:
                 return found
             return Picture(np.repeat(found.pixels[..., None], 3, axis=2), found.facts)  # a grey file is known
 
+        @cache
+        def side() -> Side:
+            return Side(in_colour(), data, None, facts.credit.taken)
+
         queries = []
         for shares in wanted:
             began = time.perf_counter()
@@ -103,6 +110,7 @@ class Query:
                 cls(
                     part,
                     in_colour,
+                    side,
                     digest if shares == _WHOLE else None,
                     codes,
                     quality,
@@ -116,6 +124,11 @@ class Query:
             )
             start = time.perf_counter()
         return queries
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the picture is searched."""
+        return self.frame.region == _WHOLE
 
     @property
     def notes(self) -> list[str]:

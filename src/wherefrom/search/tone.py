@@ -87,7 +87,10 @@ def _places(width: int, height: int) -> tuple[Levels, Levels]:
 
 
 def _averages(aligned: Aligned) -> tuple[Levels, Levels, Levels]:
-    """Block averages inside the common area: query and match (n, c) from 0 to 1, places (n, 2)."""
+    """Block averages inside the common area: query and match (n, c) from 0 to 1, places (n, 2).
+
+    None (n = 0) where no block lies wholly inside, as in what is hardly larger than one.
+    """
     import cv2
 
     height, width = aligned.mask.shape
@@ -95,8 +98,9 @@ def _averages(aligned: Aligned) -> tuple[Levels, Levels, Levels]:
     inside = cv2.resize(aligned.mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.98
     found = []
     for pixels in (aligned.query, aligned.match):
-        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        found.append(small[inside].reshape(int(inside.sum()), -1) / 255)
+        channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).reshape(*inside.shape, channels)
+        found.append(small[inside] / 255)
     x, y = _places(*size)
     places = np.dstack(np.broadcast_arrays(x, y[:, None]))[inside]
     return found[0], found[1], places

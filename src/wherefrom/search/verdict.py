@@ -13,7 +13,7 @@ from wherefrom.search.changes import Changes
 # Of all that has texture in either picture.
 _ALIKE, _ALIKE_SHARE = 0.9, 0.66  # agreement, or share of agreeing blocks, that edited pictures reach
 _SURE, _SURE_SHARE, _SURE_DIFFERS = 0.915, 0.72, 0.08  # what no other picture of the same thing reaches
-_TEXTURED = 0.03  # share of the common area that must have texture for anything to be said
+TEXTURED = 0.03  # share of the common area that must have texture for anything to be said
 _CUT_OUT, _CUT_OUT_SHARE = 45, 0.38  # inliers, and share, that a subject cut out reaches
 
 # Of what both show, where neither is flat.
@@ -56,7 +56,7 @@ def refutes(found: Changes, evidence: Evidence) -> bool:
     framed = found.framed >= _SIDES or (inliers < _FEW and found.differing > least)
     if found.differing > _PIECE and framed:
         return True  # the same app around another picture
-    if found.textured < _TEXTURED or found.agreement > _ALIKE or found.agreeing > _ALIKE_SHARE:
+    if found.textured < TEXTURED or found.agreement > _ALIKE or found.agreeing > _ALIKE_SHARE:
         return False
     # What was cut out and set on another ground differs in all else, and agrees in very many places.
     return inliers < _CUT_OUT or found.agreeing < _CUT_OUT_SHARE
@@ -73,7 +73,7 @@ def confirms(found: Changes, evidence: Evidence) -> bool:
         found.agreement > _SURE
         and found.agreeing > _SURE_SHARE
         and found.differing < _SURE_DIFFERS
-        and found.textured > _TEXTURED
+        and found.textured > TEXTURED
         and both.blocks >= _SOME_BLOCKS
         and both.agreeing > _SOME_SHARE
     )

@@ -156,7 +156,7 @@ async def sightings(
     "/api/v1/sightings",
     summary="Take a place back.",
     response_model=Removed,
-    dependencies=[Depends(needs(Scope.ADD))],
+    dependencies=[Depends(needs(Scope.ADMIN))],
     responses=problems(400, 404, 409),
 )
 async def forget(

@@ -75,6 +75,21 @@ class Coverage(Shape):
     match: float | None
 
 
+class Reason(Shape):
+    """Why one picture is called the source of another, said of the source."""
+
+    code: str
+    text: str
+
+
+class Direction(Shape):
+    """Which of query and match was likely made from the other."""
+
+    source: Literal["query", "match"] = Field(alias="from")
+    why: list[Reason]
+    sure: float = Field(description="How often such judgements were right where it was measured.")
+
+
 class Evidence(Shape):
     """How we know."""
 
@@ -87,6 +102,7 @@ class Evidence(Shape):
     coverage: Coverage
     agreement: float | None
     similarity: float | None
+    direction: Direction | None
     edits: list[Edit]
     points: list[list[float]]
 
@@ -104,6 +120,7 @@ class BareMatch(Shape):
     sightings: list[Sighting]
     credit: Credit
     evidence: Evidence
+    direction: Direction | None
     copies: list[str]
     labels: list[Label]
     sentence: str = Field(description="What was done to it, in words.")

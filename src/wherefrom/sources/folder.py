@@ -45,7 +45,10 @@ def path_of(uri: str) -> str | None:
     host, slash, path = uri.removeprefix("file://").partition("/")
     if not uri.startswith("file://") or not slash or host not in ("", "localhost"):
         return None
-    return os.fsdecode(unquote_to_bytes("/" + path))
+    try:
+        return os.fsdecode(unquote_to_bytes(os.fsencode("/" + path)))
+    except UnicodeEncodeError:  # half a character, which is in no file's name
+        return None
 
 
 def walk(
