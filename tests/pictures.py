@@ -116,7 +116,7 @@ def png_of(pixels: NDArray[Any], **options: Any) -> bytes:
 
 # TIFF: one value list per tag; several pages are several lists.
 
-_TIFF_TYPES = {1: "B", 2: "c", 3: "H", 4: "I", 7: "B", 10: "i", 11: "f"}
+_TIFF_TYPES = {1: "B", 2: "c", 3: "H", 4: "I", 7: "B", 8: "h", 10: "i", 11: "f"}
 Tag = tuple[int, int, Sequence[Any]]
 Order = Literal["<", ">"]
 

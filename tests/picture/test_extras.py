@@ -42,7 +42,7 @@ from wherefrom.errors import (
 )
 from wherefrom.picture import apart, extras
 from wherefrom.picture.decode import Limits, decode, recognise
-from wherefrom.picture.extras import jxl_size
+from wherefrom.picture.jxl import Header
 
 BEHIND = ("heic", "jxl", "codestream", "dng", "svg", "pdf")
 DRAWN = (1024, 683)  # the quadrants, where the format has no pixels of its own
@@ -162,7 +162,7 @@ def test_jpeg_xl_frames_are_counted_and_the_first_is_shown() -> None:
 @pytest.mark.parametrize("container", [True, False])
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (96, 64), (256, 256), (257, 100), (640, 480), (1, 700)])
 def test_jpeg_xl_states_its_size(size: tuple[int, int], container: bool) -> None:
-    assert jxl_size(jxl(np.asarray(quadrants(*size)), usecontainer=container)) == size
+    assert Header.of(jxl(np.asarray(quadrants(*size)), usecontainer=container)).size == size
 
 
 def jxl_head(width: int, height: int) -> bytes:
@@ -172,7 +172,7 @@ def jxl_head(width: int, height: int) -> bytes:
 
 def test_jpeg_xl_states_too_many_pixels() -> None:
     huge = jxl_head(60_000, 50_000)
-    assert jxl_size(huge) == (60_000, 50_000)
+    assert Header.of(huge).size == (60_000, 50_000)
     hidden = (
         box(b"JXL ", b"\r\n\x87\n") + box(b"ftyp", b"jxl \0\0\0\0jxl ") + box(b"junk", sample("codestream"))
     )

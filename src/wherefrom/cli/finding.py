@@ -208,7 +208,19 @@ def _matches(answer: Answer) -> str:
 
 
 def _said_below(match: Match) -> str:
-    return "; ".join(_said(match.evidence)) if match.kind != "similar" else shown_by(match)
+    if match.kind == "similar":
+        return shown_by(match)
+    said = _said(match.evidence)
+    if _is_lost(match):
+        said.append("its file is not there any more, so its pixels could not be compared")
+    return "; ".join(said)
+
+
+def _is_lost(match: Match) -> bool:
+    """Whether less is known of a match because none of its files is there."""
+    if match.evidence.agreement is not None or match.evidence.method == "sha256":
+        return False
+    return bool(match.sightings) and all(one.gone or one.there is False for one in match.sightings)
 
 
 def _said(evidence: Evidence) -> list[str]:

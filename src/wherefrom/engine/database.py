@@ -166,6 +166,7 @@ class Database:
                 page_size=_PAGE_BYTES,  # of a new file; others keep theirs
                 journal_mode="WAL",
                 synchronous="FULL",
+                fullfsync="ON",  # which only macOS needs
                 foreign_keys="ON",
                 temp_store="MEMORY",
                 cache_size=-_WRITER_CACHE_KB,

@@ -192,6 +192,10 @@ class EmbeddedEngine:
         """The keys of images that are in several places at present."""
         return self._catalog.seen_twice()
 
+    def several_places(self, keys: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
+        """(number, uri) of the files in which images are at present, of those that are in several places."""
+        return self._catalog.several_places(keys)
+
     def unchanged(self, files: Sequence[tuple[str, FileStamp]], reader: str) -> dict[str, bytes | Refusal]:
         """Of these files, those known by path, size and time: their digest, or why they were refused."""
         self._become_writer()

@@ -32,6 +32,15 @@ _KNOWN = (
     .join(images, images.c.id == sightings.c.image_id)
     .where(sightings.c.gone.is_(None), one_of(sightings.c.uri))
 )
+_SEVERAL = (
+    select(sightings.c.image_id)
+    .where(one_of(sightings.c.image_id), sightings.c.gone.is_(None))
+    .group_by(sightings.c.image_id)
+    .having(func.count() > 1)
+)
+_PRESENT_OF = select(sightings.c.image_id, sightings.c.id, sightings.c.uri).where(
+    one_of(sightings.c.image_id), sightings.c.gone.is_(None), sightings.c.size.is_not(None)
+)
 _PRESENT = select(sightings.c.id, sightings.c.uri, sightings.c.image_id).where(sightings.c.gone.is_(None))
 _SEEN = (
     update(sightings)
@@ -142,6 +151,17 @@ def unchanged(
                 if (refusal.stamp, refusal.reader) == (stamps[refusal.uri], reader):
                     found[refusal.uri] = refusal
     return found, seen
+
+
+def several(connection: Connection, keys: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
+    """(number, uri) of the files in which images are seen at present, of those that are in several places."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    for chunk in batched(keys, CHUNK):
+        many = list(connection.execute(_SEVERAL, {"values": chunk}).scalars())
+        if many:
+            for key, number, uri in connection.execute(_PRESENT_OF, {"values": many}):
+                found.setdefault(key, []).append((number, uri))
+    return found
 
 
 def refuse(connection: Connection, rows: Sequence[Refusal], moment: int) -> None:

@@ -336,7 +336,8 @@ class _Held:
 def begin(place: str, settings: Settings) -> None:
     """Make a process ready: it opens the collection, and ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is for the parent
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _Held.bench = Bench(place, settings)
     _Held.bench.warm()
@@ -345,11 +346,16 @@ def begin(place: str, settings: Settings) -> None:
 def perform(task: Task) -> dict[str, Any]:
     """What `Bench.perform` gives, plain; a picture that hangs a decoder ends the process."""
     assert _Held.bench is not None
-    signal.alarm(round(60 + _Held.bench.settings.limits.seconds * (2 + len(task.edits))))
+    _alarm(round(60 + _Held.bench.settings.limits.seconds * (2 + len(task.edits))))
     try:
         return _Held.bench.perform(task).as_plain()
     finally:
-        signal.alarm(0)
+        _alarm(0)
+
+
+def _alarm(seconds: int) -> None:
+    if hasattr(signal, "alarm"):  # Windows has none
+        signal.alarm(seconds)
 
 
 def _end_with(parent: int) -> None:

@@ -15,9 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from typing import NamedTuple
 
-import numpy as np
-
-from wherefrom.errors import Corrupt, TooLarge, Truncated, UnsupportedFormat
+from wherefrom.errors import TooLarge, UnsupportedFormat
 from wherefrom.picture.apart import drawn
 from wherefrom.picture.colour import to_pixels
 from wherefrom.picture.decode import HEAVY_PIXELS, Limits, check_pixels
@@ -72,84 +70,13 @@ def _heic(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
 
 
 def _jxl(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
-    import imagecodecs
-    from PIL import Image
+    from wherefrom.picture import jxl
 
-    width, height = jxl_size(data)
+    width, height = jxl.Header.of(data).size
     check_pixels(kind, width, height, limits.pixels)
     with _heavy(width, height, gate):
-        try:
-            frames = _jxl_frames(data)
-            values = np.asarray(imagecodecs.jpegxl_decode(data, index=0, numthreads=1))
-        except RuntimeError as error:
-            if "frame count" in str(error) or "MORE_INPUT" in str(error):
-                raise Truncated("The JPEG XL file ends before the picture does.") from error
-            raise
-        if values.dtype != np.uint8:
-            scale = 255.0 if values.dtype.kind == "f" else 1 / 257
-            values = np.clip(values.astype(np.float32) * scale + 0.5, 0, 255).astype(np.uint8)
-        if values.ndim == 3 and values.shape[2] not in (2, 3, 4):  # further channels are no colours
-            values = values[:, :, :3] if values.shape[2] > 4 else values[:, :, 0]
-        image = Image.fromarray(np.ascontiguousarray(values))
+        image, frames = jxl.read(data)
         return _Decoded(to_pixels(image), image.width, image.height, frames)
-
-
-def _jxl_frames(data: bytes) -> int:
-    # The decoder tells how many frames there are only where it refuses too small a place for them.
-    import imagecodecs
-
-    try:
-        imagecodecs.jpegxl_decode(data, numthreads=1, out=np.empty(0, np.uint8))
-    except ValueError as error:
-        shape = re.search(r" shape=\((\d+), \d+, \d+, \d+\)", str(error))
-        return int(shape[1]) if shape else 1
-    return 1
-
-
-def jxl_size(data: bytes) -> tuple[int, int]:
-    """Width and height that a JPEG XL file states (ISO/IEC 18181-1, SizeHeader).
-
-    Raises Truncated or Corrupt.
-    """
-    codestream = data if data[:2] == b"\xff\x0a" else _jxl_codestream(data)
-    if codestream[:2] != b"\xff\x0a":
-        raise Corrupt("The JPEG XL file is damaged: it has no codestream.")
-    bits = int.from_bytes(codestream[2:12], "little")
-
-    def take(count: int) -> int:
-        nonlocal bits
-        value = bits & ((1 << count) - 1)
-        bits >>= count
-        return value
-
-    small = take(1)
-
-    def side() -> int:
-        return 8 * (take(5) + 1) if small else take((9, 13, 18, 30)[take(2)]) + 1
-
-    height = side()
-    ratio = take(3)
-    shares = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
-    if ratio:
-        return height * shares[ratio][0] // shares[ratio][1], height
-    return side(), height
-
-
-def _jxl_codestream(data: bytes) -> bytes:
-    """The beginning of the codestream in a container of boxes (ISO/IEC 18181-2); raises Truncated."""
-    position = 0
-    while position + 8 <= len(data):
-        size, name = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
-        body = position + 8
-        if size == 1:
-            size, body = int.from_bytes(data[body : body + 8], "big"), body + 8
-        if name in (b"jxlc", b"jxlp"):
-            body += 4 if name == b"jxlp" else 0  # the number of the part comes first
-            return data[body : body + 16]
-        if size < 8:
-            return b""
-        position += size
-    raise Truncated("The JPEG XL file ends before the picture does.")
 
 
 def _raw(_kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:

@@ -176,8 +176,18 @@ class Match:
         return self.image.id
 
     @property
+    def uri(self) -> str | None:
+        """The first place, which is one that is there if any is; None for what was seen nowhere."""
+        return self.image.uri
+
+    @property
+    def path(self) -> str | None:
+        """The first file that is there, or else the first that was; None for what was seen in no file."""
+        return self.image.path
+
+    @property
     def sightings(self) -> tuple[Sighting, ...]:
-        """Where the image was seen."""
+        """Where the image was seen: the places that are there first."""
         return self.image.sightings
 
     @property
