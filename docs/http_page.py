@@ -21,8 +21,8 @@ carries one: `Authorization: Bearer KEY` or `X-API-Key: KEY`. How to start it: [
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
-def schema() -> Schema:
-    """The schema of a service without collections. Nothing is started."""
+def app() -> Any:
+    """A service without collections. Nothing is started."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from wherefrom.server.app import create_app
@@ -30,8 +30,35 @@ def schema() -> Schema:
         from wherefrom.server.service import Service
 
         config = Config((("photos", Path("photos.wherefrom")),))
-        made: Schema = create_app(Service(config), config).openapi()
+        return create_app(Service(config), config)
+
+
+def schema() -> Schema:
+    """The schema of the service."""
+    made: Schema = app().openapi()
     return made
+
+
+def scopes() -> Iterator[str]:
+    """What each scope allows, out of the routes themselves; those of the page and of the docs are open."""
+    from wherefrom.server.access import needs_of
+    from wherefrom.server.keys import Scope
+
+    yield "## Scopes\n"
+    yield (
+        "What a key of a scope may do beyond those before it. Any key sees all collections of the server: "
+        "who shall not see one gets a server without it.\n"
+    )
+    rows: dict[Scope | None, dict[str, list[str]]] = {scope: {} for scope in Scope}
+    for method, path, needed in needs_of(app()):
+        scope = max((one for one in needed if one), key=list(Scope).index, default=None)
+        if scope is not None and not (path.endswith("/") and path != "/"):
+            rows[scope].setdefault(path, []).append(method)
+    yield from ("| scope | routes |", "|---|---|")
+    for scope, paths in rows.items():
+        said = (f"`{'`, `'.join(methods)} {path}`" for path, methods in paths.items())
+        yield f"| `{scope}` | {', '.join(said)} |"
+    yield ""
 
 
 def routes() -> list[tuple[str, str]]:
@@ -46,7 +73,7 @@ def page() -> str:
     for path, method, operation in _operations(known):
         tag = str((operation.get("tags") or ["other"])[0])
         by_tag.setdefault(tag, []).append("\n".join(_operation(path, method, operation)))
-    parts = [_HEAD]
+    parts = [_HEAD, "\n".join(scopes())]
     for tag, sections in by_tag.items():
         parts += [f"## {tag.capitalize()}\n", *sections]
     parts.append("## Shapes\n")

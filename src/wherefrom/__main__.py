@@ -1,6 +1,6 @@
 """`python -m wherefrom`: the command line."""
 
-from wherefrom.cli.main import main
+from wherefrom.cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -25,12 +25,14 @@
     │   ├── Conflict             what is asked contradicts what is there or going on
     │   ├── SlowRequest          the request did not arrive in time
     │   └── WrongBody            a request's body of a kind that is not taken here
-    └── CollectionError          the collection cannot be used
-        ├── CollectionMissing    nothing there, and `create` was not asked for
-        ├── CollectionLocked     another process is writing
-        ├── CollectionDamaged    something in it contradicts itself; names the cure
-        ├── CollectionTooNew     written by a later version of Wherefrom
-        └── FeatureMismatch      features of another version; names `rebuild`
+    ├── CollectionError          the collection cannot be used
+    │   ├── CollectionMissing    nothing there, and `create` was not asked for
+    │   ├── CollectionLocked     another process is writing
+    │   ├── CollectionDamaged    something in it contradicts itself; names the cure
+    │   ├── CollectionTooNew     written by a later version of Wherefrom
+    │   └── FeatureMismatch      features of another version; names `rebuild`
+    └── Fault                    what nobody foresaw went wrong: a mistake of ours
+        └── MachineFault         the machine did not do what was asked of it: no memory, no room, no files
 
 Each class knows the exit code of the command line, the HTTP status of the service and a `code`, a
 word for programs. Messages are sentences for the person who must act.
@@ -39,7 +41,7 @@ word for programs. Messages are sentences for the person who must act.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class Exit(IntEnum):
@@ -51,6 +53,7 @@ class Exit(IntEnum):
     PICTURE = 3
     COLLECTION = 4
     SOME_FAILED = 5
+    FAULT = 70
     INTERRUPTED = 130
 
 
@@ -74,13 +77,20 @@ class PictureError(WherefromError):
     """The bytes offered are not a picture that can be used.
 
     `skips` tells the two outcomes apart: True for what was never ours to read (skipped), False for a
-    picture that should have been readable (failed).
+    picture that should have been readable (failed). `passing` is True where the machine may be to blame and
+    not the bytes: too little memory, a slow disk, a decoder that was killed. Such a file is tried again.
     """
 
     code = "picture"
     exit_code = Exit.PICTURE
     http_status = 422
     skips: ClassVar[bool] = False
+    passing: bool = False
+
+    def may_pass(self) -> Self:
+        """This error, as one for which the machine may be to blame."""
+        self.passing = True
+        return self
 
 
 class EmptyFile(PictureError):
@@ -283,6 +293,20 @@ class FeatureMismatch(CollectionError):
 
     code = "feature-mismatch"
     http_status = 409
+
+
+class Fault(WherefromError):
+    """What nobody foresaw went wrong: a mistake of ours. Nothing can be told from it but that it happened."""
+
+    code = "internal-error"
+    exit_code = Exit.FAULT
+
+
+class MachineFault(Fault):
+    """The machine did not do what was asked of it: memory, room on a disk or open files ran out."""
+
+    code = "machine"
+    http_status = 503
 
 
 def error_classes() -> list[type[WherefromError]]:

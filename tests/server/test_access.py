@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from starlette.testclient import TestClient
 
 from wherefrom.engine.records import now
 from wherefrom.errors import NotFound, UsageError
-from wherefrom.server.access import Door, scopes_of
+from wherefrom.server.access import Door, needs_of
 from wherefrom.server.app import create_app
 from wherefrom.server.config import Config
 from wherefrom.server.keys import Keys, Rate, Scope
@@ -51,8 +50,8 @@ class Texts(dict[str, str]):
     """The keys that tests send, by what they are."""
 
 
-def config_of(folder: Path) -> Config:
-    return Config((("photos", folder),), originals=True)
+def config_of(folder: Path, **options: Any) -> Config:
+    return Config((("photos", folder),), **({"originals": True} | options))
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +68,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Texts]:
     return folder, texts
 
 
-def app_with(folder: Path, door: Door) -> FastAPI:
-    config = config_of(folder)
+def app_with(folder: Path, door: Door, **options: Any) -> FastAPI:
+    config = config_of(folder, **options)
     app = create_app(Service(config), config, door)
     for name in ("service", "jobs", "tokens", "pictures"):
         setattr(app.state, name, Nothing())
@@ -81,27 +80,8 @@ def client_of(app: FastAPI, **options: Any) -> TestClient:
     return TestClient(app, base_url="http://localhost", raise_server_exceptions=False, **options)
 
 
-def routes_of(routes: Any) -> Iterator[Any]:
-    """Every route, those of routers that were included as well."""
-    for route in routes:
-        if hasattr(route, "effective_candidates"):
-            yield from routes_of([*route.effective_candidates(), *route.effective_low_priority_routes()])
-        else:
-            yield getattr(route, "starlette_route", None) or route
-
-
 def is_public(path: str) -> bool:
     return path in PUBLIC or path.startswith(PUBLIC_BELOW)
-
-
-def table(app: FastAPI) -> list[tuple[str, str, list[Scope | None]]]:
-    """(method, path, what is needed) of every route."""
-    return [
-        (method, route.path, scopes_of(route))
-        for route in routes_of(app.routes)
-        for method in sorted(getattr(route, "methods", None) or {"GET"})
-        if method != "HEAD"
-    ]
 
 
 def asked(client: TestClient, method: str, path: str, key: str | None) -> Any:
@@ -116,7 +96,7 @@ def test_every_route_says_what_it_needs_and_gets_it(place: tuple[Path, Texts]) -
     app = app_with(folder, door)
     # From elsewhere: some routes let this machine in.
     client = client_of(app, client=("192.0.2.1", 5000))
-    found = table(app)
+    found = needs_of(app)
     assert {"/api/v1/search", "/api/v1/images", "/api/v1/jobs", "/api/v1/labels"} <= {row[1] for row in found}
     silent = [row[:2] for row in found if not row[2] and not is_public(row[1])]
     assert silent == [], "these routes say nothing of who may use them: Depends(needs(...))"
@@ -145,11 +125,31 @@ def test_every_route_says_what_it_needs_and_gets_it(place: tuple[Path, Texts]) -
                 assert f"of the scope {wanted[-1].value}" in said.text, (method, path, scope)
 
 
+def test_the_table_of_scopes_in_the_docs_is_that_of_the_routes(place: tuple[Path, Texts]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
+    section = page.partition("## Scopes")[2].partition("\n## ")[0]
+    told = {
+        (method, path): Scope(scope)
+        for scope, routes in re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.M)
+        for methods, path in re.findall(r"((?:`[A-Z]+`, )*`[A-Z]+) (/[^`]*)`", routes)
+        for method in re.findall("[A-Z]+", methods)
+    }
+    found = {}
+    for method, path, needed in needs_of(app_with(place[0], Door())):
+        scopes = [scope for scope in needed if scope is not None]
+        if scopes and not path.endswith("/"):
+            found[method, path] = max(scopes, key=list(Scope).index)
+    assert told == found
+    assert told["DELETE", "/api/v1/images/{id}"] is Scope.ADMIN
+
+
 def test_what_changes_a_collection_needs_more_than_search(place: tuple[Path, Texts]) -> None:
     app = app_with(place[0], Door())
-    for method, path, needed in table(app):
+    for method, path, needed in needs_of(app):
         if path.startswith("/api/v1/") and method in ("PUT", "PATCH", "DELETE"):
             assert Scope.SEARCH not in needed, (method, path)
+        if method == "DELETE" or "delete" in path:
+            assert needed == [Scope.ADMIN], (method, path)
         if path.startswith("/api/v1/jobs"):
             assert needed == [Scope.ADMIN]
 
@@ -257,7 +257,9 @@ def test_names_of_this_machine(tmp_path: Path, host: str, allowed: bool) -> None
         ("POST", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, False),
         ("DELETE", {"sec-fetch-site": "cross-site"}, False),
         ("GET", {"sec-fetch-site": "cross-site"}, False),
-        ("GET", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, True),
+        ("GET", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, False),
+        ("GET", {"referer": "https://evil.test/a"}, False),
+        ("GET", {"referer": "http://localhost/a"}, True),
         ("GET", {"sec-fetch-site": "same-site"}, True),
         ("GET", {"sec-fetch-site": "none"}, True),
         ("POST", {"referer": "https://evil.test/a"}, False),
@@ -283,18 +285,44 @@ def test_with_keys_it_does_not_matter_where_a_request_comes_from(place: tuple[Pa
     assert client.get("/api/v1/labels", headers=headers).status_code == 404
 
 
-def test_figures_are_told_to_this_machine_or_to_an_admin(place: tuple[Path, Texts]) -> None:
+def test_figures_are_told_to_who_has_a_key_or_to_all(place: tuple[Path, Texts]) -> None:
     folder, texts = place
     app = app_with(folder, Door(KeyWatch(folder / "keys.db")))
-    if not any(path == "/metrics" for _, path, _ in table(app)):
-        pytest.skip("there are no figures")
     near, far = client_of(app, client=("127.0.0.1", 1)), client_of(app, client=("192.0.2.1", 1))
-    assert near.get("/metrics").status_code not in (401, 403)
-    assert near.get("/metrics", headers={"x-forwarded-for": "192.0.2.1"}).status_code == 401
-    assert near.get("/metrics", headers={"host": "evil.test"}).status_code == 403
+    assert near.get("/metrics").status_code == 401
     assert far.get("/metrics").status_code == 401
-    assert asked(far, "GET", "/metrics", texts["search"]).status_code == 403
-    assert asked(far, "GET", "/metrics", texts["admin"]).status_code not in (401, 403)
+    assert asked(far, "GET", "/metrics", texts["search"]).status_code not in (401, 403)
+    opened = app_with(folder, Door(KeyWatch(folder / "keys.db")), metrics_open=True)
+    assert client_of(opened, client=("192.0.2.1", 1)).get("/metrics").status_code not in (401, 403)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Anything", "X-Real-IP", "Via"],
+)
+def test_without_keys_nothing_that_was_handed_on_is_answered(tmp_path: Path, header: str) -> None:
+    client = client_of(app_with(tmp_path, Door()))
+    assert client.get("/api/v1/labels").status_code == 404
+    said = client.get("/api/v1/labels", headers={header: "127.0.0.1"})
+    assert said.status_code == 403
+    assert "wherefrom keys create" in said.json()["detail"]
+
+
+def test_who_is_let_in_without_keys_gets_files_and_others_do_not(place: tuple[Path, Texts]) -> None:
+    folder, texts = place
+    path = "/api/v1/images/sha256:" + "0" * 64 + "/original"
+    behind = {"originals": None}
+    assert client_of(app_with(folder, Door(), **behind)).get(path).status_code == 404
+    keyed = client_of(app_with(folder, Door(KeyWatch(folder / "keys.db")), **behind))
+    assert asked(keyed, "GET", path, texts["search"]).status_code == 403
+    assert "--originals" in asked(keyed, "GET", path, texts["admin"]).text
+    refused = client_of(app_with(folder, Door(), originals=False))
+    assert refused.get(path).status_code == 403
+
+
+def test_a_server_that_others_reach_is_never_without_keys(tmp_path: Path) -> None:
+    client = client_of(app_with(tmp_path, Door(KeyWatch(tmp_path / "keys.db"), near=False)))
+    assert client.get("/api/v1/labels").status_code == 401
 
 
 def test_where_a_server_without_keys_may_listen(place: tuple[Path, Texts], tmp_path: Path) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import sqlite3
 import stat
 import threading
 import time
@@ -13,7 +15,8 @@ import pytest
 from wherefrom.cli.main import run
 from wherefrom.engine.records import now
 from wherefrom.errors import CollectionError, NotFound, UsageError
-from wherefrom.server.keys import Keys, Rate, Scope, is_key, parts_of
+from wherefrom.server.access import Door
+from wherefrom.server.keys import Keys, Rate, Scope, is_key, mark_of, parts_of
 from wherefrom.server.watch import KeyWatch
 
 
@@ -67,24 +70,28 @@ def test_revoking_by_name_takes_the_live_one(path: Path) -> None:
         keys.revoke("a")
 
 
-def test_many_at_once_make_one_of_a_name(path: Path) -> None:
-    Keys(path, create=True)
+@pytest.mark.parametrize("there", [False, True])
+def test_many_at_once_make_one_of_a_name(path: Path, there: bool) -> None:
+    if there:
+        Keys(path, create=True).create("other", Scope.SEARCH)
     made: list[str] = []
 
     def create() -> None:
         with contextlib.suppress(UsageError):
-            made.append(Keys.at(path).create("one", Scope.SEARCH)[0])
+            made.append(Keys(path, create=True).create("one", Scope.SEARCH)[0])
 
     threads = [threading.Thread(target=create) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(made) == len(Keys(path).every()) == 1
+    assert len(made) == 1
+    assert len(Keys(path).every()) == 1 + there
+    assert sorted(one.name for one in path.parent.iterdir()) == ["keys.db", "keys.db.locked"]
 
 
 def test_a_file_that_others_may_write_to_is_refused(path: Path) -> None:
-    Keys(path, create=True)
+    Keys(path, create=True).create("a", Scope.SEARCH)
     path.chmod(0o620)
     with pytest.raises(CollectionError, match="chmod 600"):
         Keys(path)
@@ -94,7 +101,7 @@ def test_files_that_are_none(path: Path) -> None:
     with pytest.raises(NotFound, match="There are no keys"):
         Keys(path)
     path.touch(0o600)
-    assert Keys(path).every() == []  # made, and stopped before anything was in it
+    assert Keys(path).every() == []
     path.write_bytes(b"nonsense" * 1000)
     with pytest.raises(CollectionError, match="cannot be used"):
         Keys(path).every()
@@ -144,9 +151,72 @@ def test_a_server_knows_at_once_what_is_made_and_revoked_elsewhere(path: Path) -
         assert watch.there_are_any  # and so a key is still needed
         path.unlink()
         time.sleep(0.5)
-        assert watch.there_are_any
+        assert watch.locked
     finally:
         watch.close()
+
+
+def empty_table(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as held:
+        held.execute("DELETE FROM keys")
+        held.commit()
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        lambda path: path.unlink(),
+        lambda path: (path.unlink(), path.touch(0o600)),
+        lambda path: path.write_bytes(b""),
+        empty_table,
+        lambda path: (path.unlink(), path.with_name(path.name + ".locked").unlink()),
+    ],
+)
+def test_what_had_keys_stays_locked(path: Path, lose: Callable[[Path], object]) -> None:
+    Keys(path, create=True).create("a", Scope.SEARCH)
+    watch = KeyWatch(path)
+    door = Door(watch)
+    watch.open()
+    try:
+        assert not door.keyless
+        lose(path)
+        time.sleep(0.6)
+        assert not door.keyless
+    finally:
+        watch.close()
+    if path.exists() or mark_of(path).exists():
+        assert not Door(KeyWatch(path)).keyless, "nor after it was started again"
+        assert Door(KeyWatch(path)).shut == path
+        Keys(path, create=True).create("b", Scope.SEARCH)
+        assert Door(KeyWatch(path)).shut is None
+        path.unlink()
+        mark_of(path).unlink()
+    assert Door(KeyWatch(path)).keyless, "it is opened on purpose by deleting both"
+
+
+def test_a_server_never_sees_a_file_of_keys_without_a_key(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+    seen: list[int] = []
+
+    def noted(draft: Path, made: Path) -> None:
+        assert not made.exists()
+        link(draft, made)
+        seen.append(len(Keys(path).every()))
+
+    monkeypatch.setattr(os, "link", noted)
+    Keys(path, create=True).create("a", Scope.SEARCH)
+    assert seen == [1]
+
+
+def test_keys_from_before_there_were_marks_leave_one_when_they_are_served(path: Path) -> None:
+    Keys(path, create=True).create("a", Scope.SEARCH)
+    mark_of(path).unlink()
+    watch = KeyWatch(path)
+    watch.open()
+    watch.close()
+    assert mark_of(path).exists()
 
 
 def test_last_use_is_written_at_the_end_and_not_at_each_request(path: Path) -> None:

@@ -50,7 +50,7 @@ def test_it_says_where_it_is_and_that_there_are_no_keys(photos: Path) -> None:
     with served(photos, options=("--workers", "1")) as server:
         said = "".join(server.said)
         assert f"photos: {photos}" in said
-        assert "only this machine is answered" in said
+        assert "No keys yet: only this computer can connect, with full access." in said
         assert server.end(signal.SIGINT) == 0
     assert "Traceback" not in "".join(server.said)
 

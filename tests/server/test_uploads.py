@@ -14,20 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from wherefrom.errors import Busy, SlowRequest, TooLarge, UsageError, WherefromError
+from wherefrom.errors import Busy, TooLarge, UsageError, WherefromError
 from wherefrom.server.uploads import MOST_PARTS, MOST_TEXT, Body, Budget, Form, body_of
 
 BOUNDARY = "xyz"
 NAMES = st.sampled_from(["image", "first", "title", "page"])
 
 
-def request_of(
-    pieces: Sequence[bytes], headers: dict[str, str], budget: Budget, wait: float = 0.0
-) -> Request:
+def request_of(pieces: Sequence[bytes], headers: dict[str, str], budget: Budget) -> Request:
     waiting = list(pieces)
 
     async def receive() -> dict[str, Any]:
-        await asyncio.sleep(wait)
         body = waiting.pop(0) if waiting else b""
         return {"type": "http.request", "body": body, "more_body": bool(waiting)}
 
@@ -47,9 +44,7 @@ def form_of(pieces: Sequence[bytes], budget: Budget | None = None, boundary: str
 
 def read(pieces: Sequence[bytes], most: int, headers: dict[str, str], **options: Any) -> bytes:
     async def main() -> bytes:
-        request = request_of(
-            pieces, headers, options.pop("budget", Budget(1_000_000)), options.pop("wait", 0)
-        )
+        request = request_of(pieces, headers, options.pop("budget", Budget(1_000_000)))
         body = Body(request, most, **options)
         try:
             return await body.read()
@@ -149,11 +144,6 @@ def test_a_body_is_refused_by_its_stated_length_and_by_its_real_one() -> None:
         read([b"abc", b"def", b"g"], 6, {})
     with pytest.raises(TooLarge):
         read([b"abcdefg"], 6, {"Content-Length": "1"})
-
-
-def test_a_body_that_trickles_is_let_go() -> None:
-    with pytest.raises(SlowRequest, match="did not come within"):
-        read([b"a"] * 1_000, 2_000, {}, seconds=0.05, wait=0.01)
 
 
 def test_all_bodies_together_stay_below_the_budget() -> None:

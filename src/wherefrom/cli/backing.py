@@ -8,6 +8,7 @@ from collections.abc import Callable
 import click
 
 from wherefrom.cli.common import as_json, counted, in_collection, opened, print_json, say, size
+from wherefrom.printing import plain
 
 _SECONDS = 10.0  # between lines that tell of progress
 
@@ -30,7 +31,7 @@ def backup(directory: str, collection: str | None, json_output: bool) -> None:
         print_json({"directory": directory, **copied._asdict()})
     what = f"{counted(copied.images, 'image')} and {counted(copied.files, 'uploaded file')}"
     say(f"Copied {what}, {size(copied.bytes)}, in {time.monotonic() - begun:.1f} s.")
-    say(f"To look it over: wherefrom check -c {directory}")
+    say(f"To look it over: wherefrom check -c {plain(directory)}")
 
 
 def _told() -> Callable[[int, int], None]:

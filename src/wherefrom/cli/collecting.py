@@ -14,6 +14,7 @@ import click
 from wherefrom.cli.common import as_json, counted, done, in_collection, opened, print_json, say, shown_place
 from wherefrom.errors import Exit, UsageError
 from wherefrom.outcome import Outcome, Report, Status
+from wherefrom.printing import plain
 
 if TYPE_CHECKING:
     from wherefrom.engine.records import FieldValue
@@ -47,7 +48,7 @@ def index(
 
     def tell(outcome: Outcome, _: Report) -> None:
         reason = f" ({outcome.code}: {outcome.reason})" if outcome.reason else ""
-        say(f"{outcome.status.value} {outcome.uri}{reason}")
+        say(plain(f"{outcome.status.value} {outcome.uri}{reason}"))
 
     with opened(collection, create=True) as photos, _interruptible() as stop:
         report = photos.add(
@@ -96,7 +97,11 @@ def _summarise(report: Report, total: int, *, named: bool) -> None:
     files, images = counted(report.offered, "file"), counted(total, "image")
     say(f"{files} in {report.seconds:.1f} s: {', '.join(counts)}. {images} in all.")
     if report.gone:
-        say(f"Vanished since they were seen, and marked so: {counted(report.gone, 'file')}.")
+        gone = "1 file is gone; it was" if report.gone == 1 else f"{report.gone:,} files are gone; they were"
+        moved = "" if not report.moved else f" {report.moved:,} of them were met elsewhere."
+        if report.moved == report.gone:
+            moved = " It was met elsewhere." if report.gone == 1 else " All of them were met elsewhere."
+        say(f"{gone} marked as missing.{moved}")
     if named:
         _name_refused(report.failed, Status.FAILED)
         _name_refused(report.skipped, Status.SKIPPED)
@@ -114,7 +119,7 @@ def _name_refused(refused: list[Outcome], status: Status) -> None:
     for code, ones in sorted(by_code.items(), key=lambda pair: -len(pair[1])):
         say(f"{status.value}, {code}: {len(ones):,}")
         for one in ones[: max(1, (_NAMED - shown) // 2)]:
-            say(f"  {shown_place(one.uri)}: {one.reason}")
+            say(f"  {shown_place(one.uri)}: {plain(one.reason or '')}")
             shown += 1
     if len(refused) > shown:
         say(f"  ... --json lists all {len(refused):,}, with their reasons")
@@ -181,7 +186,7 @@ def check(collection: str | None, json_output: bool) -> None:
     if json_output:
         print_json({"clean": not problems, "problems": problems, "images": total})
     for problem in problems:
-        say(problem)
+        say(plain(problem))
     if problems:
         done(Exit.COLLECTION)
     say(f"Sound: {counted(total or 0, 'image')}, and every index agrees with the catalog.")
@@ -199,7 +204,7 @@ def rebuild(collection: str | None, json_output: bool) -> None:
         lost_json = [{"id": one.id, "uri": one.uri, "reason": one.reason, "code": one.code} for one in lost]
         print_json({"images": total, "lost": lost_json})
     for one in lost:
-        say(f"not read again: {shown_place(one.uri)}: {one.reason}")
+        say(f"not read again: {shown_place(one.uri)}: {plain(one.reason or '')}")
     say(f"Rebuilt for {counted(total, 'image')}.")
     if lost:
         done(Exit.SOME_FAILED)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from wherefrom.errors import Exit, WherefromError
+from wherefrom.printing import plain, plain_lines
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
     from wherefrom.engine.records import Image, Sighting
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+NOT_THERE = "not there any more"
+"""What is said of a place whose file is gone."""
 
 as_json = click.option("--json", "json_output", is_flag=True, help="Print one JSON document on stdout.")
 
@@ -44,7 +49,12 @@ def opened(path: str | None, *, create: bool = False) -> AbstractContextManager[
 
 def say(text: str = "") -> None:
     """Words for people: on stderr, so that stdout holds nothing but results."""
-    click.echo(text, err=True)
+    click.echo(plain_lines(text), err=True)
+
+
+def put(text: str = "") -> None:
+    """A result for people, on stdout: one line or several."""
+    click.echo(plain_lines(text))
 
 
 def print_json(document: object) -> None:
@@ -55,8 +65,10 @@ def print_json(document: object) -> None:
 def fail(error: WherefromError, json_output: bool) -> int:
     """Tell of an error; gives the exit code. With JSON the error is a document too."""
     if json_output:
-        print_json({"error": {"code": error.code, "message": str(error)}})
-    say(f"wherefrom: {error}")
+        with contextlib.suppress(OSError, ValueError):  # which may be what went wrong
+            print_json({"error": {"code": error.code, "message": str(error)}})
+    with contextlib.suppress(OSError, ValueError):
+        say(f"wherefrom: {plain(str(error))}")
     return int(error.exit_code)
 
 
@@ -66,19 +78,31 @@ def shown_place(uri: str) -> str:
 
     path = path_of(uri)
     if path is None:
-        return uri
-    here = Path.cwd()
-    readable = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    shown = Path(readable)
-    return str(shown.relative_to(here)) if shown.is_relative_to(here) else readable
+        return plain(uri)
+    here = os.getcwd()  # noqa: PTH109 - a path of bytes that are no UTF-8 stays one
+    inside = path.startswith(here.rstrip("/") + "/")
+    return plain(os.path.relpath(path, here) if inside else path)
 
 
 def first_place(sightings: Sequence[Sighting]) -> str:
-    """Where an image was seen, in one line."""
+    """Where an image was seen, in one line: the first place, and how many others are there too."""
     if not sightings:
         return "(added without a place)"
-    more = f" (+{len(sightings) - 1} more)" if len(sightings) > 1 else ""
-    return shown_place(sightings[0].uri) + (" [gone]" if sightings[0].gone else "") + more
+    first, *rest = sightings
+    others = sum(1 for one in rest if one.there is not False and one.gone is None and one.link is None)
+    return shown_place(first.uri) + about_place(first) + (f" (+{others} more)" if others else "")
+
+
+def about_place(sighting: Sighting) -> str:
+    """What there is to say of how a place stands, in brackets; nothing of one that is there."""
+    if sighting.gone is not None or sighting.there is False:
+        return f" [{NOT_THERE}]"
+    if sighting.there is None and sighting.stamp is not None:
+        return " [out of reach at present]"
+    if sighting.link is None:
+        return ""
+    kind = "link to" if sighting.link.kind == "symbolic" else "the same file as"
+    return f" [{kind} {shown_place(sighting.link.uri)}]"
 
 
 def described(image: Image) -> str:
@@ -103,12 +127,19 @@ def counted(number: int, noun: str) -> str:
 
 def table(rows: Sequence[Sequence[str]], headings: Sequence[str], right: Sequence[int] = ()) -> str:
     """Columns in line; those numbered in `right` are set to the right."""
+    return "\n".join(table_lines(rows, headings, right))
+
+
+def table_lines(
+    rows: Sequence[Sequence[str]], headings: Sequence[str], right: Sequence[int] = ()
+) -> list[str]:
+    """The lines of a table, that of the headings first: one for each row, whatever is in its cells."""
     from unicodedata import combining, east_asian_width
 
     def wide(text: str) -> int:
         return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
-    everything = [list(headings), *[list(row) for row in rows]]
+    everything = [[plain(cell) for cell in row] for row in (headings, *rows)]
     widths = [max(wide(row[i]) for row in everything) for i in range(len(headings))]
     lines = []
     for row in everything:
@@ -117,7 +148,7 @@ def table(rows: Sequence[Sequence[str]], headings: Sequence[str], right: Sequenc
             space = " " * (widths[i] - wide(cell))
             cells.append(space + cell if i in right else cell + space)
         lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return lines
 
 
 def done(code: Exit | int) -> None:

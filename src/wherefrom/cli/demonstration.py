@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from wherefrom.cli.common import print_json, say, table
+from wherefrom.cli.common import (
+    print_json,
+    put,
+    say,
+    table,
+)
 from wherefrom.errors import Exit, MissingExtra
 
 if TYPE_CHECKING:
@@ -193,5 +196,5 @@ def _print(rows: list[_Row]) -> None:
             )
         )
     headings = ("edit", "found first", "told to be", "score: median", "lowest")
-    click.echo(table(cells, headings, right=(1, 3, 4)))
+    put(table(cells, headings, right=(1, 3, 4)))
     sys.stdout.flush()

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wherefrom.cli.common import as_json, counted, done, in_collection, print_json, size
+from wherefrom.cli.common import (
+    as_json,
+    counted,
+    done,
+    in_collection,
+    print_json,
+    put,
+    size,
+)
 
 if TYPE_CHECKING:
     from wherefrom.doctor import Examination, Finding
@@ -46,20 +54,18 @@ def doctor(collection: str | None, quick: bool, json_output: bool) -> None:
             ("Collection", _collection(seen)),
             ("Speed", _speed(seen)),
         ):
-            click.echo(heading)
+            put(heading)
             for line in lines:
-                click.echo(
-                    "\n".join(textwrap.wrap(line, _WIDTH, initial_indent="  ", subsequent_indent="    "))
-                )
-        click.echo()
+                put("\n".join(textwrap.wrap(line, _WIDTH, initial_indent="  ", subsequent_indent="    ")))
+        put()
         for finding in seen.findings:
-            click.echo("\n".join(_told(finding)))
+            put("\n".join(_told(finding)))
         broken = sum(finding.level.value == "broken" for finding in seen.findings)
         advice = len(seen.findings) - broken
         if broken:
-            click.echo(f"{counted(broken, 'thing')} broken, {advice} to improve.")
+            put(f"{counted(broken, 'thing')} broken, {advice} to improve.")
         else:
-            click.echo(f"Sound. {counted(advice, 'thing')} to improve." if advice else "Sound.")
+            put(f"Sound. {counted(advice, 'thing')} to improve." if advice else "Sound.")
     done(seen.exit)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wherefrom.cli.common import counted, say, shown_place
 from wherefrom.errors import UsageError
+from wherefrom.printing import plain
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,7 +25,10 @@ _EXTENSIONS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def held(source: str, settings: Settings) -> Any:
-    """What can be read twice: a URL's bytes, so that it is fetched once, and anything else as it is."""
+    """What can be read twice: a URL's bytes, so that it is fetched once, and anything else as it is.
+
+    Raises what `picture_of` raises.
+    """
     from wherefrom.search.query import picture_of
 
     if source.partition("://")[0].lower() in ("http", "https"):
@@ -104,7 +108,7 @@ def draw_matches(photos: Collection, query: Any, answers: list[Answer], folder: 
             _save(sheet, target / f"{region}{rank:02} {match.kind.value} {_stem(match)}.png")
             drawn += 1
     if drawn:
-        say(f"{counted(drawn, 'drawing')} in {folder}.")
+        say(f"{counted(drawn, 'drawing')} in {plain(folder)}.")
 
 
 def _save(image: Image.Image, path: Path) -> None:

@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wherefrom.cli.common import as_json, counted, done, in_collection, opened, print_json, say
+from wherefrom.cli.common import (
+    as_json,
+    counted,
+    done,
+    in_collection,
+    opened,
+    print_json,
+    put,
+    say,
+)
 from wherefrom.errors import Exit, UsageError
+from wherefrom.printing import plain
 
 if TYPE_CHECKING:
     from wherefrom.evaluate.baseline import Fall, Rise
@@ -188,14 +198,14 @@ def _tell(found: Run, settings: Settings, asked: _Asked, json_output: bool) -> i
     if json_output:
         print_json(document)
     else:
-        click.echo(table(report))
+        put(table(report))
     if fitted is not None:
         from wherefrom.evaluate.calibration import told
 
         say(told(fitted))
     for path in (asked.out, asked.html):
         if path:
-            say(f"Written to {path}.")
+            say(f"Written to {plain(str(path))}.")
     if asked.baseline is not None:
         _compare(fell, rose)
     return BELOW if fell else Exit.OK

@@ -17,13 +17,15 @@ from wherefrom.cli.common import (
     in_collection,
     opened,
     print_json,
+    put,
     say,
-    table,
+    table_lines,
 )
 from wherefrom.cli.drawing import HOWS, check_folder, check_target, draw_matches, draw_pair, held
 from wherefrom.cli.lookalikes import check_wishes, shown_by, shown_in, wishes
 from wherefrom.cli.why import check_why, explained, print_account
 from wherefrom.errors import Exit, UsageError
+from wherefrom.printing import plain
 
 if TYPE_CHECKING:
     from wherefrom.search.account import Account
@@ -108,6 +110,10 @@ def search(
     Look-alikes, which prove nothing, are found where --kinds has similar or all, or where --like, --unlike,
     --text or --colours say what they are wanted of; IMAGE may then be left out.
     """
+    from wherefrom.decoding import prepare
+
+    if image is not None or wanted.get("like"):
+        prepare()  # it comes up while the rest is loaded
     from wherefrom.settings import load
 
     check_wishes(image, wanted, regions, thing, folder)
@@ -166,11 +172,11 @@ def _print_answers(answers: list[Answer], parts: list[Region], numbered: bool) -
         if len(parts) > 1:
             title = f"region {','.join(f'{value:g}' for value in parts[number])}"
             if answer.matches:
-                click.echo(("\n" if number else "") + title)
+                put(("\n" if number else "") + title)
             else:
                 say(("\n" if number else "") + title)
         if answer.matches:
-            click.echo(_matches(answer))
+            put(_matches(answer))
         _notes(answer, numbered)
 
 
@@ -178,7 +184,7 @@ def _notes(answer: Answer, numbered: bool) -> None:
     if shown := shown_in(answer.query, numbered=numbered):
         say(shown)
     for note in answer.query.notes:
-        say(note)
+        say(plain(note))
     if not answer.matches:
         say("Nothing found.")
 
@@ -189,20 +195,32 @@ def _matches(answer: Answer) -> str:
         (match.kind.value, f"{match.score:.1f}", described(match.image), first_place(match.sightings))
         for match in answer
     ]
-    heading, *lines = table(rows, ("kind", "score", "picture", "where"), right=(1,)).split("\n")
+    heading, *lines = table_lines(rows, ("kind", "score", "picture", "where"), right=(1,))
     indent = " " * heading.index("picture")
     width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
     told = [heading]
     for line, match in zip(lines, answer, strict=True):
         told.append(line)
-        if said := _said_below(match).replace(" %", "\N{NO-BREAK SPACE}%"):
+        if said := plain(_said_below(match)).replace(" %", "\N{NO-BREAK SPACE}%"):
             lines_of_it = textwrap.wrap(said, max(40, width) - len(indent), break_long_words=False)
             told += [indent + part.replace("\N{NO-BREAK SPACE}", " ") for part in lines_of_it]
     return "\n".join(told)
 
 
 def _said_below(match: Match) -> str:
-    return "; ".join(_said(match.evidence)) if match.kind != "similar" else shown_by(match)
+    if match.kind == "similar":
+        return shown_by(match)
+    said = _said(match.evidence)
+    if _is_lost(match):
+        said.append("its file is not there any more, so its pixels could not be compared")
+    return "; ".join(said)
+
+
+def _is_lost(match: Match) -> bool:
+    """Whether less is known of a match because none of its files is there."""
+    if match.evidence.agreement is not None or match.evidence.method == "sha256":
+        return False
+    return bool(match.sightings) and all(one.gone or one.there is False for one in match.sightings)
 
 
 def _said(evidence: Evidence) -> list[str]:
@@ -223,6 +241,9 @@ def _said(evidence: Evidence) -> list[str]:
 @as_json
 def compare(first: str, second: str, target: str | None, how: str | None, json_output: bool) -> None:
     """Tell whether two pictures are one, and what was done to B to make A. Needs no collection."""
+    from wherefrom.decoding import prepare
+
+    prepare()  # it comes up while the rest is loaded
     from wherefrom.search.find import compare as compare_pictures
     from wherefrom.settings import load
 
@@ -243,13 +264,13 @@ def compare(first: str, second: str, target: str | None, how: str | None, json_o
         done(Exit.NOTHING_FOUND)
         return
     if not json_output:
-        click.echo(f"{match.kind.value}, score {match.score:.1f}")
+        put(f"{match.kind.value}, score {match.score:.1f}")
         for said in _said(match.evidence) or ["nothing changed"]:
-            click.echo(f"  {said}")
-        click.echo(f"known by {known_by(match.evidence)}")
+            put(f"  {plain(said)}")
+        put(f"known by {known_by(match.evidence)}")
     if target is not None:
         draw_pair(match.evidence, query, other, how or HOWS[0], target, settings)
-        say(f"Drawn in {target}.")
+        say(f"Drawn in {plain(target)}.")
 
 
 def known_by(evidence: Evidence) -> str:

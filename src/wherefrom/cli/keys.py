@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wherefrom.cli.common import as_json, done, in_collection, print_json, say, table
+from wherefrom.cli.common import (
+    as_json,
+    done,
+    in_collection,
+    print_json,
+    put,
+    say,
+    table,
+)
 from wherefrom.errors import CollectionMissing, Exit, NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +85,7 @@ def create(
     if json_output:
         print_json({"key": text} | key.as_json())
         return
-    click.echo(text)
+    put(text)
     facts = key.as_json()
     ends = f"until {facts['expires']}" if key.expires else "until it is revoked"
     say(f"Key {key.id}, {key.name}: {key.scope.value}, {facts['rate'] or 'the usual rate'}, {ends}.")
@@ -95,7 +103,7 @@ def list_keys(collection: str | None, file: str | None, json_output: bool) -> No
         print_json([key.as_json() for key in found])
     elif found:
         rows = [[str(value or "-") for value in key.as_json().values()] for key in found]
-        click.echo(table(rows, list(found[0].as_json())))
+        put(table(rows, list(found[0].as_json())))
     if not found:
         say("There are no keys: the server listens on this machine alone, and lets everybody on it in.")
         done(Exit.NOTHING_FOUND)

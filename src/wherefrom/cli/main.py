@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -9,13 +10,15 @@ import click
 
 from wherefrom.cli import backing, collecting, doctor, evaluating, finding, keys, models, serving, showing
 from wherefrom.cli.common import fail, say
-from wherefrom.errors import Exit, WherefromError
+from wherefrom.cli.faults import error_of, guard_streams, guard_threads, print_traceback
+from wherefrom.errors import Exit, UsageError, WherefromError
 from wherefrom.version import __version__
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 EPILOG = """Exit codes: 0 matched or done, 1 searched and nothing found, 2 wrong usage, 3 a picture could
-not be read, 4 the collection could not be used, 5 some files failed (the rest are in), 130 interrupted."""
+not be read, 4 the collection could not be used, 5 some files failed (the rest are in), 70 a fault of the
+program or the machine (WHEREFROM_TRACEBACK=1 shows where), 130 interrupted."""
 
 
 @click.group(context_settings=CONTEXT, epilog=EPILOG)
@@ -51,11 +54,22 @@ for command in (
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit the process."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    guard_streams()
+    guard_threads()
+    given = sys.argv[1:] if arguments is None else arguments
+    code = run(given)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+    except (OSError, ValueError) as error:
+        _forget_output()
+        code = fail(error_of(error, given), json_output=False)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line; gives the exit code."""
+    """Run the command line; gives the exit code. Nothing but SystemExit escapes."""
     json_output = "--json" in arguments
     # Our matrices are small: threads would cost more to wake than they save. Before NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -64,21 +78,35 @@ def run(arguments: list[str]) -> int:
         return int(result) if isinstance(result, int) else Exit.OK
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.exceptions.Abort:
-        say("wherefrom: interrupted")
-        return Exit.INTERRUPTED
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         say("wherefrom: interrupted")
         return Exit.INTERRUPTED
     except click.ClickException as error:
-        error.show()
-        return Exit.USAGE
+        return fail(_misused(error), json_output)
     except WherefromError as error:
         return fail(error, json_output)
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does; Python must not complain of it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return Exit.OK
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user, nor a code 1
+        code = fail(error_of(error, arguments), json_output)
+        print_traceback(error)
+        return code
+
+
+def _misused(error: click.ClickException) -> UsageError:
+    """What click says of wrong usage, in one sentence and our voice."""
+    said = error.format_message()
+    said = said if said.endswith((".", "?", "!", ")")) else said + "."
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "wherefrom"
+    return UsageError(f"{said} For help: {where} --help")
+
+
+def _forget_output() -> None:
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wherefrom.cli.common import as_json, print_json, say, size, table
+from wherefrom.cli.common import (
+    as_json,
+    print_json,
+    put,
+    say,
+    size,
+    table,
+)
+from wherefrom.printing import plain
 
 if TYPE_CHECKING:
     from wherefrom.models.store import Listed, Store
@@ -40,7 +48,7 @@ def list_models(json_output: bool) -> None:
         )
         for one in listed
     ]
-    click.echo(table(rows, ("  model", "state", "size", "licence", "what it is"), right=(2,)))
+    put(table(rows, ("  model", "state", "size", "licence", "what it is"), right=(2,)))
     say("* embeds pictures. `wherefrom models use NAME` chooses another.")
 
 
@@ -102,7 +110,7 @@ def _tell(name: str, path: str | None, what: str, json_output: bool) -> None:
     if json_output:
         print_json({"model": name, "done": what, "path": path})
     else:
-        say(f"{name} {what}" + (f": {path}" if path else "."))
+        say(f"{name} {what}" + (f": {plain(path)}" if path else "."))
 
 
 def _as_json(one: Listed, chosen: str) -> dict[str, object]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -57,7 +57,14 @@ from wherefrom.errors import UsageError
 @click.option(
     "--originals/--no-originals",
     default=None,
-    help="Let the files of images out. Default: only where this machine alone is listened to.",
+    help="Let the files of images out. Default: only as long as there are no keys.",
+)
+@click.option("--metrics-open", is_flag=True, help="Show /metrics to all; else it asks for a key.")
+@click.option(
+    "--public-url",
+    default="",
+    metavar="URL",
+    help="Where others reach the service, for links that it gives, such as https://pictures.example.org.",
 )
 @click.option(
     "--index-root",
@@ -71,9 +78,9 @@ from wherefrom.errors import UsageError
     "--backup-root",
     "backup_roots",
     multiple=True,
-    type=click.Path(exists=True, file_okay=False),
+    type=click.Path(file_okay=False),
     metavar="DIR",
-    help="A folder below which callers with an admin key may have backups written.",
+    help="A folder below which callers with an admin key may have backups written; made if it is not there.",
 )
 @click.option(
     "--allow-origin",
@@ -132,13 +139,19 @@ def serve(
     from wherefrom.settings import load
 
     settings = load()
+    given["public_url"] = _address(given["public_url"])
     for name in ("index_roots", "backup_roots"):
-        given[name] = tuple(Path(root).resolve() for root in given[name])
+        given[name] = tuple(Path(root).expanduser().resolve() for root in given[name])
+    for root in given["backup_roots"]:
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"The folder {root} for backups cannot be made ({error.strerror}).") from error
     config = Config(
         named(collections or (settings.collection,)),
         settings,
         host=host,
-        originals=_is_near(host) if originals is None else originals,
+        originals=originals,
         log_format=log_format or ("plain" if sys.stderr.isatty() else "json"),
         **given,
     )
@@ -157,8 +170,9 @@ def named(collections: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
     return tuple(found)
 
 
-def _is_near(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _address(url: str) -> str:
+    """An address without the last slash. Raises UsageError for what is none."""
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
+        raise UsageError(f"--public-url is an address such as https://pictures.example.org, not {url!r}.")
+    return url.rstrip("/")

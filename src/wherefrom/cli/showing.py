@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wherefrom.cli.common import (
+    about_place,
     as_json,
     counted,
     described,
@@ -21,12 +22,15 @@ from wherefrom.cli.common import (
     in_collection,
     opened,
     print_json,
+    put,
     say,
     shown_place,
     size,
 )
 from wherefrom.cli.lookalikes import lines_about
 from wherefrom.errors import Exit, NotFound, UsageError
+from wherefrom.places import looked
+from wherefrom.printing import plain
 from wherefrom.search.wording import in_words
 
 if TYPE_CHECKING:
@@ -53,9 +57,9 @@ def show(name: str, collection: str | None, json_output: bool) -> None:
         print_json([image.as_json() | about.as_json() for image, about in images])
         return
     for image, about in images:
-        click.echo(image.id)
+        put(image.id)
         for line in (*_facts(image), *lines_about(about), *_attached(image), *_places(image)):
-            click.echo(f"  {line}")
+            put(f"  {plain(line)}")
 
 
 def _facts(image: Image) -> Iterator[str]:
@@ -72,8 +76,9 @@ def _attached(image: Image) -> Iterator[str]:
 
 def _places(image: Image) -> Iterator[str]:
     for sighting in image.sightings:
-        gone = f", gone {sighting.gone}" if sighting.gone else ""
-        yield f"seen {shown_place(sighting.uri)} ({sighting.first_seen} to {sighting.last_seen}{gone})"
+        how = f", gone {sighting.gone}" if sighting.gone else ""
+        times = f"{sighting.first_seen} to {sighting.last_seen}{how}"
+        yield f"seen {shown_place(sighting.uri)}{about_place(sighting)} ({times})"
 
 
 def _as_written(value: FieldValue) -> str:
@@ -96,11 +101,12 @@ def list_images(collection: str | None, filter: str | None, limit: int | None, j
         found = islice(photos.select(filter), limit)
         count = 0
         if json_output:
-            documents = [image.as_json() for image in found]
+            documents = [looked(image).as_json() for image in found]
             print_json(documents)
             count = len(documents)
         for image in found:  # which are done with where JSON was wanted
-            click.echo(f"{image.id}  {described(image):<{_DESCRIBED}}  {first_place(image.sightings)}")
+            place = first_place(looked(image).sightings)
+            put(f"{image.id}  {described(image):<{_DESCRIBED}}  {place}")
             count += 1
     say(f"{counted(count, 'image')}.")
     if not count:
@@ -129,7 +135,7 @@ def duplicates(
         click.echo(_as_csv(groups), nl=False)
     else:
         for number, group in enumerate(groups, 1):
-            click.echo("\n".join(_family(number, group)) + "\n")
+            put("\n".join(_family(number, group)) + "\n")
     spare = sum(len(group.others) for group in groups)
     freed = size(sum(group.spare_bytes for group in groups))
     say(f"{counted(len(groups), 'group')}; {counted(spare, 'file')} could go, {freed}.")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from wherefrom.cli.common import first_place
+from wherefrom.cli.common import (
+    first_place,
+    put,
+)
 from wherefrom.errors import NotFound, UsageError
+from wherefrom.places import looked
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
@@ -37,7 +39,7 @@ def print_account(told: Account | None) -> None:
 
     if told is None:
         return
-    click.echo(f"why {first_place(told.image.sightings)} ({told.image.id})")
-    click.echo(f"  {told.reason}")
+    put(f"why {first_place(looked(told.image).sightings)} ({told.image.id})")
+    put(f"  {told.reason}")
     for name, said in stages(told.as_json()):
-        click.echo(f"  {name + ':':<12} {said}")
+        put(f"  {name + ':':<12} {said}")

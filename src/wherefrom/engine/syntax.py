@@ -64,6 +64,8 @@ def parse(text: str, known: Collection[str] | None = None) -> Filter:
     """
     if len(text) > LONGEST:
         raise UsageError(f"The filter has {len(text)} characters; {LONGEST} is the most. Split it.")
+    if not _is_unicode(text):
+        raise UsageError("The filter has bytes that are no UTF-8, or half a character.")
     return _Reader(text, known).whole()
 
 
@@ -72,6 +74,10 @@ def typed(text: str) -> str | float | bool:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     return float(text) if _NUMBER.fullmatch(text) else text
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 class _Reader:

@@ -15,6 +15,7 @@ from wherefrom.evaluate.galleries import Example, FalseAlarm, Galleries, Miss, d
 from wherefrom.evaluate.measures import Rate
 from wherefrom.evaluate.pagetables import confusion_table, edits_table, facts_list, names_table, table_of
 from wherefrom.evaluate.saying import byte_count, counted, interval, milliseconds, percent, summary
+from wherefrom.printing import plain
 
 if TYPE_CHECKING:
     from wherefrom.evaluate.report import Report, Row
@@ -277,9 +278,7 @@ def _place(uri: str) -> str:
     """A uri as people read it: a local file by its path, what is no character as a mark."""
     from wherefrom.sources.folder import path_of
 
-    clean = uri.encode("utf-8", "replace").decode()
-    path = path_of(clean) if clean.startswith("file:") else None
-    return (path or clean).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return plain(path_of(uri) or uri)
 
 
 def _ordinal(number: int) -> str:

@@ -8,11 +8,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wherefrom.features.blocking import blocking
 from wherefrom.search import tone
 from wherefrom.search.agreement import Shared, Shifts, agreement
 from wherefrom.search.alignment import Aligned, Mask, Matrix, Pixels, align, luma
 from wherefrom.search.answer import Edit
-from wherefrom.search.blocking import blocking
 from wherefrom.search.overlays import overlays
 from wherefrom.search.recolouring import recolouring
 from wherefrom.search.windows import window

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 
 from wherefrom.server.access import Caller, needs
 from wherefrom.server.keys import Scope
+from wherefrom.server.searching import gives_originals
 from wherefrom.version import __version__
 
 router = APIRouter(tags=["service"])
@@ -37,7 +38,7 @@ async def status(request: Request, caller: Annotated[Caller, Depends(needs(Scope
             "deadline_s": config.deadline,
         },
         "scopes": caller.scopes,
-        "allowed": {"originals": config.originals, "index": bool(config.index_roots)},
+        "allowed": {"originals": gives_originals(request), "index": bool(config.index_roots)},
         "model": None if card is None else card.name,
         "text_search": card is not None and card.text is not None,
     }

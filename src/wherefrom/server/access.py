@@ -4,7 +4,7 @@ A route says what it needs by `Depends(needs(Scope.ADD))`, or `Depends(needs(Non
 walks all routes and fails for one that says nothing. Where no key was ever made the server listens on
 loopback alone and asks for none. Then any page that a browser on this machine has open could use it, so such
 requests have to come under a name of this machine (a page elsewhere may point a name of its own here: DNS
-rebinding) and not from another site.
+rebinding), not from another site, and not through a proxy, which hands on what comes from anywhere.
 
 Wrong keys are counted by address, and once there were too many the answer is 429 without a further look. A
 key that is right is taken nevertheless: nobody guesses 256 bits, and a neighbour shall not lock anybody out.
@@ -16,8 +16,9 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Request, Security
@@ -35,6 +36,7 @@ FAILURES = Rate(20, 60)
 """Wrong keys from one address before it is told to wait."""
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}
+_PASSED_ON = {"forwarded", "via", "x-real-ip"}
 _REALM = 'Bearer realm="wherefrom"'
 
 _bearer = HTTPBearer(
@@ -76,8 +78,11 @@ class Door:
         hosts: Iterable[str] = (),
         origins: Iterable[str] = (),
         limiter: Limiter | None = None,
+        near: bool = True,
     ) -> None:
         """`keys` is None for a server that never has any.
+
+        `near` is whether the server listens on this machine alone; one that others reach is never keyless.
 
         `rate` is that of keys without one of their own, `anonymous` that of each address where no key is
         needed; None for no limit. `hosts` are further names under which this machine may be asked without a
@@ -90,11 +95,23 @@ class Door:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._origins = frozenset(origins)
         self._limiter = limiter or Limiter()
+        self._near = near
 
     @property
     def keyless(self) -> bool:
-        """Whether requests need no key, since there never was one."""
-        return self._keys is None or not self._keys.there_are_any
+        """Whether requests need no key, since there never was one and only this machine is listened to."""
+        return self._near and not self.locked
+
+    @property
+    def locked(self) -> bool:
+        """Whether a key is needed wherever the server listens: there are keys, or were."""
+        return self._keys is not None and self._keys.locked
+
+    @property
+    def shut(self) -> Path | None:
+        """The file of keys that lets nobody in, since it is locked and no key is left; None otherwise."""
+        keys = self._keys
+        return keys.path if keys is not None and keys.locked and not keys.there_are_any else None
 
     def open(self) -> None:
         """Begin to look after the keys, until `close`."""
@@ -106,11 +123,9 @@ class Door:
         if self._keys is not None:
             self._keys.close()
 
-    def caller(self, request: Request, scope: Scope | None, *, near: bool = False) -> Caller:
+    def caller(self, request: Request, scope: Scope | None) -> Caller:
         """Who asks, if they may do what needs `scope`; None needs nothing. Raises Unauthorised,
         Forbidden, TooManyRequests, or Busy while keys cannot be read.
-
-        With `near`, whoever asks from this machine may without a key.
         """
         address = caller_of(request.client.host if request.client else None)
         if scope is None:
@@ -120,11 +135,7 @@ class Door:
             if self._anonymous is not None:
                 self._count(request, "anonymous", address, self._anonymous)
             return Caller(address, Scope.ADMIN)
-        text = key_in(request)
-        if text is None and near and _is_near(request):
-            self._check_place(request, scope)
-            return Caller(address, Scope.ADMIN)
-        key = self._known(request, text, address)
+        key = self._known(request, key_in(request), address)
         rate = key.rate or self._rate
         if rate is not None:
             self._count(request, "key", key.id, rate)
@@ -172,7 +183,7 @@ class Door:
             )
 
     def _check_place(self, request: Request, scope: Scope) -> None:
-        """Without a key: under a name of this machine, and from no page of another site."""
+        """Without a key: under a name of this machine, through no proxy, and from no page of another site."""
         stated = request.headers.get("host", "")
         host = _name_in(stated)
         if not _is_ours(host) and host not in self._hosts:
@@ -180,36 +191,42 @@ class Door:
                 "Without keys this server answers under a name of its own machine alone, such as localhost. "
                 "To use it from elsewhere, make a key: wherefrom keys create NAME",
             )
+        if any(name in _PASSED_ON or name.startswith("x-forwarded-") for name in request.headers):
+            raise Forbidden(
+                "Without keys this server takes no request that a proxy hands on. "
+                "Make a key first: wherefrom keys create NAME"
+            )
         origin = request.headers.get("origin") or _origin_of(request.headers.get("referer"))
-        site = request.headers.get("sec-fetch-site", "none")
         if origin in self._origins:
             return
         # By its scope too: clients of others remove by GET, which a mere link would do.
         changes = request.method not in _SAFE or scope is not Scope.SEARCH
-        visits = not changes and request.headers.get("sec-fetch-mode") == "navigate"
         other = origin is not None and origin.lower() != f"{request.scope['scheme']}://{stated}".lower()
-        foreign = site not in ({"same-origin", "none"} if changes else {"same-origin", "none", "same-site"})
-        if (foreign and not visits) or (changes and other):
+        site = request.headers.get("sec-fetch-site")
+        ours = {"same-origin", "none"} if changes else {"same-origin", "none", "same-site"}
+        # Links count, too: what is asked for may have this server fetch or compute something.
+        if (site is not None and site not in ours) or (other and (changes or site is None)):
             raise Forbidden("Without keys this server takes no request that a page of another site makes.")
 
 
 class OpenDoor(Door):
     """Lets everybody in, whatever they send: for tests of what is behind it."""
 
-    def caller(self, request: Request, scope: Scope | None, *, near: bool = False) -> Caller:  # noqa: ARG002
+    def caller(self, request: Request, scope: Scope | None) -> Caller:  # noqa: ARG002
         """Whoever asks, with every scope."""
         return Caller(caller_of(request.client.host if request.client else None), Scope.ADMIN)
 
 
-def needs(scope: Scope | None, *, near: bool = False) -> Callable[..., Awaitable[Caller]]:
+def needs(scope: Scope | None, *, opened_by: str = "") -> Callable[..., Awaitable[Caller]]:
     """The dependency of a route that needs a scope, or with None nothing; it gives the `Caller`.
 
-    With `near`, whoever asks from this machine needs no key.
+    `opened_by` names the setting of `Config` by which a server shows it to all.
     """
 
     def caller(request: Request) -> Caller:
         door: Door = request.app.state.door
-        request.state.caller = found = door.caller(request, scope, near=near)
+        opened = opened_by and getattr(request.app.state.config, opened_by)
+        request.state.caller = found = door.caller(request, None if opened else scope)
         return found
 
     async def anybody(request: Request) -> Caller:
@@ -237,6 +254,27 @@ def scopes_of(route: Any) -> list[Scope | None]:
             found.append(dependant.call.needed_scope)
         waiting.extend(dependant.dependencies)
     return found
+
+
+def routes_of(app: Any) -> Iterator[Any]:
+    """Every route of an app, those of routers that were included as well."""
+    waiting = list(app.routes)
+    while waiting:
+        route = waiting.pop(0)
+        if hasattr(route, "effective_candidates"):
+            waiting[:0] = [*route.effective_candidates(), *route.effective_low_priority_routes()]
+        else:
+            yield getattr(route, "starlette_route", None) or route
+
+
+def needs_of(app: Any) -> list[tuple[str, str, list[Scope | None]]]:
+    """(method, path, what is needed) of every route of an app."""
+    return [
+        (method, route.path, scopes_of(route))
+        for route in routes_of(app)
+        for method in sorted(getattr(route, "methods", None) or {"GET"})
+        if method != "HEAD"
+    ]
 
 
 def key_in(request: Request) -> str | None:
@@ -311,11 +349,3 @@ def _is_ours(name: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-def _is_near(request: Request) -> bool:
-    """Whether a request comes from this machine, and was not handed on by a proxy on it."""
-    passed_on = {"forwarded", "x-forwarded-for", "x-real-ip", "via"}
-    return bool(
-        request.client and _is_ours(request.client.host) and not passed_on.intersection(request.headers)
-    )

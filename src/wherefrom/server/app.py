@@ -14,6 +14,7 @@ from wherefrom.server import problems
 from wherefrom.server.access import AccessHeaders, Door
 from wherefrom.server.config import Config
 from wherefrom.server.documenting import schema_of
+from wherefrom.server.gate import Gate
 from wherefrom.server.headers import Heads, SafeHeaders
 from wherefrom.server.observing import Figures, Observing
 from wherefrom.server.pictures import Pictures
@@ -63,6 +64,7 @@ def create_app(service: Service, config: Config, door: Door | None = None) -> Fa
         app.include_router(router)
     app.openapi = cache(lambda: schema_of(app))  # type: ignore[method-assign]
     # The last one added is the first that a request meets.
+    app.add_middleware(Gate, most=config.max_upload)
     app.add_middleware(AccessHeaders)
     if config.allow_origins:
         app.add_middleware(

@@ -195,7 +195,7 @@ async def attach(request: Request, id: ImageId, collection: CollectionName = Non
     summary="Remove an image.",
     status_code=204,
     response_class=Response,
-    dependencies=[Depends(needs(Scope.ADD))],
+    dependencies=[Depends(needs(Scope.ADMIN))],
     responses=problems(400, 404, 409, 503),
 )
 async def remove(request: Request, id: ImageId, collection: CollectionName = None) -> Response:

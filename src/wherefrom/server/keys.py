@@ -1,10 +1,10 @@
 """API keys: made once, shown once, kept as hashes in a small SQLite file that only its owner can read.
 
 A key reads `wherefrom_PREFIX_SECRET`. The secret is 256 random bits, so that a plain SHA-256 of it is as hard
-to
-turn back as any slow hash, and comparing costs nothing. The prefix finds the row and names the key in lists
-and logs. Keys that were revoked stay as rows: once a server has had keys, revoking the last one does not
-open it to everybody.
+to turn back as any slow hash, and comparing costs nothing. The prefix finds the row and names the key in
+lists and logs. Keys that were revoked stay as rows: once a server has had keys, revoking the last one does
+not open it to everybody. Nor does losing the file: a mark beside it (`mark_of`) says that keys were made, and
+a file without keys locks as well. The file appears whole, with its first key in it, or not at all.
 
 `Keys` is the file, for whoever makes and revokes keys; `watch.py` is how a running server knows them.
 """
@@ -145,16 +145,14 @@ class Keys:
     """The file of keys. Each call is a transaction of its own; several processes may work on it at once."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        """Open the file, or with `create` make it where there is none, readable by its owner alone.
+        """Open the file. Where there is none and `create`, the first key makes it, readable by its owner.
 
         Raises NotFound when there is none and not `create`, CollectionError when it cannot be used: among
         other reasons because others than its owner may write to it, and so give themselves keys.
         """
         self.path = path
         try:
-            if create:
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            mode = path.stat().st_mode
+            mode = path.stat().st_mode if path.exists() or not create else 0
         except FileNotFoundError:
             raise NotFound(
                 f"There are no keys at {path}. Make one with: wherefrom keys create NAME"
@@ -171,7 +169,7 @@ class Keys:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if create else "BEGIN")
 
         self._writes = create
-        if create:
+        if create and mode:
             self._make()
 
     @classmethod
@@ -190,6 +188,31 @@ class Keys:
         name = " ".join(name.split())
         if not name or len(name) > _NAME_CHARACTERS or not name.isprintable():
             raise UsageError(f"A key's name is 1 to {_NAME_CHARACTERS} characters that can be printed.")
+        made = None if self.path.exists() else self._first(name, scope, expires, rate)
+        return made or self._insert(name, scope, expires, rate)
+
+    def _first(
+        self, name: str, scope: Scope, expires: int | None, rate: Rate | None
+    ) -> tuple[str, Key] | None:
+        """Make the file with its first key in it; None where somebody else has made it meanwhile."""
+        draft = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}.draft")
+        try:
+            os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            made = Keys(draft, create=True)._insert(name, scope, expires, rate)
+            leave_mark(self.path)
+            try:
+                os.link(draft, self.path)
+            except FileExistsError:
+                return None
+            except OSError:  # a file system without links
+                draft.rename(self.path)
+        except OSError as error:
+            raise CollectionError(f"The keys at {self.path} cannot be made ({error.strerror}).") from error
+        finally:
+            draft.unlink(missing_ok=True)
+        return made
+
+    def _insert(self, name: str, scope: Scope, expires: int | None, rate: Rate | None) -> tuple[str, Key]:
         with self._transaction() as connection:
             known = self._read(connection)
             if any(key.name == name and key.state(now()) == "live" for key in known.values()):
@@ -206,8 +229,8 @@ class Keys:
 
     def every(self) -> list[Key]:
         """Every key that there ever was, oldest first."""
-        if not self.path.stat().st_size:
-            return []  # whoever made the file was stopped before it held anything
+        if not self.path.exists() or not self.path.stat().st_size:
+            return []
         with self._transaction() as connection:
             return sorted(self._read(connection).values(), key=lambda key: (key.created, key.id))
 
@@ -261,6 +284,20 @@ class Keys:
 
     def _read(self, connection: Connection) -> dict[str, Key]:
         return {row.id: _key_of(row) for row in connection.execute(select(_keys))}
+
+
+def mark_of(path: Path) -> Path:
+    """The mark beside a file of keys that says that there were keys, should the file be lost."""
+    return path.with_name(path.name + ".locked")
+
+
+def leave_mark(path: Path) -> None:
+    """Leave the mark of a file of keys. Raises OSError where that cannot be done."""
+    if not mark_of(path).exists():
+        mark_of(path).write_text(
+            f"Keys were made here, so the service asks for one even where {path.name} is lost.\n"
+            f"To open it to this computer without keys, delete {path.name} and this file.\n"
+        )
 
 
 def parts_of(text: str) -> tuple[str, bytes] | None:

@@ -168,5 +168,13 @@ def caller_of(address: str | None) -> str:
     return str(known)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host, as name or address, is this machine itself."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _item(rate: Rate) -> RateLimitItem:
     return RateLimitItemPerSecond(rate.requests, rate.seconds)

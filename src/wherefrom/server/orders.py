@@ -15,7 +15,9 @@ from wherefrom.errors import Busy, UsageError
 from wherefrom.server.access import needs
 from wherefrom.server.jobs import Job, Jobs
 from wherefrom.server.keys import Scope
+from wherefrom.server.searching import valid
 from wherefrom.server.shapes import problems
+from wherefrom.server.uploads import body_of, wrong_body
 
 LOOK = 0.25
 """Seconds between looks at a job that is followed."""
@@ -102,13 +104,23 @@ class ToldJobs(BaseModel):
     summary="Have a job done.",
     status_code=202,
     response_model=ToldJob,
-    responses=problems(400, 403, 404, 409, 503),
+    responses=problems(400, 403, 404, 408, 409, 413, 415, 503),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Order"}}},
+        }
+    },
 )
-def begin(request: Request, order: Order, collection: CollectionName = None) -> JSONResponse:
+async def begin(request: Request, collection: CollectionName = None) -> JSONResponse:
     """Answered at once; `/api/v1/jobs/{id}/events` tells how it goes. One job at a time writes."""
+    async with body_of(request) as body:
+        if body.type != "application/json":
+            raise wrong_body(body, "application/json with `kind`")
+        order: Order = valid(Order, await body.read(64 * 1024))
     name = request.app.state.service.name_of(collection)
     options = order.model_dump(exclude={"kind"}, exclude_none=True)
-    job = _jobs(request).submit(order.kind, name, options)
+    job = await asyncio.to_thread(_jobs(request).submit, order.kind, name, options)
     return JSONResponse(job.as_json(), 202, _NO_STORE | {"Location": f"/api/v1/jobs/{job.id}"})
 
 

@@ -17,7 +17,7 @@ from wherefrom.picture.formats import FORMATS
 from wherefrom.server.access import needs
 from wherefrom.server.drawing import HOWS
 from wherefrom.server.keys import Scope
-from wherefrom.server.searching import kept_of
+from wherefrom.server.searching import gives_originals, kept_of
 from wherefrom.server.shapes import Answers, CollectionName, ImageId, Token, problems
 
 router = APIRouter(tags=["pictures"], dependencies=[Depends(needs(Scope.SEARCH))])
@@ -105,7 +105,7 @@ async def thumbnail(
 )
 async def original(request: Request, id: ImageId, collection: CollectionName = None) -> Response:
     """As they are in a file in which the image was seen, or as they were received; where this is allowed."""
-    if not request.app.state.config.originals:
+    if not gives_originals(request):
         raise Forbidden("This service does not give originals; it is started with --originals for that.")
     service = request.app.state.service
     tag = f'"{digest_of(id).hex()}"'

@@ -1,4 +1,9 @@
-"""The wire: uvicorn's HTTP/1.1 with deadlines for heads that trickle in and answers that are not taken."""
+"""The wire: uvicorn's HTTP/1.1 with deadlines for heads that trickle in and answers that are not taken.
+
+There are so many connections at most, in all and from one address. At the limit the newcomer is let in, and
+the connection goes that has waited longest without a request whose sender was let in: whoever merely holds
+connections keeps nobody out.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,8 @@ from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from wherefrom.server.limiting import caller_of, is_loopback
 
 HEAD_SECONDS = 15.0
 """In which the head of a request has to have come."""
@@ -18,12 +25,18 @@ REST_SECONDS = 5.0
 """In which the rest of a body that was refused may still come."""
 
 CONNECTIONS = 1_000
-"""At most: further ones are closed at once."""
+"""At most, in all, and from this machine, on which a proxy may stand for everybody."""
+
+FROM_ONE = 200
+"""At most from any other address."""
 
 
 class Protocol(H11Protocol):
     """One connection."""
 
+    caller = ""
+    waiting_since = 0.0
+    connections: set[Protocol]  # type: ignore[assignment]
     _head: asyncio.TimerHandle | None = None
     _taking: asyncio.TimerHandle | None = None
     _rest: asyncio.TimerHandle | None = None
@@ -31,10 +44,34 @@ class Protocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS:
-            transport.abort()
-            return
+        self.caller = caller_of(self.client[0] if self.client else None)
+        self.waiting_since = self.loop.time()
+        rivals = self._rivals()
+        if rivals is not None:
+            gone = min(rivals, key=lambda one: one.waiting_since, default=self)
+            gone.transport.abort()
+            if gone is self:
+                return
         self._head = self.loop.call_later(HEAD_SECONDS, self._hang_up)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a request is being answered whose sender was let in."""
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        caller = self.cycle.scope.get("state", {}).get("caller")
+        return getattr(caller, "scope", None) is not None
+
+    def _rivals(self) -> list[Protocol] | None:
+        """The connections of which one has to go, since a limit is passed; None where none is."""
+        others = [one for one in self.connections if one is not self and not one.transport.is_closing()]
+        if not is_loopback(self.caller):
+            same = [one for one in others if one.caller == self.caller]
+            if len(same) >= FROM_ONE:
+                return [one for one in same if not one.is_at_work]
+        if len(others) < CONNECTIONS:
+            return None
+        return [one for one in others if not one.is_at_work]
 
     def data_received(self, data: bytes) -> None:
         """Wait no longer once a head is whole, and begin anew with the first byte of the next one."""
@@ -47,6 +84,7 @@ class Protocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Do not hold for ever what a client does not take."""
         super().on_response_complete()
+        self.waiting_since = self.loop.time()
         if self.transport.get_write_buffer_size() > 0:
             self._wait_for_taking()
         if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():

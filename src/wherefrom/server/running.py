@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 from collections.abc import Callable
 
 import uvicorn
 
 from wherefrom.errors import CollectionMissing, UsageError, WherefromError
+from wherefrom.server.access import Door
 from wherefrom.server.app import create_app
 from wherefrom.server.config import Config
+from wherefrom.server.keys import mark_of
 from wherefrom.server.observing import set_up_logs
 from wherefrom.server.protocol import Protocol
 from wherefrom.server.safety import check_host, door_of
@@ -30,7 +33,7 @@ def run(config: Config, say: Callable[[str], None]) -> None:
     door = door_of(config)
     check_host(config.host, door)
     channel = listening(config)
-    service = _Telling(config, lambda: _tell(config, door.keyless, channel, say))
+    service = _Telling(config, lambda: _tell(config, door, channel, say))
     # What keeps it from starting is raised below, as a sentence: the log need not say it too.
     set_up_logs(config.log_format, lambda: service.problem is None)
     server = _Server(
@@ -131,13 +134,24 @@ def _check_names(config: Config) -> None:
             )
 
 
-def _tell(config: Config, keyless: bool, channel: socket.socket, say: Callable[[str], None]) -> None:
-    host, port = channel.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    say(f"Wherefrom is at http://{shown}:{port}/")
+def address_of(host: str, port: int) -> str:
+    """An address that leads to a socket from this machine, however wide it listens."""
+    if ipaddress.ip_address(host).is_unspecified:
+        host = "::1" if ":" in host else "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _tell(config: Config, door: Door, channel: socket.socket, say: Callable[[str], None]) -> None:
+    say(f"Wherefrom is at {address_of(*channel.getsockname()[:2])}/")
+    if config.public_url:
+        say(f"Others reach it at {config.public_url}/")
     for place, (name, directory) in enumerate(config.collections):
         say(f"  {name}{' (the default)' if place == 0 and len(config.collections) > 1 else ''}: {directory}")
-    if keyless:
-        say("There are no keys: only this machine is answered, and may do everything.")
+    if door.shut is not None:
+        say(f"There were keys, and {door.shut} holds none: nobody is let in.")
+        say("To let somebody in: wherefrom keys create NAME")
+        say(f"To open it to this computer without keys: delete {door.shut} and {mark_of(door.shut)}")
+    elif door.keyless:
+        say("No keys yet: only this computer can connect, with full access.")
         say("To let others in: wherefrom keys create NAME")
     say("Ctrl-C ends it.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from wherefrom.server.access import Door
 from wherefrom.server.jobs import Jobs, Tools
 from wherefrom.server.keys import FILE_NAME, Rate
 from wherefrom.server.labour import WORK, WRITERS
+from wherefrom.server.limiting import is_loopback
 from wherefrom.server.watch import KeyWatch
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def door_of(config: Config) -> Door:
         anonymous=Rate.parse(config.anonymous_rate) if config.anonymous_rate else None,
         origins=config.allow_origins,
         hosts=config.allow_hosts,
+        near=is_loopback(config.host),
     )
 
 
@@ -50,11 +51,7 @@ def jobs_of(service: Service, config: Config) -> Jobs:
 
 def check_host(host: str, door: Door) -> None:
     """Raise UsageError for an address that others can reach, as long as there are no keys."""
-    try:
-        near = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        near = False
-    if not near and door.keyless:
+    if not is_loopback(host) and not door.locked:
         raise UsageError(
             f"Without keys the service listens on this machine alone, and {host} can be reached by others. "
             f"Make a key first: wherefrom keys create NAME"

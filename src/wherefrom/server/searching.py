@@ -220,11 +220,18 @@ def kept_of(request: Request, token: str) -> Kept:
     return tokens.get(token)
 
 
+def gives_originals(request: Request) -> bool:
+    """Whether files themselves are let out: as the server was told, or else only while it is keyless."""
+    said: bool | None = request.app.state.config.originals
+    keyless: bool = request.app.state.door.keyless
+    return keyless if said is None else said
+
+
 def dressed(request: Request, collection: str, match: dict[str, Any]) -> dict[str, Any]:
     """A match or image as JSON, with the addresses of its pictures."""
     suffix = "" if collection == request.app.state.config.names[0] else f"?collection={collection}"
     image = f"/api/v1/images/{match['id']}"
-    original = f"{image}/original{suffix}" if request.app.state.config.originals else None
+    original = f"{image}/original{suffix}" if gives_originals(request) else None
     return match | {
         "image_url": image + suffix,
         "thumbnail_url": f"{image}/thumbnail{suffix}",

@@ -1,12 +1,11 @@
 """Bodies of requests, read with limits as they stream in: raw bytes, JSON and multipart forms.
 
-Nothing of a body is kept beyond what its route may take, all bodies together stay below a budget, and one
-that does not come in time is let go.
+Nothing of a body is kept beyond what its route may take, and all bodies together stay below a budget. How
+long one may take, and that nobody's is read who was not let in, is seen to by `gate.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,10 +16,8 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from wherefrom.errors import Busy, SlowRequest, TooLarge, UsageError, WrongBody
-
-SECONDS = 60.0
-"""In which a body has to have come."""
+from wherefrom.errors import Busy, SlowRequest, UsageError, WrongBody
+from wherefrom.server.gate import too_large
 
 MOST_PARTS = 128
 MOST_TEXT = 64 * 1024
@@ -66,8 +63,8 @@ class Form:
 class Body:
     """A request's body within its limits. `taken` is what it has of the budget."""
 
-    def __init__(self, request: Request, most: int, seconds: float = SECONDS) -> None:
-        self._request, self._most, self._seconds = request, most, seconds
+    def __init__(self, request: Request, most: int) -> None:
+        self._request, self._most = request, most
         self._budget: Budget = request.app.state.budget
         self.taken = 0
         told = request.headers.get("content-length", "")
@@ -115,19 +112,16 @@ class Body:
     async def _stream(self, most: int | None = None) -> AsyncIterator[bytes]:
         most = self._most if most is None else min(most, self._most)
         if self._length is not None and self._length > most:
-            raise _too_large(most)
+            raise too_large(most)
         size = 0
         try:
-            async with asyncio.timeout(self._seconds):
-                async for chunk in self._request.stream():
-                    size += len(chunk)
-                    if size > most:
-                        raise _too_large(most)
-                    self._budget.take(len(chunk))
-                    self.taken += len(chunk)
-                    yield chunk
-        except TimeoutError:
-            raise SlowRequest(f"The body did not come within {self._seconds:g} seconds.") from None
+            async for chunk in self._request.stream():
+                size += len(chunk)
+                if size > most:
+                    raise too_large(most)
+                self._budget.take(len(chunk))
+                self.taken += len(chunk)
+                yield chunk
         except ClientDisconnect:
             raise SlowRequest("The body broke off before its end.") from None
 
@@ -146,10 +140,6 @@ def wrong_body(body: Body, taken: str) -> WrongBody:
     """The error for a body of a type that a route does not take."""
     said = f"{body.type[:60]!r}" if body.type else "none"
     return WrongBody(f"The body's type, {said}, is not taken here: send {taken}.")
-
-
-def _too_large(most: int) -> TooLarge:
-    return TooLarge(f"The body is larger than {most:,} bytes, the most that is taken here.")
 
 
 class _FormReader:

@@ -2,11 +2,13 @@
 
 A request looks a key up without touching the disk. A thread looks at the file twice a second, so that a key
 made or revoked elsewhere counts at once, and writes back when keys were last used, a few at a time. Where
-the file cannot be read any more no key is taken, rather than one that has been revoked meanwhile.
+the file cannot be read any more no key is taken, rather than one that has been revoked meanwhile. What had
+keys stays locked: a file that is emptied, lost or put back without keys lets nobody in.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from wherefrom.engine.records import now
 from wherefrom.errors import CollectionError, NotFound, WherefromError
-from wherefrom.server.keys import Key, Keys, is_key, parts_of
+from wherefrom.server.keys import Key, Keys, is_key, leave_mark, mark_of, parts_of
 
 _LOOK_SECONDS = 0.4
 _WRITE_SECONDS = 10.0
@@ -31,6 +33,7 @@ class KeyWatch:
         """Read the keys, if there are any. Raises CollectionError when the file cannot be used."""
         self.path = path
         self._known: dict[str, Key] = {}
+        self._locked = False
         self._stamp: _Stamp | None = None
         self._stamped = 0.0
         self._fresh = time.monotonic()
@@ -42,8 +45,13 @@ class KeyWatch:
 
     @property
     def there_are_any(self) -> bool:
-        """Whether there have ever been keys: from then on a key is needed."""
+        """Whether keys are known, be they live or not."""
         return bool(self._known)
+
+    @property
+    def locked(self) -> bool:
+        """Whether a key is needed, since there is or was a file of keys; never taken back."""
+        return self._locked
 
     def key_of(self, text: str) -> Key | None:
         """The key of a text, be it live, expired or revoked; None for what is no key of ours.
@@ -66,6 +74,9 @@ class KeyWatch:
     def open(self) -> None:
         """Start the thread."""
         self._look()
+        if self._known:
+            with contextlib.suppress(OSError):  # of keys that were made before there were marks
+                leave_mark(self.path)
         self._over.clear()
         self._thread = threading.Thread(target=self._watch, name="wherefrom-keys", daemon=True)
         self._thread.start()
@@ -94,12 +105,18 @@ class KeyWatch:
         stamp = _stamp_of(self.path)
         # A file system's clock ticks coarsely: a change soon after another may leave the same time.
         if stamp is not None and (stamp != self._stamp or begun - self._stamped < 2):
+            self._locked = True
             try:
-                self._known = {key.id: key for key in Keys(self.path).every()}
+                known = {key.id: key for key in Keys(self.path).every()}
             except NotFound:
                 stamp = None
+            else:
+                if self._known and not known:
+                    _log.warning("%s holds no keys any more: nobody is let in until it does.", self.path)
+                self._known = known
             if stamp != self._stamp:
                 self._stamp, self._stamped = stamp, begun
+        self._locked = self._locked or mark_of(self.path).exists()
         self._fresh = begun
 
     def _write(self) -> None:

@@ -23,7 +23,7 @@ OK = {"status": "ok", "error": [], "result": []}
 class Engine:
     """Sends requests as `tineyeservices` does: parameters in the query string, files in a form."""
 
-    def __init__(self, served: Served, collection: str = "logos", key: str = "add") -> None:
+    def __init__(self, served: Served, collection: str = "logos", key: str = "admin") -> None:
         self.url = f"{served.url}/{collection}/rest/"
         self.auth = ("user", served.keys.get(key, key))
 
@@ -182,7 +182,7 @@ def test_search_by_filepath_and_compare(logos: Engine, query: bytes, cat: Image.
 
 def test_as_the_client_for_node_sends_them(served: Served) -> None:
     """Fields in the form, no slash at the end, and HTTP's own DELETE."""
-    url, auth = f"{served.url}/logos/rest/", ("", served.keys["add"])
+    url, auth = f"{served.url}/logos/rest/", ("", served.keys["admin"])
     data = encoded(picture(1))
     added = httpx.post(url + "add", data={"filepath": "n.jpg"}, files={"image": ("x.jpg", data)}, auth=auth)
     assert added.json() == OK | {"method": "add"}

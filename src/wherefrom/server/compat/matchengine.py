@@ -30,6 +30,7 @@ MOST_ADDED = 100
 
 _MAY_SEARCH = [Depends(needs(Scope.SEARCH))]
 _MAY_ADD = [Depends(needs(Scope.ADD))]
+_MAY_REMOVE = [Depends(needs(Scope.ADMIN))]
 _PATH = "/{collection}/rest/"
 _DONE = (Status.ADDED, Status.KNOWN)
 
@@ -137,8 +138,8 @@ async def add(request: Request, collection: str) -> Response:
     return _response(request, shapes.reply("add", errors=errors, did=len(added)))
 
 
-@router.api_route(_PATH + "delete", methods=["GET", "POST", "DELETE"], dependencies=_MAY_ADD)
-@router.api_route(_PATH + "delete/", methods=["GET", "POST", "DELETE"], dependencies=_MAY_ADD)
+@router.api_route(_PATH + "delete", methods=["GET", "POST", "DELETE"], dependencies=_MAY_REMOVE)
+@router.api_route(_PATH + "delete/", methods=["GET", "POST", "DELETE"], dependencies=_MAY_REMOVE)
 async def delete(request: Request, collection: str) -> Response:
     """Take filepaths back: `filepath`, or `filepaths[0]` …"""
     check_no_browser(request)

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -136,6 +137,7 @@ def check_no_browser(request: Request) -> None:
 
 
 def address(request: Request, path: str, **query: str) -> str:
-    """A whole URL of this service, under the name by which it was asked."""
-    base = request.base_url
+    """A whole URL of this service: where others reach it, or else under the name by which it was asked."""
+    public: str = request.app.state.config.public_url
+    base = URL(public) if public else request.base_url
     return str(base.replace(path=base.path.rstrip("/") + path).include_query_params(**query))

@@ -1,0 +1,47 @@
+"""Names as people may read them: one place that marks what a terminal, a log or a page would obey or hide.
+
+A file name is bytes, and may hold anything but "/" and zero: line breaks that tear a table, escape sequences
+that set a title or clear a screen, marks that turn the direction of writing, bytes that are no UTF-8. So may
+a URI, a title or a field that somebody sent. All that is printed for people goes through here; JSON and CSV,
+which are for programs, stay exact.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+# Controls (C0, DEL, C1), line and paragraph separators, what turns the direction of writing or is not seen,
+# and surrogates, as which Python reads bytes that are no UTF-8. Joiners stay: emoji and Persian need them.
+_MARKED = (
+    "\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e001f"
+)
+_UNSAFE = re.compile(f"[{_MARKED}]")
+_UNSAFE_IN_LINES = re.compile(f"(?!\n)[{_MARKED}]")
+
+
+def plain(text: str) -> str:
+    r"""A name on one line: what is unsafe to print as a mark, `\n`, `\x1b`, `\u202e`; all else as it is.
+
+    A byte that is no UTF-8 (which Python keeps as a surrogate, U+DC80 to U+DCFF) is marked as `\xff`.
+    """
+    return _UNSAFE.sub(_mark, text)
+
+
+def plain_lines(text: str) -> str:
+    """As `plain`, with the line breaks left in: for finished text of several lines."""
+    return _UNSAFE_IN_LINES.sub(_mark, text)
+
+
+def _mark(found: re.Match[str]) -> str:
+    character = found.group()
+    if character in _SHORT:
+        return _SHORT[character]
+    number = ord(character)
+    if number < 0x80:
+        return f"\\x{number:02x}"
+    if 0xDC80 <= number <= 0xDCFF:
+        return f"\\x{number - 0xDC00:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
