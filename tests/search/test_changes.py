@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from tests.scenes import picture
+from wherefrom.features.blocking import blocking
 from wherefrom.search.alignment import WORKING_SIDE, Pixels, align
 from wherefrom.search.answer import Edit
-from wherefrom.search.blocking import blocking
 from wherefrom.search.changes import Changes, changes
 
 Matrix = NDArray[np.float64]

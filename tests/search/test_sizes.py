@@ -15,9 +15,9 @@ from tests.scenes import encoded
 from wherefrom.collection import open_collection
 from wherefrom.evaluate.drawn import CONTENTS, KINSHIPS, MODES, MOST_ASPECT, MOST_SIDE, Pair, size_of
 from wherefrom.evaluate.scenery import scenery
+from wherefrom.features.blocking import blocking
 from wherefrom.search.alignment import align
 from wherefrom.search.answer import Evidence, Kind
-from wherefrom.search.blocking import blocking
 from wherefrom.search.changes import changes
 from wherefrom.search.draw import difference, draw, warped
 from wherefrom.search.find import compare

@@ -185,11 +185,11 @@ def _read_catalog(kept: Kept, path: Path) -> None:
 
 def _writer(path: Path) -> str | None:
     """Who is writing at present, None for nobody. The lock is tried and given back at once."""
-    import fcntl
-
     try:
+        import fcntl
+
         handle = os.open(path / "writer.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except (OSError, ImportError):
         return None
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)

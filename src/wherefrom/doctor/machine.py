@@ -7,7 +7,6 @@ say is None, and nothing is found about it.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import math
 import mmap
 import os
@@ -213,8 +212,10 @@ def _tried(folder: Path) -> tuple[bool, bool | None, bool | None]:
     with file:
         locks = maps = True
         try:
+            import fcntl
+
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except (OSError, ImportError):  # there is no such module on Windows
             locks = False
         try:
             file.truncate(mmap.PAGESIZE)

@@ -7,6 +7,7 @@ power as well as a crash.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from wherefrom.engine.records import FieldValue, FileStamp, Image, NewImage, Pla
 from wherefrom.engine.statements import CHUNK, insert_rows, one_of, storable
 from wherefrom.engine.sums import with_crcs
 from wherefrom.engine.syntax import parse
-from wherefrom.engine.tables import feature_versions, images, removals
+from wherefrom.engine.tables import feature_versions, images, removals, signs
 from wherefrom.engine.tables import sightings as places_seen
 from wherefrom.engine.terms import Filter
 from wherefrom.errors import CollectionDamaged
@@ -50,6 +51,7 @@ _MARKS = select(
     func.coalesce(select(func.max(removals.c.seq)).scalar_subquery(), 0),
 )
 _IMAGES = select(images).where(one_of(images.c.id))
+_SIGNS = select(signs).where(one_of(signs.c.image_id))
 _SIGHTINGS = (
     select(places_seen)
     .where(one_of(places_seen.c.image_id))
@@ -130,8 +132,11 @@ class Catalog:
                 for row in connection.execute(_SIGHTINGS, {"values": chunk}):
                     seen.setdefault(row.image_id, []).append(sighting_of(row))
                 attached = fields.read(connection, chunk)
+                told = {row.image_id: row.data for row in connection.execute(_SIGNS, {"values": chunk})}
                 for row in connection.execute(_IMAGES, {"values": chunk}):
-                    found[row.id] = image_of(row, tuple(seen.get(row.id, ())), attached.get(row.id, {}))
+                    found[row.id] = image_of(
+                        row, tuple(seen.get(row.id, ())), attached.get(row.id, {}), told.get(row.id)
+                    )
         return found
 
     def features(self, kind: str, keys: Sequence[int]) -> dict[int, bytes]:
@@ -183,6 +188,11 @@ class Catalog:
         with self._database.reading() as connection:
             return list(connection.execute(query).scalars())
 
+    def several_places(self, keys: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
+        """(number, uri) of the files in which images are at present, of those that are in several places."""
+        with self._database.reading() as connection:
+            return sightings.several(connection, keys)
+
     def versions(self, kind: str) -> dict[str, list[str]]:
         """The versions of a feature in use here, each with the decoders it was computed after."""
         found: dict[str, list[str]] = {}
@@ -224,6 +234,7 @@ class Catalog:
         fresh: dict[bytes, int] = {}
         image_rows: list[tuple[object, ...]] = []
         feature_rows: dict[str, list[kept.Row]] = {}
+        sign_rows: list[tuple[object, ...]] = []
         places: list[tuple[int, Place]] = []
         version_ids: dict[tuple[str, str], int] = {}
         with self._database.writing() as connection:
@@ -238,6 +249,8 @@ class Catalog:
                 if key is None:
                     key = last = fresh[digest] = last + 1
                     image_rows.append(image_values(one, key, moment))
+                    if one.signs is not None:
+                        sign_rows.append((key, json.dumps(one.signs.as_json())))
                     for kind, data in one.features.items():
                         source = (kind, one.decoder)
                         if source not in version_ids:
@@ -248,6 +261,7 @@ class Catalog:
                 if one.place is not None:
                     places.append((key, one.place))
             insert_rows(connection, images, with_crcs(image_rows))
+            insert_rows(connection, signs, with_crcs(sign_rows))
             for kind, rows in feature_rows.items():
                 kept.insert(connection, kind, rows)
             sightings.see(connection, places, moment)

@@ -7,6 +7,7 @@ disk or a damaged file is an error, never a signal.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -38,6 +39,9 @@ _DAMAGED = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
 
 _Stamp = tuple[int, int, int, bool]
 
+_INHERITED: list[tuple[Engine, Engine]] = []
+"""Connections of a parent process, which are kept so that they are not closed."""
+
 
 class Database:
     """One SQLite file, read by any thread and written by one at a time.
@@ -52,17 +56,16 @@ class Database:
         self._create = create
         self._closed = False
         self._frozen: _Stamp | None = None  # the file when it was opened as one that does not change
-        self._writing = threading.Lock()
-        self._readers = self._pool(self._connect)
-        self._writer = self._pool(self._connect_writer)
+        self._connect_anew()
         if not create:
             self._check_there()
 
     def close(self) -> None:
         """Let every connection go; the last one of all processes writes the log back."""
         self._closed = True
-        self._readers.dispose()
-        self._writer.dispose()
+        if self._pid == os.getpid():
+            self._readers.dispose()
+            self._writer.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -92,8 +95,8 @@ class Database:
         Raises CollectionError when they could not be written, CollectionDamaged when SQLite finds
         damage, UsageError once closed.
         """
+        self._check_open()
         with self._writing:
-            self._check_open()
             if self._frozen is not None:
                 self._thaw()
             try:
@@ -105,6 +108,16 @@ class Database:
     def _check_open(self) -> None:
         if self._closed:
             raise UsageError("This collection has been closed; open it again.")
+        if self._pid != os.getpid():
+            # SQLite's connections are of one process: a child that was forked closes none, and makes its own.
+            _INHERITED.append((self._readers, self._writer))
+            self._connect_anew()
+
+    def _connect_anew(self) -> None:
+        self._pid = os.getpid()
+        self._writing = threading.Lock()
+        self._readers = self._pool(self._connect)
+        self._writer = self._pool(self._connect_writer)
 
     def _check_there(self) -> None:
         try:
@@ -163,6 +176,7 @@ class Database:
                 page_size=_PAGE_BYTES,  # of a new file; others keep theirs
                 journal_mode="WAL",
                 synchronous="FULL",
+                fullfsync="ON",  # which only macOS needs
                 foreign_keys="ON",
                 temp_store="MEMORY",
                 cache_size=-_WRITER_CACHE_KB,

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 import zlib
 from pathlib import Path
 
@@ -58,11 +59,22 @@ def delete(path: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def fsync(handle: int) -> None:
+    """Make what was written to a file last, on the disk itself. Raises OSError."""
+    if sys.platform == "darwin":  # where `fsync` leaves it in the disk's cache
+        import fcntl
+
+        with contextlib.suppress(OSError):  # not every file system has it
+            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(handle)
+
+
 def sync(path: Path) -> None:
     """Make a file, or the names in a directory, last. Raises OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        fsync(handle)
     finally:
         os.close(handle)
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from wherefrom.engine.records import FieldValue, Image, NewImage, Sighting, image_id, iso
+from wherefrom.engine.records import FieldValue, FileStamp, Image, NewImage, Sighting, image_id, iso
 from wherefrom.errors import CollectionDamaged
 from wherefrom.picture.metadata import Credit
+from wherefrom.picture.signs import Signs
 
 _PLAIN = Credit()
 
@@ -30,7 +31,9 @@ def image_values(image: NewImage, key: int, moment: int) -> tuple[object, ...]:
     )
 
 
-def image_of(row: Any, seen: tuple[Sighting, ...], fields: Mapping[str, FieldValue]) -> Image:
+def image_of(
+    row: Any, seen: tuple[Sighting, ...], fields: Mapping[str, FieldValue], signs: str | None = None
+) -> Image:
     """The image in a row of the table; raises CollectionDamaged when its values cannot be an image's."""
     try:
         return Image(
@@ -45,6 +48,7 @@ def image_of(row: Any, seen: tuple[Sighting, ...], fields: Mapping[str, FieldVal
             credit=Credit.from_json(json.loads(row.credit)) if row.credit else _PLAIN,
             sightings=seen,
             fields=fields,
+            signs=None if signs is None else Signs.from_json(json.loads(signs)),
         )
     except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError) as error:
         raise damaged_row("image", row.id) from error
@@ -54,7 +58,8 @@ def sighting_of(row: Any) -> Sighting:
     """The sighting in a row of the table; raises CollectionDamaged when its values cannot be a sighting's."""
     try:
         first, last = iso(row.first_seen) or "", iso(row.last_seen) or ""
-        return Sighting(row.uri, row.page, row.title, row.alt, first, last, iso(row.gone))
+        stamp = None if row.size is None or row.mtime_ns is None else FileStamp(row.size, row.mtime_ns)
+        return Sighting(row.uri, row.page, row.title, row.alt, first, last, iso(row.gone), stamp=stamp)
     except (OSError, OverflowError, TypeError, ValueError) as error:
         raise damaged_row("sighting", row.id) from error
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 import zlib
 from pathlib import Path
 
+from wherefrom.engine.files import fsync
 from wherefrom.engine.records import iso, now
 from wherefrom.errors import CollectionDamaged, CollectionError, CollectionTooNew
 from wherefrom.former import OLD_MARKER
@@ -62,7 +62,7 @@ def write_marker(directory: Path) -> None:
         json.dump(body | {"crc": _crc(body)}, file)
         file.write("\n")
         file.flush()
-        os.fsync(file.fileno())
+        fsync(file.fileno())
     draft.replace(directory / MARKER)
     (directory / OLD_MARKER).unlink(missing_ok=True)
 

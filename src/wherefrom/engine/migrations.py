@@ -110,6 +110,15 @@ STEPS: list[tuple[str, Step]] = [
                 name TEXT PRIMARY KEY, data TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID""",
         ),
     ),
+    (
+        "0006-signs",
+        _statements(
+            # What files say of their own history, as JSON; images that were added before have none.
+            """CREATE TABLE signs (
+                image_id INTEGER PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE,
+                data TEXT NOT NULL, crc INTEGER NOT NULL)""",
+        ),
+    ),
 ]
 
 

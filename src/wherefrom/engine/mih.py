@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wherefrom.engine import scan
+from wherefrom.engine.files import fsync
 from wherefrom.engine.scan import BITS, Hits
 from wherefrom.errors import CollectionDamaged, UsageError
 
@@ -198,7 +199,7 @@ class MultiIndex:
         with (directory / _META).open("x", encoding="utf-8") as file:
             json.dump(meta, file)
             file.flush()
-            os.fsync(file.fileno())
+            fsync(file.fileno())
         _sync_directory(directory)
         return cls(directory, planes, meta)
 
@@ -395,7 +396,7 @@ def _write_tables(planes: NDArray[np.uint64], directory: Path, layout: Layout, t
         spare = np.zeros((1, _BOUNDS), dtype=np.uint32)
         _write(crowded_file.fileno(), np.concatenate([*(crowded[table] for table in tables), spare]), 0)
         for file in (rows_file, groups_file, crowded_file):
-            os.fsync(file.fileno())
+            fsync(file.fileno())
     return [len(crowded[table]) for table in tables]
 
 
@@ -444,6 +445,6 @@ def _sync_directory(directory: Path) -> None:
     """Make the names of new files durable."""
     handle = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        fsync(handle)
     finally:
         os.close(handle)

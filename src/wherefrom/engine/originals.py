@@ -6,11 +6,10 @@ is committed, and goes after the image has; what a crash leaves over belongs to 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from wherefrom.engine.files import delete, sync_directory
+from wherefrom.engine.files import delete, fsync, sync_directory
 from wherefrom.errors import CollectionError
 
 FOLDER = "originals"
@@ -40,7 +39,7 @@ class Originals:
                 with new.open("wb") as file:
                     file.write(one)
                     file.flush()
-                    os.fsync(file.fileno())
+                    fsync(file.fileno())
                 new.replace(path)
                 changed.add(path.parent)
         except OSError as error:

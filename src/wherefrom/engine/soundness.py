@@ -25,6 +25,7 @@ from wherefrom.engine.tables import (
     refusals,
     removals,
     sightings,
+    signs,
 )
 
 _REBUILD = "Run: wherefrom rebuild"
@@ -41,6 +42,7 @@ _IN_WORDS: dict[Table, tuple[str, str, str]] = {
     embeddings: ("the embedding of image number", "image_id", _REBUILD),
     fields: ("a field of image number", "image_id", CURE),
     documents: ("the document", "name", _REBUILD),
+    signs: ("the signs of image number", "image_id", _REBUILD),
     refusals: ("the refusal of", "uri", _REBUILD),
 }
 
@@ -60,8 +62,8 @@ def damage(connection: Connection, kinds: Sequence[str]) -> Iterator[str]:
 
 
 def repair(connection: Connection) -> None:
-    """Make SQLite's indexes anew where they are damaged, and drop refusals, documents and features
-    that are."""
+    """Make SQLite's indexes anew where they are damaged, and drop refusals, documents, signs and
+    features that are."""
     if not _intact(connection) and _tables_are_whole(connection):
         connection.execute(text("REINDEX"))
     if digests.are_wrong(connection, key := _highest_key(connection)):
@@ -70,6 +72,8 @@ def repair(connection: Connection) -> None:
         connection.execute(delete(refusals).where(refusals.c.uri == uri))
     for name in [row[0] for row in _not_as_written(connection, documents)]:
         connection.execute(delete(documents).where(documents.c.name == name))
+    for number in [row[0] for row in _not_as_written(connection, signs)]:
+        connection.execute(delete(signs).where(signs.c.image_id == number))
     for table in kept.TABLES:
         places = [COVERED[table].index(column.name) for column in table.primary_key]
         for row in list(_not_as_written(connection, table)):

@@ -23,6 +23,7 @@ from wherefrom.engine.tables import (
     refusals,
     removals,
     sightings,
+    signs,
 )
 
 LAST_SEEN, GONE = 3, 7
@@ -47,6 +48,7 @@ COVERED: dict[Table, tuple[str, ...]] = {
         embeddings,
         fields,
         documents,
+        signs,
         refusals,
     )
 }

@@ -123,6 +123,14 @@ fields = Table(
     Column("crc", Integer, nullable=False),
 )
 
+signs = Table(
+    "signs",
+    metadata,
+    Column("image_id", Integer, primary_key=True),
+    Column("data", String, nullable=False),
+    Column("crc", Integer, nullable=False),
+)
+
 documents = Table(
     "documents",
     metadata,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from wherefrom.collection import Collection, open_collection
+from wherefrom.decoding import decoded
 from wherefrom.engine.base import Engine
 from wherefrom.engine.records import digest_of, image_id
 from wherefrom.errors import CollectionError, Unreadable, WherefromError
@@ -29,7 +30,7 @@ from wherefrom.evaluate.sampling import Subject
 from wherefrom.evaluate.suites import ATTEMPTS, Attempt
 from wherefrom.evaluate.trials import Alarm, Claim, FalseClaim, Trial
 from wherefrom.evaluate.truth import beyond_doubt, held_to_truth
-from wherefrom.picture.decode import Limits, decode
+from wherefrom.picture.decode import Limits
 from wherefrom.search.account import account
 from wherefrom.search.answer import CLAIMS, Answer, Match
 from wherefrom.search.find import find
@@ -225,7 +226,7 @@ class Source(NamedTuple):
 
 def source_of(data: bytes, limits: Limits) -> Source:
     """The picture of a file's bytes, no longer than `LONGEST`. Raises a PictureError."""
-    picture = decode(data, limits=limits)
+    picture = decoded(data, limits=limits)
     height, width = picture.pixels.shape[:2]
     size = (picture.facts.width, picture.facts.height)
     image = Image.fromarray(picture.pixels).convert("RGB")
@@ -284,7 +285,7 @@ def query_image(trial: Trial, beside: Sequence[str], limits: Limits) -> tuple[Im
 @lru_cache(maxsize=32)
 def _companion(path: str, limits: Limits) -> Image.Image | None:
     try:
-        return Image.fromarray(decode(read_file(path, limits)[0], limits=limits).pixels).convert("RGB")
+        return Image.fromarray(decoded(read_file(path, limits)[0], limits=limits).pixels).convert("RGB")
     except WherefromError:
         return None
 
@@ -335,7 +336,8 @@ class _Held:
 def begin(place: str, settings: Settings) -> None:
     """Make a process ready: it opens the collection, and ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is for the parent
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _Held.bench = Bench(place, settings)
     _Held.bench.warm()
@@ -344,11 +346,16 @@ def begin(place: str, settings: Settings) -> None:
 def perform(task: Task) -> dict[str, Any]:
     """What `Bench.perform` gives, plain; a picture that hangs a decoder ends the process."""
     assert _Held.bench is not None
-    signal.alarm(round(60 + _Held.bench.settings.limits.seconds * (2 + len(task.edits))))
+    _alarm(round(60 + _Held.bench.settings.limits.seconds * (2 + len(task.edits))))
     try:
         return _Held.bench.perform(task).as_plain()
     finally:
-        signal.alarm(0)
+        _alarm(0)
+
+
+def _alarm(seconds: int) -> None:
+    if hasattr(signal, "alarm"):  # Windows has none
+        signal.alarm(seconds)
 
 
 def _end_with(parent: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from wherefrom.engine.records import Image, Sighting
 from wherefrom.models.labels import Label
@@ -44,7 +44,9 @@ class Edit:
     the query's size over the match's, linear; `aspect`, the query's width to height over the match's;
     `perspective`, how far a corner lies off, as a share of the query's longer side; `embedded`, the share of
     the query that shows the match, the rest showing something else;
-    `grey`, the match has colour and the query none; `tone`, the mean absolute change of brightness,
+    `grey`, the match has colour and the query none; `sepia` and `tint` (one hue), `channels` (red, green and
+    blue swapped) and `recoloured` (others), the mean change of colour as a share of the range (0 to 1);
+    `hue`, by how many degrees all hues are turned; `tone`, the mean absolute change of brightness,
     contrast and colour as a share of the range (0 to 1); `blur`, the sigma in query pixels of the Gaussian
     that it amounts to; `noise`, the standard deviation of luma in grey levels; `compression`, how strongly
     the blocks of JPEG stand out (0 to 1); `overlay`, the share of what both show that something was laid
@@ -61,6 +63,39 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one picture is called the source of another: a code, and a phrase that says it of the source."""
+
+    code: str
+    text: str
+
+    def as_json(self) -> dict[str, str]:
+        """The reason in the shape that all faces share."""
+        return {"code": self.code, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Which of the two is likely the source of the other, `query` or `match`, and why.
+
+    `sure` is the share of such judgements that were right where it was measured, 0.97 or more.
+    """
+
+    source: Literal["query", "match"]
+    why: tuple[Reason, ...]
+    sure: float
+
+    @property
+    def sentence(self) -> str:
+        """The reasons in one phrase, said of the source."""
+        return ", and ".join(reason.text for reason in self.why[:2])
+
+    def as_json(self) -> dict[str, object]:
+        """The direction in the shape that all faces share."""
+        return {"from": self.source, "why": [reason.as_json() for reason in self.why], "sure": self.sure}
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """How we know.
 
@@ -69,7 +104,8 @@ class Evidence:
     bits of 256 of the fingerprints, None where they are not near; `inliers` is the number of agreeing
     keypoints, None where none were compared, and `points` are those: x, y in the query, x, y in the match.
     The areas are the parts of both pictures that show the same, and `coverage` their shares. `agreement` is
-    that of the aligned pixels, 0 to 1, None where the match's file could not be looked at.
+    that of the aligned pixels, 0 to 1, None where the match's file could not be looked at. `direction` says
+    which of the two was made from the other, None where nothing does.
     """
 
     method: str
@@ -84,6 +120,7 @@ class Evidence:
     points: tuple[tuple[float, float, float, float], ...] = ()
     agreement: float | None = None
     similarity: float | None = None
+    direction: Direction | None = None
 
     def draw(self, query: Any, match: Any, *, height: int = 480) -> PIL.Image.Image:
         """Both pictures side by side, `height` pixels high or less, with what both show and what was done.
@@ -115,6 +152,7 @@ class Evidence:
             "coverage": {"query": self.query_coverage, "match": self.match_coverage},
             "agreement": self.agreement,
             "similarity": self.similarity,
+            "direction": None if self.direction is None else self.direction.as_json(),
             "edits": [edit.as_json() for edit in self.edits],
             "points": [list(point) for point in self.points],
         }
@@ -140,14 +178,29 @@ class Match:
         return self.image.id
 
     @property
+    def uri(self) -> str | None:
+        """The first place, which is one that is there if any is; None for what was seen nowhere."""
+        return self.image.uri
+
+    @property
+    def path(self) -> str | None:
+        """The first file that is there, or else the first that was; None for what was seen in no file."""
+        return self.image.path
+
+    @property
     def sightings(self) -> tuple[Sighting, ...]:
-        """Where the image was seen."""
+        """Where the image was seen: the places that are there first."""
         return self.image.sightings
 
     @property
     def credit(self) -> Credit:
         """What the image's file says of its maker."""
         return self.image.credit
+
+    @property
+    def direction(self) -> Direction | None:
+        """Which of query and match was made from the other, where there is a reason to say so."""
+        return self.evidence.direction
 
     def as_json(self) -> dict[str, object]:
         """The match in the shape that all faces share."""
@@ -162,6 +215,7 @@ class Match:
             "sightings": [sighting.as_json() for sighting in self.sightings],
             "credit": self.credit.as_json(),
             "evidence": self.evidence.as_json(),
+            "direction": None if self.direction is None else self.direction.as_json(),
             "copies": list(self.copies),
             "labels": [label.as_json() for label in self.labels],
         }

@@ -21,9 +21,10 @@ from wherefrom.features.fingerprint import Fingerprint, fingerprint
 from wherefrom.features.keypoints import ASKED, LEAST, Keypoints, keypoints
 from wherefrom.picture.picture import Picture
 from wherefrom.search.answer import CLAIMS, Answer, Kind, Match
+from wherefrom.search.direction import Side, directed
 from wherefrom.search.explain import identical
 from wherefrom.search.judging import judged, proof_of, should_agree, word_queries
-from wherefrom.search.pixels import Original, confirms, looked_at, original
+from wherefrom.search.pixels import Read, confirms, looked_at, original, sides
 from wherefrom.search.placing import Proof
 from wherefrom.search.query import Query, picture_of
 from wherefrom.search.rank import ranked
@@ -37,6 +38,7 @@ MOST_VOTES = 4_000  # images by visual words that a filter may be asked of
 _IN_A_ROW = 6  # candidates that fail after some were proven, before the rest are passed over
 _HINTS = 3  # matches that keypoints only suggest, whose pixels are compared
 _LOOKED_AT = 10  # best matches whose pixels are compared
+_DIRECTED = 3  # best matches of which it is told which was made from which
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +86,7 @@ def find(
         seen = same | set(suspects)
         more = {one.key: _ALIKE for one in found[:asked] if one.key not in seen}
         matches = ranked([*matches, *_matches(engine, query, more, set())])
-    matches = _looked_at(matches, query, original(query.limits, engine.kept))
+    matches = _looked_at(matches, query, sides(query.limits, engine.kept))
     kept = [match for match in matches if match.kind in wanted and match.score >= min_score]
     if alike_asked and len(kept) < limit:
         kept += lookalikes(engine, found, limit - len(kept), min_score, {match.id for match in matches})
@@ -192,7 +194,8 @@ def compare(first: Any, second: Any, settings: Settings) -> Match | None:
     if match is None:
         return None
     colour = colour or (picture if data is None else picture_of(data, settings, colour=True)[0])
-    looked = _looked_at([match], query, lambda _: colour)
+    side = Side(colour, data, None, facts.credit.taken)
+    looked = _looked_at([match], query, lambda _: side)
     return looked[0] if looked else None
 
 
@@ -287,17 +290,22 @@ def _confirmed(
     return kept
 
 
-def _looked_at(matches: Sequence[Match], query: Query, read: Original) -> list[Match]:
-    """Matches after the best have been looked at; those that the pixels refute are left out."""
+def _looked_at(matches: Sequence[Match], query: Query, read: Read) -> list[Match]:
+    """Matches after the best have been looked at; those that the pixels refute are left out.
+
+    Of the very best it is told which was made from which, where the whole of the query was searched.
+    """
     kept: list[Match] = []
     colour: Picture | None = None
     for place, match in enumerate(matches):
-        picture = read(match.image) if place < _LOOKED_AT and match.kind is not Kind.IDENTICAL else None
-        if picture is None:
+        side = read(match.image) if place < _LOOKED_AT and match.kind is not Kind.IDENTICAL else None
+        if side is None:
             kept.append(match)
             continue
         colour = colour or query.in_colour()
-        looked = looked_at(match, colour, picture)
+        looked = looked_at(match, colour, side.picture)
+        if looked is not None and len(kept) < _DIRECTED and query.is_whole:
+            looked = directed(looked, query.side(), side)
         if looked is not None:
             kept.append(looked)
     return ranked(kept)

@@ -9,17 +9,23 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from wherefrom.decoding import decoded
 from wherefrom.engine.records import Image, digest_of
 from wherefrom.errors import WherefromError
-from wherefrom.picture.decode import Limits, decode
+from wherefrom.picture.decode import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.search import verdict
 from wherefrom.search.answer import Edit, Kind, Match
 from wherefrom.search.changes import Changes, changes
+from wherefrom.search.direction import Side
+from wherefrom.search.recolouring import RECOLOURED
 from wherefrom.sources.folder import path_of
 
 Original = Callable[[Image], Picture | None]
 """The colour picture of an image, None where it cannot be had."""
+
+Read = Callable[[Image], Side | None]
+"""An image with its picture and its bytes, None where they cannot be had."""
 
 Kept = Callable[[bytes], str | None]
 """The path of the file in which the bytes of a digest are kept, None where they are not."""
@@ -32,18 +38,30 @@ def _nowhere(_: bytes) -> None:
 _UNTOUCHED = 0.8  # agreement below which something was done, whether or not it can be named
 _MILD_TONE = 0.08  # a change that leaves a picture the same
 _MILD_BLUR = 2.0
-_STRONG = {"grey", "overlay", "noise", "negative"}
+_STRONG = {*RECOLOURED, "overlay", "noise", "negative"}
 
 
 def original(limits: Limits, kept: Kept = _nowhere) -> Original:
     """What reads an image's bytes, wherever `bytes_of` finds them."""
+    read = sides(limits, kept)
 
-    def read(image: Image) -> Picture | None:
+    def picture(image: Image) -> Picture | None:
+        side = read(image)
+        return None if side is None else side.picture
+
+    return picture
+
+
+def sides(limits: Limits, kept: Kept = _nowhere) -> Read:
+    """What reads an image with its bytes, wherever `bytes_of` finds them, as one side of a direction."""
+
+    def read(image: Image) -> Side | None:
         data = bytes_of(image, limits, kept)
         try:
-            return None if data is None else decode(data, colour=True, limits=limits)
+            picture = None if data is None else decoded(data, limits=limits)
         except WherefromError:
             return None
+        return None if picture is None else Side(picture, data, image.signs, image.credit.taken)
 
     return read
 

@@ -19,7 +19,7 @@ from wherefrom.server.found import Found
 from wherefrom.server.jobs import Job, Jobs
 from wherefrom.server.keys import Scope
 from wherefrom.server.remembered import Remembered
-from wherefrom.server.shapes import problems
+from wherefrom.server.shapes import Sighting, problems
 
 router = APIRouter(tags=["contents"])
 CollectionName = Annotated[str | None, Query(max_length=100, description="A collection that is served.")]
@@ -56,17 +56,10 @@ class ToldLabels(BaseModel):
     labels: list[ToldLabel]
 
 
-class ToldSighting(BaseModel):
+class ToldSighting(Sighting):
     """A place where an image was seen."""
 
     id: str
-    uri: str
-    page: str | None
-    title: str | None
-    alt: str | None
-    first_seen: str
-    last_seen: str
-    gone: str | None
 
 
 class ToldSightings(BaseModel):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import resource
 import socket
 import sys
 import traceback
@@ -25,8 +24,8 @@ MEMORY = 3 * 1024**3
 
 def serve(handle: int) -> None:
     """Answer what comes over a socket until it closes."""
+    from wherefrom.processes.child import end_with_parent
     from wherefrom.server.tasks import TASKS
-    from wherefrom.workers import end_with_parent
 
     end_with_parent()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
@@ -105,9 +104,11 @@ def _warm(collection: Collection) -> None:
 
 
 def _limit_memory() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform != "linux":
+    if sys.platform != "linux":  # elsewhere a limit on data is refused, or means something else
         return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pages = int(Path("/proc/self/statm").read_text().split()[5])  # data and stack
     most = pages * resource.getpagesize() + MEMORY
     highest = resource.getrlimit(resource.RLIMIT_DATA)[1]

@@ -25,6 +25,13 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Link(Shape):
+    """How a place leads to a file of another name."""
+
+    kind: Literal["symbolic", "hard"]
+    uri: str
+
+
 class Sighting(Shape):
     """A place where an image was seen."""
 
@@ -35,6 +42,10 @@ class Sighting(Shape):
     first_seen: str
     last_seen: str
     gone: str | None
+    there: bool | None = Field(
+        description="Whether its file was there when it was looked at; null where that is not known."
+    )
+    link: Link | None = Field(description="The file that this place is a link to, or the same as.")
 
 
 class Credit(Shape):
@@ -75,6 +86,21 @@ class Coverage(Shape):
     match: float | None
 
 
+class Reason(Shape):
+    """Why one picture is called the source of another, said of the source."""
+
+    code: str
+    text: str
+
+
+class Direction(Shape):
+    """Which of query and match was likely made from the other."""
+
+    source: Literal["query", "match"] = Field(alias="from")
+    why: list[Reason]
+    sure: float = Field(description="How often such judgements were right where it was measured.")
+
+
 class Evidence(Shape):
     """How we know."""
 
@@ -87,6 +113,7 @@ class Evidence(Shape):
     coverage: Coverage
     agreement: float | None
     similarity: float | None
+    direction: Direction | None
     edits: list[Edit]
     points: list[list[float]]
 
@@ -104,6 +131,7 @@ class BareMatch(Shape):
     sightings: list[Sighting]
     credit: Credit
     evidence: Evidence
+    direction: Direction | None
     copies: list[str]
     labels: list[Label]
     sentence: str = Field(description="What was done to it, in words.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wherefrom.search.alignment import Pixels, luma
+from wherefrom.picture.picture import Pixels
 
 _CELL = 8
 _STRONGEST = 48  # second difference in grey levels: more is an edge of the picture, not of a block
@@ -24,7 +24,11 @@ def blocking(pixels: Pixels) -> float:
     """
     top = max(0, (pixels.shape[0] - _LARGEST) // 2)
     left = max(0, (pixels.shape[1] - _LARGEST) // 2)
-    grey = luma(np.ascontiguousarray(pixels[top : top + _LARGEST, left : left + _LARGEST]))
+    grey = np.ascontiguousarray(pixels[top : top + _LARGEST, left : left + _LARGEST])
+    if grey.ndim == 3:
+        import cv2
+
+        grey = np.asarray(cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY), np.uint8)
     if min(grey.shape) < 4 * _CELL:
         return 0.0
     levels = grey.astype(np.int16)
