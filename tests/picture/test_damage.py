@@ -86,7 +86,7 @@ def test_nothing_but_picture_errors_whatever_the_bytes(name: str, capfd: pytest.
 
 
 def test_a_variant_that_no_decoder_knows_is_unsupported() -> None:
-    floats = tiff_of(np.zeros((4, 4, 3), np.float32))
+    floats = tiff_of(np.zeros((4, 4, 3), np.float32), (262, 3, [32845]))
     with pytest.raises(UnsupportedFormat):
         decode(floats)
 

@@ -28,6 +28,7 @@ from tests.pictures import (
     tiff,
 )
 from wherefrom.picture import formats
+from wherefrom.picture.directories import headed, pictures
 from wherefrom.picture.formats import (
     FORMATS,
     HEAD,
@@ -35,8 +36,11 @@ from wherefrom.picture.formats import (
     orientation_of,
     sniff,
     stated_size,
-    tiff_pages,
 )
+
+
+def tiff_pages(data: bytes) -> int:
+    return pictures(data)[1]
 
 
 def name_of(data: bytes) -> str | None:
@@ -243,6 +247,35 @@ def test_a_chain_of_pages_may_be_damaged_or_bite_its_tail() -> None:
     struct.pack_into("<I", looped, second + 2 + 24, 8)
     assert tiff_pages(bytes(looped)) == 2
     assert tiff_pages(b"II+\0\x08\0\0\0" + b"\xff" * 8) == 1  # BigTIFF, with an offset beyond any file
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_reduced_copies_and_masks_are_no_pages(order: Order) -> None:
+    small, large = [(256, 4, [1]), (257, 4, [1])], [(256, 4, [9]), (257, 4, [9])]
+    for said in ((254, 4, [1]), (254, 4, [4]), (254, 4, [5]), (255, 3, [2])):
+        found, pages = pictures(tiff([*small, said], large, [*small, said], order=order))
+        assert found is not None
+        assert (found.integer(256, 0), pages) == (9, 1)
+        straight, _ = pictures(headed(found))
+        assert straight is not None
+        assert straight.place == found.place
+    found, pages = pictures(tiff([*small, (254, 4, [1])], order=order))
+    assert found is not None
+    assert (found.integer(256, 0), pages) == (1, 1)  # better than nothing
+    found, pages = pictures(tiff([*small, (254, 4, [2])], [*large, (254, 4, [2])], order=order))
+    assert found is not None
+    assert (found.integer(256, 0), pages) == (1, 2)
+
+
+def test_a_picture_below_a_reduced_copy_is_found() -> None:
+    page = [(256, 4, [1]), (257, 4, [1]), (254, 4, [1])]
+    made = bytearray(tiff([*page, (330, 4, [0])], [(256, 4, [9]), (257, 4, [9])]))
+    first, second = 8, 8 + 2 + 4 * 12 + 4
+    struct.pack_into("<I", made, first + 2 + 4 * 12, 0)  # the chain ends here
+    struct.pack_into("<I", made, first + 2 + 3 * 12 + 8, second)
+    found, pages = pictures(bytes(made))
+    assert found is not None
+    assert (found.integer(256, 0), pages) == (9, 1)
 
 
 def test_one_pass_of_a_jpeg() -> None:

@@ -2,7 +2,7 @@
 
 The order is fixed: how many bytes, which format (by its leading bytes), how many pixels (by its
 header), and only then memory for pixels. A time limit needs a process that can be killed: see
-`wherefrom.workers`, where indexing decodes.
+`wherefrom.workers`, where indexing decodes, and `wherefrom.decoding`, where queries are.
 
 Large pictures are decoded at a reduced size: while the shorter side stays at `WORKING_SIDE` or more, JPEG
 and JPEG 2000 are halved inside the decoder and everything else by averaging whole pixels.
@@ -22,13 +22,26 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wherefrom.errors import Corrupt, EmptyFile, MissingExtra, NotAPicture, PictureError, TooLarge, Truncated
+import numpy as np
+
+from wherefrom.errors import (
+    Corrupt,
+    EmptyFile,
+    MissingExtra,
+    NotAPicture,
+    PictureError,
+    TooLarge,
+    Truncated,
+    Unreadable,
+)
 from wherefrom.errors import UnsupportedFormat as Unsupported
-from wherefrom.picture import formats
+from wherefrom.picture import formats, tiff
 from wherefrom.picture.colour import UNCHANGED, WORKING_SIDE, image_of, is_srgb, to_pixels, tones_of
+from wherefrom.picture.directories import headed, pictures
 from wherefrom.picture.formats import Format
 from wherefrom.picture.metadata import Credit, blocks_of, read_credit
 from wherefrom.picture.picture import Facts, Picture, Pixels, upright
+from wherefrom.picture.samples import image_of_samples, to_8_bits
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -48,13 +61,15 @@ class Limits:
 
     `bytes` is the file's size; `pixels` caps pictures that have to be decoded in full (WebP and AVIF count
     twice, since their decoders need twice the memory) and `scaled_pixels` JPEGs that need not be;
-    `seconds` is enforced where decoding can be killed.
+    `seconds` and `memory`, the address space of a process that decodes, in bytes, are enforced where decoding
+    can be killed.
     """
 
     bytes: int = 256 * 1024 * 1024
     pixels: int = 100_000_000
     scaled_pixels: int = 250_000_000
     seconds: float = 30.0
+    memory: int = 3 * 1024**3
 
 
 DEFAULT_LIMITS = Limits()
@@ -76,8 +91,9 @@ def decode(
     A JPEG may be halved while its shorter side stays at `least` pixels or more.
 
     Raises a `PictureError`: EmptyFile, NotAPicture, UnsupportedFormat, MissingExtra, TooLarge, TooSlow
-    (drawings alone), Truncated or Corrupt, each with a sentence; and nothing else, whatever the bytes.
-    Never warns.
+    (drawings and documents alone), Truncated or Corrupt, each with a sentence, and Unreadable where the
+    system kept a decoder from its work; and nothing else, whatever the bytes. What the machine may be to
+    blame for is `passing`. Never warns.
     """
     kind = recognise(data, len(data), limits)
     stated = formats.stated_size(kind.name, data)
@@ -95,8 +111,13 @@ def decode(
     except PictureError:
         raise
     except MemoryError:
-        raise TooLarge(f"Decoding this {kind.title} file needs more memory than is allowed.") from None
+        said = f"Decoding this {kind.title} file needs more memory than there is, or than is allowed."
+        raise TooLarge(said).may_pass() from None
     except Exception as error:
+        if isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno is not None):
+            # Of the system, and not of the file: a library that could not be loaded, no file descriptors.
+            said = f"This {kind.title} file could not be decoded just now: {error}."
+            raise Unreadable(said).may_pass() from error
         raise _broken(kind, data, error) from error
 
 
@@ -157,6 +178,8 @@ def _decode_builtin(
     gate: AbstractContextManager[object],
     least: int,
 ) -> Picture:
+    if kind.name == "tiff":
+        return _decode_tiff(kind, data, limits, gate)
     with _opened(kind.name, data) as image:
         width, height = image.size
         if kind.name == "jpeg":
@@ -165,24 +188,47 @@ def _decode_builtin(
             pixels = _decode_jpeg(kind, image, data, colour, limits, gate, least)
         else:
             check_pixels(kind, width, height, limits.pixels)
-            frames = formats.tiff_pages(data) if kind.name == "tiff" else _frames(image)
-            # Read before the pixels of a TIFF, which is closed by then, and behind those of a PNG, since
-            # it may lie there in the file.
-            credit, orientation = _statements(image) if kind.name == "tiff" else (Credit(), 1)
+            frames = _frames(image)
             with gate if width * height > HEAVY_PIXELS else nullcontext():
-                if kind.name == "jp2":
-                    _load_jp2(image, formats.jp2_halvings(data))
-                else:
-                    image.load()
-                pixels = to_pixels(image)
-            if kind.name == "tiff":  # turned upright while it was loaded
-                orientation, (width, height) = 1, image.size
-            else:
-                credit, orientation = _statements(image)
+                pixels = to_pixels(_loaded(kind.name, image, data))
+            credit, orientation = _statements(image)  # behind the pixels of a PNG, where it may lie
     if orientation >= 5:
         width, height = height, width
     facts = Facts(kind.name, width, height, len(data), frames, credit, _decoder())
     return Picture(upright(pixels, orientation), facts)
+
+
+def _decode_tiff(kind: Format, data: bytes, limits: Limits, gate: AbstractContextManager[object]) -> Picture:
+    """The first page that is a picture in its own right, by the decoder that gives its samples right."""
+    page, pages = pictures(data)
+    if page is None:
+        raise Truncated("The TIFF file ends before the picture does.")
+    layout = tiff.layout_of(page)
+    check_pixels(kind, layout.width, layout.height, limits.pixels)
+    plain, headed_file = tiff.is_plain(layout), headed(page)
+    with gate if layout.width * layout.height > HEAVY_PIXELS else nullcontext():
+        if plain:
+            with _opened("tiff", headed_file) as opened:
+                credit, _ = _statements(opened)  # before it is loaded, and closed
+                opened.load()  # which turns it upright
+                pixels = to_pixels(opened)
+                width, height = opened.size
+        else:
+            image, height = tiff.read(layout)
+            credit, _ = _statements(_Stated(headed_file))
+            pixels = upright(to_pixels(image), page.integer(274, 1))
+            width, height = image.size if page.integer(274, 1) < 5 else image.size[::-1]
+    return Picture(pixels, Facts(kind.name, width, height, len(data), pages, credit, _decoder()))
+
+
+class _Stated:
+    """What `blocks_of` looks at of a TIFF that Pillow cannot open."""
+
+    format = "TIFF"
+
+    def __init__(self, data: bytes) -> None:
+        self.info: dict[str, object] = {}
+        self.fp = io.BytesIO(data)
 
 
 def _opened(name: str, data: bytes) -> ImageFile.ImageFile:
@@ -216,7 +262,7 @@ def _frames(image: ImageFile.ImageFile) -> int:
         return 1
 
 
-def _statements(image: Image.Image) -> tuple[Credit, int]:
+def _statements(image: Image.Image | _Stated) -> tuple[Credit, int]:
     """Credit and orientation: parsed only where the file has something to parse."""
     exif, iptc, xmp = blocks_of(image)
     credit = read_credit(exif, iptc, xmp) if exif or iptc or xmp else Credit()
@@ -258,10 +304,38 @@ def _decode_jpeg(
         return to_pixels(image)
 
 
-def _load_jp2(image: Any, levels: int) -> None:
-    image.reduce = _halved(image.size, levels).bit_length() - 1
+def _loaded(name: str, image: Any, data: bytes) -> Image.Image:
+    """An opened picture with its pixels, those of JPEG 2000 halved while they are decoded where possible."""
+    if name != "jp2":
+        image.load()
+        plain: Image.Image = image
+        return _keyed(image, data) if name == "png" else plain
+    from wherefrom.picture import jp2
+
+    if not jp2.is_plain(data):
+        return jp2.read(data)
+    image.reduce = _halved(image.size, formats.jp2_halvings(data)).bit_length() - 1
     image.load()
     image.reduce = 0  # which is the method of every other image's again
+    loaded: Image.Image = image
+    return loaded
+
+
+def _keyed(image: Any, data: bytes) -> Image.Image:
+    """A PNG whose clear grey Pillow compares with pixels of another depth: made what the file says."""
+    loaded: Image.Image = image
+    key, depth = image.info.get("transparency"), data[24]
+    if data[25] != 0 or not isinstance(key, int):
+        return loaded
+    if depth in (2, 4):
+        image.info["transparency"] = key * 255 // (2**depth - 1)
+    elif depth == 16:
+        values = np.asarray(image)
+        opaque = np.where(values == key, 0, 255).astype(np.uint8)
+        made = image_of_samples(np.dstack([to_8_bits(values, 65535), opaque]), "straight")
+        made.info |= {name: value for name, value in image.info.items() if name != "transparency"}
+        return made
+    return loaded
 
 
 def _halved(size: tuple[int, int], times: int, least: int = WORKING_SIDE) -> int:

@@ -9,21 +9,14 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import math
-import os
 import re
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from typing import NamedTuple
 
-import numpy as np
-
-from wherefrom.errors import Corrupt, TooLarge, TooSlow, Truncated, UnsupportedFormat
+from wherefrom.errors import TooLarge, UnsupportedFormat
+from wherefrom.picture.apart import drawn
 from wherefrom.picture.colour import to_pixels
 from wherefrom.picture.decode import HEAVY_PIXELS, Limits, check_pixels
 from wherefrom.picture.formats import Format
@@ -33,7 +26,7 @@ from wherefrom.picture.picture import Facts, Picture, Pixels
 _MODULES = {"heic": "pi_heif", "jxl": "imagecodecs", "raw": "rawpy", "svg": "resvg_py", "pdf": "pypdfium2"}
 _RENDERED_SIDE = 1024  # longer side, in pixels, at which SVG and PDF are drawn: they have none of their own
 _SVG_BYTES = 32 * 1024 * 1024  # parsed XML takes ten times its bytes and more
-_PDFIUM = threading.Lock()  # the library is not made for several threads
+_HEAVY_RAW = 32 * 1024 * 1024  # bytes beyond which a RAW file is taken for a heavy one
 
 Gate = AbstractContextManager[object]
 
@@ -77,108 +70,26 @@ def _heic(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
 
 
 def _jxl(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
-    import imagecodecs
-    from PIL import Image
+    from wherefrom.picture import jxl
 
-    width, height = jxl_size(data)
+    width, height = jxl.Header.of(data).size
     check_pixels(kind, width, height, limits.pixels)
     with _heavy(width, height, gate):
-        try:
-            frames = _jxl_frames(data)
-            values = np.asarray(imagecodecs.jpegxl_decode(data, index=0, numthreads=1))
-        except RuntimeError as error:
-            if "frame count" in str(error) or "MORE_INPUT" in str(error):
-                raise Truncated("The JPEG XL file ends before the picture does.") from error
-            raise
-        if values.dtype != np.uint8:
-            scale = 255.0 if values.dtype.kind == "f" else 1 / 257
-            values = np.clip(values.astype(np.float32) * scale + 0.5, 0, 255).astype(np.uint8)
-        if values.ndim == 3 and values.shape[2] not in (2, 3, 4):  # further channels are no colours
-            values = values[:, :, :3] if values.shape[2] > 4 else values[:, :, 0]
-        image = Image.fromarray(np.ascontiguousarray(values))
+        image, frames = jxl.read(data)
         return _Decoded(to_pixels(image), image.width, image.height, frames)
 
 
-def _jxl_frames(data: bytes) -> int:
-    # The decoder tells how many frames there are only where it refuses too small a place for them.
-    import imagecodecs
-
-    try:
-        imagecodecs.jpegxl_decode(data, numthreads=1, out=np.empty(0, np.uint8))
-    except ValueError as error:
-        shape = re.search(r" shape=\((\d+), \d+, \d+, \d+\)", str(error))
-        return int(shape[1]) if shape else 1
-    return 1
-
-
-def jxl_size(data: bytes) -> tuple[int, int]:
-    """Width and height that a JPEG XL file states (ISO/IEC 18181-1, SizeHeader).
-
-    Raises Truncated or Corrupt.
-    """
-    codestream = data if data[:2] == b"\xff\x0a" else _jxl_codestream(data)
-    if codestream[:2] != b"\xff\x0a":
-        raise Corrupt("The JPEG XL file is damaged: it has no codestream.")
-    bits = int.from_bytes(codestream[2:12], "little")
-
-    def take(count: int) -> int:
-        nonlocal bits
-        value = bits & ((1 << count) - 1)
-        bits >>= count
-        return value
-
-    small = take(1)
-
-    def side() -> int:
-        return 8 * (take(5) + 1) if small else take((9, 13, 18, 30)[take(2)]) + 1
-
-    height = side()
-    ratio = take(3)
-    shares = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
-    if ratio:
-        return height * shares[ratio][0] // shares[ratio][1], height
-    return side(), height
-
-
-def _jxl_codestream(data: bytes) -> bytes:
-    """The beginning of the codestream in a container of boxes (ISO/IEC 18181-2); raises Truncated."""
-    position = 0
-    while position + 8 <= len(data):
-        size, name = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
-        body = position + 8
-        if size == 1:
-            size, body = int.from_bytes(data[body : body + 8], "big"), body + 8
-        if name in (b"jxlc", b"jxlp"):
-            body += 4 if name == b"jxlp" else 0  # the number of the part comes first
-            return data[body : body + 16]
-        if size < 8:
-            return b""
-        position += size
-    raise Truncated("The JPEG XL file ends before the picture does.")
-
-
-def _raw(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
-    import rawpy
-    from PIL import Image
-
-    with rawpy.imread(io.BytesIO(data)) as sensor:
-        sizes = sensor.sizes
-        check_pixels(kind, sizes.raw_width, sizes.raw_height, limits.pixels)
-        width, height = sizes.width, sizes.height
-        check_pixels(kind, width, height, limits.pixels)
-        with _heavy(width, height, gate):
-            half = min(width, height) >= 1024
-            pixels = sensor.postprocess(use_camera_wb=True, half_size=half, output_bps=8)
-        if sizes.flip & 4:  # rows and columns change places
-            width, height = height, width
-    return _Decoded(to_pixels(Image.fromarray(pixels)), width, height)
+def _raw(_kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
+    # How large it is only its decoder knows: any may be heavy.
+    with gate if len(data) > _HEAVY_RAW else nullcontext():
+        done = drawn("raw", data, limits)
+    return _Decoded(to_pixels(done.image), done.width, done.height)
 
 
 def _svg(kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
     from xml.etree.ElementTree import tostring
 
     from defusedxml import ElementTree, EntitiesForbidden
-    from PIL import Image
 
     if len(data) > _SVG_BYTES:
         raise TooLarge(f"The SVG file has {len(data):,} bytes; the limit is {_SVG_BYTES:,}.")
@@ -198,55 +109,8 @@ def _svg(kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
         drawing = tostring(root)
     except RecursionError:
         raise UnsupportedFormat("The SVG file nests its parts too deep to be drawn.") from None
-    png = _drawn(drawing, b"text" in data, limits)
-    image = Image.open(io.BytesIO(png))
-    image.load()
-    return _Decoded(to_pixels(image), image.width, image.height)
-
-
-_DRAW = """
-import ctypes, resource, resvg_py, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG: killed when the process that waits ends
-for kind, wanted in (("AS", 1 << 30), ("CPU", int(sys.argv[1])), ("CORE", 0)):
-    limit = getattr(resource, "RLIMIT_" + kind)
-    hard = resource.getrlimit(limit)[1]
-    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(limit, (wanted, wanted))
-drawing = sys.stdin.buffer.read().decode()
-try:
-    said = bytes(resvg_py.svg_to_bytes(svg_string=drawing, skip_system_fonts=sys.argv[2] != "True"))
-except ValueError as error:
-    sys.exit(str(error))
-sys.stdout.buffer.write(said)
-"""
-
-
-def _drawn(drawing: bytes, with_text: bool, limits: Limits) -> bytes:
-    """A drawing as PNG, made in a process of its own.
-
-    A few hundred bytes of SVG can ask for hours, for terabytes, or for more stack than there is, and the
-    library bounds none of these. Raises TooSlow or Corrupt.
-    """
-    seconds = math.ceil(limits.seconds)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-S", "-c", _DRAW, str(seconds), str(with_text)],
-            input=drawing,
-            capture_output=True,
-            timeout=limits.seconds,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise TooSlow(f"Drawing it took longer than {limits.seconds:g} seconds.") from None
-    if done.returncode == -signal.SIGXCPU:
-        raise TooSlow(f"Drawing it took longer than {limits.seconds:g} seconds.")
-    if done.returncode == 1 and b"\n" not in done.stderr.strip():
-        raise Corrupt(f"The SVG file is damaged: {done.stderr.decode(errors='replace').strip().rstrip('.')}.")
-    if done.returncode != 0:
-        raise Corrupt("The SVG file is damaged, or asks for more than can be drawn.")
-    return done.stdout
+    done = drawn("svg", drawing, limits, text=b"text" in data)
+    return _Decoded(to_pixels(done.image), done.width, done.height)
 
 
 def _stays_inside(target: str) -> bool:
@@ -306,26 +170,9 @@ def _length(text: str) -> float | None:
     return float(found[1] + (found[2] or "")) * _UNITS.get((found[3] or "").lower(), 1) or None
 
 
-def _pdf(kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
-    import pypdfium2
-
-    with _PDFIUM:
-        try:
-            document = pypdfium2.PdfDocument(data)
-        except pypdfium2.PdfiumError as error:
-            if "password" in str(error).lower():
-                raise UnsupportedFormat("The PDF file is locked with a password.") from error
-            raise
-        try:
-            if len(document) == 0:
-                raise Corrupt("The PDF file is damaged: it has no pages.")
-            page = document[0]
-            width, height = page.get_size()
-            check_pixels(kind, max(1, round(width)), max(1, round(height)), limits.pixels)
-            image = page.render(scale=_RENDERED_SIDE / max(width, height)).to_pil()
-            return _Decoded(to_pixels(image), image.width, image.height, len(document))
-        finally:
-            document.close()
+def _pdf(_kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
+    done = drawn("pdf", data, limits, side=_RENDERED_SIDE)
+    return _Decoded(to_pixels(done.image), done.width, done.height, done.pages)
 
 
 _DECODERS: dict[str, Callable[[Format, bytes, Limits, Gate], _Decoded]] = {

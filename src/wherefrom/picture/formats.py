@@ -167,27 +167,6 @@ def _tiff_tags(data: bytes) -> tuple[str, dict[int, tuple[int, int, int]], bool]
     return order, tags, True
 
 
-def tiff_pages(data: bytes) -> int:
-    """How many pages a TIFF has, by the chain of its directories up to the first that is damaged; at least 1.
-
-    Counted here, since Pillow takes the square of their number.
-    """
-    order = "<" if data[:1] == b"I" else ">"
-    big = data[2:4] in (b"+\0", b"\0+")
-    start, entry, counted, linked = (8, 20, "Q", "Q") if big else (4, 12, "H", "I")
-    seen: set[int] = set()
-    try:
-        (offset,) = struct.unpack_from(order + linked, data, start)
-        while offset and offset not in seen:
-            (count,) = struct.unpack_from(order + counted, data, offset)
-            after = offset + struct.calcsize(counted) + entry * count
-            seen.add(offset)
-            (offset,) = struct.unpack_from(order + linked, data, after)
-    except (struct.error, OverflowError):
-        pass
-    return max(1, len(seen))
-
-
 def orientation_of(exif: bytes) -> int:
     """The orientation (1 to 8) in a raw EXIF block; 1 where it states none or is damaged."""
     block = exif[6:] if exif.startswith(b"Exif\0\0") else exif

@@ -33,7 +33,6 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from PIL import Image
 
 MAX_BLOCK = 1024 * 1024
 """Bytes of each block that are looked at; what lies beyond is not read."""
@@ -97,7 +96,7 @@ def read_credit(exif: bytes | None, iptc: bytes | None, xmp: bytes | None) -> Cr
     return Credit(*map(first, Credit.__slots__))
 
 
-def blocks_of(image: Image.Image) -> tuple[bytes | None, bytes | None, bytes | None]:
+def blocks_of(image: Any) -> tuple[bytes | None, bytes | None, bytes | None]:
     """The (exif, iptc, xmp) blocks of an opened Pillow image of any format, as `read_credit` takes them.
 
     Decodes no pixels and never raises; None where there is no block. Call it before pixels are loaded:

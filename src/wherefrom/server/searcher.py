@@ -24,8 +24,8 @@ MEMORY = 3 * 1024**3
 
 def serve(handle: int) -> None:
     """Answer what comes over a socket until it closes."""
+    from wherefrom.processes.child import end_with_parent
     from wherefrom.server.tasks import TASKS
-    from wherefrom.workers import end_with_parent
 
     end_with_parent()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
