@@ -240,6 +240,7 @@ class Adding:
                         str(read.error),
                         read.error.skips,
                         self._kept_reader,
+                        read.error.passing,
                     )
                 )
         added = self._engine.add(images, originals) if images else []
@@ -275,7 +276,7 @@ def _place(offer: Offer, read: Read) -> Place | None:
 
 
 def _lasts(error: PictureError) -> bool:
-    """Whether a refusal stands until the file changes: permissions can be mended without that."""
+    """Whether a refusal says something of the file: permissions can be mended without changing it."""
     return not isinstance(error, Unreadable)
 
 

@@ -110,6 +110,10 @@ def search(
     Look-alikes, which prove nothing, are found where --kinds has similar or all, or where --like, --unlike,
     --text or --colours say what they are wanted of; IMAGE may then be left out.
     """
+    from wherefrom.decoding import prepare
+
+    if image is not None or wanted.get("like"):
+        prepare()  # it comes up while the rest is loaded
     from wherefrom.settings import load
 
     check_wishes(image, wanted, regions, thing, folder)
@@ -237,6 +241,9 @@ def _said(evidence: Evidence) -> list[str]:
 @as_json
 def compare(first: str, second: str, target: str | None, how: str | None, json_output: bool) -> None:
     """Tell whether two pictures are one, and what was done to B to make A. Needs no collection."""
+    from wherefrom.decoding import prepare
+
+    prepare()  # it comes up while the rest is loaded
     from wherefrom.search.find import compare as compare_pictures
     from wherefrom.settings import load
 

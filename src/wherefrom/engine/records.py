@@ -186,7 +186,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A file that gave no picture, remembered so that it is not tried again until it changes."""
+    """A file that gave no picture, remembered so that it is not tried again until it changes.
+
+    One that is `passing` was perhaps the machine's fault: it is tried again before it is believed.
+    """
 
     uri: str
     stamp: FileStamp
@@ -194,3 +197,4 @@ class Refusal:
     reason: str
     skipped: bool
     reader: str
+    passing: bool = False

@@ -44,7 +44,9 @@ class Edit:
     the query's size over the match's, linear; `aspect`, the query's width to height over the match's;
     `perspective`, how far a corner lies off, as a share of the query's longer side; `embedded`, the share of
     the query that shows the match, the rest showing something else;
-    `grey`, the match has colour and the query none; `tone`, the mean absolute change of brightness,
+    `grey`, the match has colour and the query none; `sepia` and `tint` (one hue), `channels` (red, green and
+    blue swapped) and `recoloured` (others), the mean change of colour as a share of the range (0 to 1);
+    `hue`, by how many degrees all hues are turned; `tone`, the mean absolute change of brightness,
     contrast and colour as a share of the range (0 to 1); `blur`, the sigma in query pixels of the Gaussian
     that it amounts to; `noise`, the standard deviation of luma in grey levels; `compression`, how strongly
     the blocks of JPEG stand out (0 to 1); `overlay`, the share of what both show that something was laid
