@@ -23,6 +23,7 @@ NAMES = (
     "noise",
     "overlay",
     "embedded",
+    "frames",
 )
 
 

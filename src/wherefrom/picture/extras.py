@@ -25,6 +25,7 @@ from wherefrom.errors import Corrupt, TooLarge, TooSlow, UnsupportedFormat
 from wherefrom.picture.colour import to_pixels
 from wherefrom.picture.decode import HEAVY_PIXELS, Limits, check_pixels
 from wherefrom.picture.formats import Format
+from wherefrom.picture.frames import Watched, watch
 from wherefrom.picture.metadata import Credit, blocks_of, read_credit
 from wherefrom.picture.picture import Facts, Picture, Pixels
 
@@ -42,6 +43,7 @@ class _Decoded(NamedTuple):
     height: int
     frames: int = 1
     credit: Credit = Credit()
+    watched: Watched = Watched()
 
 
 def installed(extra: str) -> bool:
@@ -54,7 +56,9 @@ def decode(kind: Format, data: bytes, limits: Limits, gate: Gate) -> Picture:
     name = kind.extra or ""
     done = _DECODERS[name](kind, data, limits, gate)
     decoder = f"{_MODULES[name]} {version(_MODULES[name].replace('_', '-'))}"
-    facts = Facts(kind.name, done.width, done.height, len(data), done.frames, done.credit, decoder)
+    facts = Facts(
+        kind.name, done.width, done.height, len(data), done.frames, done.credit, decoder, *done.watched
+    )
     return Picture(done.pixels, facts)
 
 
@@ -71,7 +75,16 @@ def _heic(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
     with _heavy(width, height, gate):
         image = container.to_pillow()  # turned upright by the library, as the container asks
         credit = read_credit(*blocks_of(image))
-        return _Decoded(to_pixels(image), image.width, image.height, len(container), credit)
+        pixels = to_pixels(image)
+
+        def frame(number: int) -> Pixels:
+            wide, high = container[number].size
+            check_pixels(kind, wide, high, limits.pixels)
+            return to_pixels(container[number].to_pillow())
+
+        watched = watch(len(container), pixels, frame, width * height)
+        pixels = frame(watched.shown) if watched.shown else pixels
+        return _Decoded(pixels, image.width, image.height, len(container), credit, watched)
 
 
 def _jxl(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
@@ -81,7 +94,13 @@ def _jxl(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
     check_pixels(kind, width, height, limits.pixels)
     with _heavy(width, height, gate):
         image, frames = jxl.read(data)
-        return _Decoded(to_pixels(image), image.width, image.height, frames)
+        pixels = to_pixels(image)
+        # Each frame is decoded from the first one on.
+        watched = watch(
+            frames, pixels, lambda number: to_pixels(jxl.read(data, number)[0]), width * height * frames // 2
+        )
+        pixels = to_pixels(jxl.read(data, watched.shown)[0]) if watched.shown else pixels
+        return _Decoded(pixels, image.width, image.height, frames, watched=watched)
 
 
 def _raw(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:

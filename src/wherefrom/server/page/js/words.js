@@ -220,6 +220,7 @@ const edits = {
   aspect: (ratio) => (ratio && ratio < 1 ? "squeezed" : "stretched"),
   perspective: () => "seen at an angle",
   embedded: (share) => (share ? `fills ${percent(share)} of your picture` : "set into something else"),
+  frames: (differ) => (differ ? "begins with the same page or frame, and goes on otherwise" : "begins with the same page or frame"),
   grey: () => "colours removed",
   tone: (share) => (share === null ? "tones changed" : share < 0.05 ? "tones slightly changed" : share > 0.15 ? "tones strongly changed" : "tones changed"),
   blur: () => "blurred",
