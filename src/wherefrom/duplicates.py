@@ -24,6 +24,7 @@ from wherefrom.engine.records import Image, Sighting
 from wherefrom.families import CLOSE, Branch, Look, trees
 from wherefrom.features.fingerprint import turned_codes
 from wherefrom.meetings import Progress, Union, by_words, known_of, settled
+from wherefrom.places import is_at_hand, looked, spots
 from wherefrom.relations import Known, Relation, Tones, bars_seen, merit, related
 from wherefrom.search.answer import Edit, Kind, Match
 from wherefrom.search.frames import alike
@@ -47,7 +48,7 @@ class Duplicate:
     `place` is None for an image that was added without a place. `parent` is the id of the image of the group
     that it was likely made from, `edits` what was then done, and `kind`, `score` (0 to 100) and `distance`
     (bits of 256, None where fingerprints are not near) what it is to that one. A further place of an image
-    has the image itself as its parent.
+    has the image itself as its parent. `links` are the other places that lead to the same file.
     """
 
     image: Image
@@ -57,6 +58,7 @@ class Duplicate:
     parent: str
     score: float
     edits: tuple[Edit, ...] = ()
+    links: tuple[Sighting, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The duplicate in the shape that all faces share."""
@@ -69,6 +71,7 @@ class Duplicate:
             "score": self.score,
             "edits": [edit.as_json() for edit in self.edits],
             **_facts(self.image),
+            **_at(self.place, self.links),
         }
 
 
@@ -89,7 +92,8 @@ class Part:
     @property
     def place(self) -> Sighting | None:
         """Where the other image is."""
-        return _places(self.image)[0]
+        found = spots(looked(self.image))
+        return found[0][0] if found else None
 
     def as_json(self) -> dict[str, object]:
         """The part in the shape that all faces share."""
@@ -107,8 +111,9 @@ class Part:
 class Group:
     """Files that are one picture: the likely original, suggested to be kept and why, and the others.
 
-    The others come with every parent before its children. `parts` are images that share a part with one of
-    the group, and belong to it no more than that.
+    Every one of them is another file that was there when the group was made: links and other names of a file
+    are the `links` of the one that is told. The others come with every parent before its children. `parts`
+    are images that share a part with one of the group, and belong to it no more than that.
     """
 
     keep: Image
@@ -116,6 +121,7 @@ class Group:
     why: str
     others: tuple[Duplicate, ...]
     parts: tuple[Part, ...] = ()
+    links: tuple[Sighting, ...] = ()
 
     @property
     def spare_bytes(self) -> int:
@@ -126,7 +132,8 @@ class Group:
         """The group in the shape that all faces share."""
         uri = self.place.uri if self.place else None
         return {
-            "keep": {"id": self.keep.id, "uri": uri, "why": self.why, **_facts(self.keep)},
+            "keep": {"id": self.keep.id, "uri": uri, "why": self.why, **_facts(self.keep)}
+            | _at(self.place, self.links),
             "others": [other.as_json() for other in self.others],
             "parts": [part.as_json() for part in self.parts],
             "spare_bytes": self.spare_bytes,
@@ -135,6 +142,10 @@ class Group:
 
 def _facts(image: Image) -> dict[str, object]:
     return {"width": image.width, "height": image.height, "format": image.format, "bytes": image.bytes}
+
+
+def _at(place: Sighting | None, links: Sequence[Sighting]) -> dict[str, object]:
+    return {"path": place.path if place else None, "links": [one.uri for one in links]}
 
 
 def groups(
@@ -173,7 +184,7 @@ def groups(
         textured = {key for number in small for key in found[number]} if parts else set()
         known = known_of(engine, [key for number in numbers for key in found[number]], textured)
         for number in numbers:
-            members = [known[key] for key in found[number] if key in known]
+            members = _at_hand([known[key] for key in found[number] if key in known])
             yield from _groups_of(members, plan, number, turned=turned, look=look, tones=tones)
 
 
@@ -325,24 +336,32 @@ def _group(tree: Sequence[Branch], shared: Sequence[Relation]) -> Group | None:
         if branch.parent is not None:
             below.setdefault(branch.parent.key, []).append(branch)
     others: list[Duplicate] = []
+    keep: Sighting | None = None
+    kept_links: tuple[Sighting, ...] = ()
     waiting = [tree[0]]
     while waiting:
         branch = waiting.pop()
-        image, match = branch.known.image, branch.match
-        places = _places(image)
+        image, match = looked(branch.known.image), branch.match
+        files = spots(image)
+        first, links = files[0] if files else (None, ())
         if match is not None:
             evidence = match.evidence
-            made = Duplicate(image, places[0], match.kind, evidence.distance, match.id, match.score)
-            others.append(replace(made, edits=evidence.edits))
-        others.extend(Duplicate(image, place, Kind.IDENTICAL, 0, image.id, 100.0) for place in places[1:])
+            made = Duplicate(image, first, match.kind, evidence.distance, match.id, match.score)
+            others.append(replace(made, edits=evidence.edits, links=links))
+        elif first is not None:
+            keep, kept_links = first, links
+        for place, links in files[1:]:
+            again = Duplicate(image, place, Kind.IDENTICAL, 0, image.id, 100.0)
+            others.append(replace(again, links=links))
         waiting.extend(reversed(below.get(branch.known.key, ())))
+    others = _apart(keep, others)
     if not others:
         return None
     inside = {branch.known.key for branch in tree}
     parts = [part for relation in shared if (part := _part(relation, inside)) is not None]
     parts.sort(key=lambda part: (part.member, -part.score, part.image.id))
     images = [branch.known.image for branch in tree]
-    return Group(root.image, _places(root.image)[0], _why(images), tuple(others), tuple(parts))
+    return Group(root.image, keep, _why(images), tuple(others), tuple(parts), kept_links)
 
 
 def _part(relation: Relation, inside: set[int]) -> Part | None:
@@ -355,8 +374,26 @@ def _part(relation: Relation, inside: set[int]) -> Part | None:
     return Part(member.image.id, contains, other.image, relation.match.score, share or 0.0)
 
 
-def _places(image: Image) -> list[Sighting | None]:
-    return [place for place in image.sightings if place.gone is None] or [None]
+def _at_hand(members: Sequence[Known]) -> list[Known]:
+    """The members with their places as they stand; those that are nowhere at hand are left out.
+
+    Where none is at hand, as in a collection whose files are elsewhere, all are told that are not gone.
+    """
+    every = [(one, looked(one.image)) for one in members]
+    here = [one for one, image in every if is_at_hand(image)]
+    return here or [one for one, image in every if spots(image)]
+
+
+def _apart(keep: Sighting | None, others: Sequence[Duplicate]) -> list[Duplicate]:
+    """The others that are files of their own: a place whose file changed may lead to another one's by now."""
+    seen = {keep.file} if keep is not None and keep.file is not None else set()
+    found = []
+    for one in others:
+        file = one.place.file if one.place is not None else None
+        if file is None or file not in seen:
+            found.append(one)
+            seen.update(() if file is None else (file,))
+    return found
 
 
 def _why(images: Sequence[Image]) -> str:
