@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import wherefrom
-from tests.pictures import jxl
+from tests.pictures import jxl, tiff
 from tests.test_duplicates import photo
 from wherefrom.picture.decode import decode
 from wherefrom.picture.frames import MOST, go_on_alike
@@ -176,16 +176,33 @@ def begins(match: Match | None) -> bool:
 
 
 def test_a_reduced_copy_beside_a_scan_is_neither_shown_nor_kept(tmp_path: Path) -> None:
-    from tests.tiffs import layered
-
     scan = photo(5)
-    buffer = io.BytesIO()
-    scan.resize((192, 144)).save(buffer, "TIFF", append_images=[scan], save_all=True)
-    data = bytearray(buffer.getvalue())
-    at = data.index(b"\xfe\x00") if b"\xfe\x00\x04\x00" in data else None
-    assert at is None  # Pillow writes no NewSubfileType: the first page counts
-    assert decode(bytes(data)).facts.frames == 2
-    assert decode(layered(np.asarray(scan), (254, 4, [1]))).facts.width == 640
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    parts = [np.asarray(scan.resize((192, 144))), np.asarray(scan)]
+    at = np.cumsum([8, parts[0].nbytes]).tolist()
+    pages = [
+        [
+            (254, 4, [reduced]),
+            (256, 4, [part.shape[1]]),
+            (257, 4, [part.shape[0]]),
+            (258, 3, [8, 8, 8]),
+            (259, 3, [1]),
+            (262, 3, [2]),
+            (273, 4, [start]),
+            (277, 3, [3]),
+            (278, 4, [part.shape[0]]),
+            (279, 4, [part.nbytes]),
+        ]
+        for reduced, part, start in zip((1, 0), parts, at, strict=True)
+    ]
+    (folder / "scan.tif").write_bytes(tiff(*pages, body=b"".join(part.tobytes() for part in parts)))
+    scan.resize((400, 300)).save(folder / "web.jpg", quality=80)
+    settings = wherefrom.Settings(model="none", workers=1)
+    with wherefrom.open(tmp_path / "photos.wherefrom", create=True, settings=settings) as photos:
+        photos.add(folder)
+        (group,) = photos.duplicates()
+        assert (group.keep.format, group.keep.width, group.keep.frames) == ("tiff", 640, 1)
 
 
 @pytest.mark.shared

@@ -27,8 +27,11 @@ _FINE, _COARSE = (16, 8), (8, 4)  # cells a side of luma, and of both colours
 _FEW = 16  # frames up to which codes are fine
 _BLANK = 3.0  # standard deviation of luma, in levels, below which there is nothing in a frame
 _FADED = 0.5  # share of the richest frame's deviation that the one shown has
-_SLACK, _NOISE = 2.5, 6.0  # levels that cells may differ by, and how many times the median of all
-_NOISY = 3.0  # median of what may be the noise of another encoding
+_SLACK, _NOISE = 2.5, 4.0  # levels that cells may differ by, and how many times the noise
+_NOISY = (
+    90,
+    5.0,
+)  # percentile of the differences that is the noise of another encoding, and the most it may be
 
 
 class Watched(NamedTuple):
@@ -75,8 +78,8 @@ def go_on_alike(frames: tuple[int, int], codes: tuple[str | None, str | None]) -
     if one is None or other is None:
         return False
     off = np.abs(one.astype(np.int16) - other)
-    noise = np.median(off, axis=1)
-    return bool((noise <= _NOISY).all() and (off.max(axis=1) <= _SLACK + _NOISE * noise).all())
+    noise = np.percentile(off, _NOISY[0], axis=1)
+    return bool((noise <= _NOISY[1]).all() and (off.max(axis=1) <= _SLACK + _NOISE * noise).all())
 
 
 def _code(pixels: Pixels) -> NDArray[np.uint8]:
