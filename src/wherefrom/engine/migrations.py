@@ -6,6 +6,7 @@ A step has a name, is never changed once released, and runs in the transaction t
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy import Connection, text
 
@@ -20,6 +21,30 @@ def _statements(*sql: str) -> Step:
             connection.execute(text(statement))
 
     return run
+
+
+def _uploads(connection: Connection) -> None:
+    """Images whose bytes are kept in the collection's directory, each of which owes a file there.
+
+    Of those that were uploaded before, the ones that have their file.
+    """
+    from wherefrom.engine.originals import Originals, digests_in
+    from wherefrom.engine.sums import with_crcs
+
+    connection.execute(
+        text(
+            """CREATE TABLE uploads (
+                image_id INTEGER PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE,
+                crc INTEGER NOT NULL)"""
+        )
+    )
+    path = next(row[2] for row in connection.exec_driver_sql("PRAGMA database_list") if row[1] == "main")
+    for folder in Originals(Path(path).parent).folders():
+        for digest in digests_in(folder):
+            sql = "SELECT id FROM images WHERE digest = ?"
+            rows = [tuple(row) for row in connection.exec_driver_sql(sql, (digest,))]
+            for row in with_crcs(rows):
+                connection.exec_driver_sql("INSERT INTO uploads (image_id, crc) VALUES (?, ?)", row)
 
 
 STEPS: list[tuple[str, Step]] = [
@@ -119,6 +144,7 @@ STEPS: list[tuple[str, Step]] = [
                 data TEXT NOT NULL, crc INTEGER NOT NULL)""",
         ),
     ),
+    ("0007-uploads", _uploads),
 ]
 
 
