@@ -27,11 +27,8 @@ _FINE, _COARSE = (16, 8), (8, 4)  # cells a side of luma, and of both colours
 _FEW = 16  # frames up to which codes are fine
 _BLANK = 3.0  # standard deviation of luma, in levels, below which there is nothing in a frame
 _FADED = 0.5  # share of the richest frame's deviation that the one shown has
-_SLACK, _NOISE = 2.5, 4.0  # levels that cells may differ by, and how many times the noise
-_NOISY = (
-    90,
-    5.0,
-)  # percentile of the differences that is the noise of another encoding, and the most it may be
+_SLACK, _NOISE = 2.5, 6.0  # levels that cells may differ by, and how many times the noise
+_NOISY = 90, 4.0  # percentile of the differences that is another encoding's noise, and the most it may be
 
 
 class Watched(NamedTuple):
