@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from wherefrom.errors import CollectionDamaged, CollectionTooNew
+from wherefrom.errors import CollectionDamaged, CollectionError, CollectionTooNew
 
 Step = Callable[[Connection], None]
 
@@ -161,10 +161,12 @@ def applied(connection: Connection) -> list[str]:
 def is_current(connection: Connection) -> bool:
     """True when no step is owed.
 
-    Raises CollectionTooNew when the database has been through all our steps and more, and
-    CollectionDamaged when the names it gives are not such a list.
+    Raises CollectionError for a database of before the first release, CollectionTooNew when the database has
+    been through all our steps and more, and CollectionDamaged when the names it gives are not such a list.
     """
     done, ours = applied(connection), [name for name, _ in STEPS]
+    if done and done != ours:
+        _check_age(connection)
     if done == ours[: len(done)]:
         return len(done) == len(ours)
     if done[: len(ours)] == ours:
@@ -172,6 +174,15 @@ def is_current(connection: Connection) -> bool:
             f"A later version of Wherefrom wrote this collection (step {done[-1]}); upgrade Wherefrom."
         )
     raise CollectionDamaged(f"The catalog's list of migrations is damaged: {', '.join(map(repr, done))}.")
+
+
+def _check_age(connection: Connection) -> None:
+    columns = {row[1] for row in connection.exec_driver_sql("PRAGMA table_info(images)")}
+    if columns and "crc" not in columns:
+        raise CollectionError(
+            "This collection was made by an early version, before the first release, and cannot be brought "
+            "up to date. Index the pictures into a new collection."
+        )
 
 
 def migrate(connection: Connection, moment: int) -> None:
