@@ -9,7 +9,7 @@ make families (`families`); an image that only contains another is said to do so
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -23,10 +23,14 @@ from wherefrom.engine.batches import batched
 from wherefrom.engine.records import Image, Sighting
 from wherefrom.families import CLOSE, Branch, Look, trees
 from wherefrom.features.fingerprint import turned_codes
+from wherefrom.keeping import is_there, one_shot, paired, standing, why
 from wherefrom.meetings import Progress, Union, by_words, known_of, settled
-from wherefrom.relations import Known, Relation, Tones, bars_seen, merit, related
-from wherefrom.search.answer import Edit, Kind, Match
-from wherefrom.search.pixels import Original, looked_at
+from wherefrom.relations import Known, Relation, Tones, bars_seen, related
+from wherefrom.search.answer import Direction, Edit, Kind, Match
+from wherefrom.search.direction import by_files, directed
+from wherefrom.search.pixels import Read, looked_at
+
+Compared = Callable[[Known, Known], Relation | None]
 
 RADIUS = mih.RADIUS
 """Bits within which two images are taken for one picture: half of a search, since groups chain."""
@@ -35,6 +39,7 @@ _SCANNED = 2_000  # images below which every pair is simply compared
 _BATCH = 1_024  # codes searched for at a time
 _JOINED = 4_096  # pairs joined at a time
 _NEAREST = 3  # pairs of an image that are kept besides those that hold a group together
+_KNOWN = 4_096  # comparisons that are remembered
 _COVERED = 0.35  # by overlays, likewise: screens of one application are alike around what they show
 _AGREEMENT = 0.85  # of pixels, for images whose fingerprints are not near: two photographs agree less
 
@@ -47,6 +52,11 @@ class Duplicate:
     that it was likely made from, `edits` what was then done, and `kind`, `score` (0 to 100) and `distance`
     (bits of 256, None where fingerprints are not near) what it is to that one. A further place of an image
     has the image itself as its parent.
+
+    `suggestion` is `spare` where the file could go, since what it was made from, or the same bytes, stay;
+    `choice` where nothing says which of the two was first; `keep` where it belongs to one that is kept, as
+    RAW and JPEG of one shot do; `part` where the two only share a part. `why` says so in a phrase, and
+    `direction` why its parent is called its source.
     """
 
     image: Image
@@ -56,6 +66,9 @@ class Duplicate:
     parent: str
     score: float
     edits: tuple[Edit, ...] = ()
+    suggestion: str = "spare"
+    why: str = ""
+    direction: Direction | None = None
 
     def as_json(self) -> dict[str, object]:
         """The duplicate in the shape that all faces share."""
@@ -67,6 +80,9 @@ class Duplicate:
             "parent": self.parent,
             "score": self.score,
             "edits": [edit.as_json() for edit in self.edits],
+            "suggestion": self.suggestion,
+            "why": self.why,
+            "direction": None if self.direction is None else self.direction.as_json(),
             **_facts(self.image),
         }
 
@@ -107,7 +123,8 @@ class Group:
     """Files that are one picture: the likely original, suggested to be kept and why, and the others.
 
     The others come with every parent before its children. `parts` are images that share a part with one of
-    the group, and belong to it no more than that.
+    the group, and belong to it no more than that. `kind` is `picture`; in a group of the kind `parts` nothing
+    is one picture: the others are crops, screenshots and the like of the first, and none could go.
     """
 
     keep: Image
@@ -115,11 +132,22 @@ class Group:
     why: str
     others: tuple[Duplicate, ...]
     parts: tuple[Part, ...] = ()
+    kind: str = "picture"
+
+    @property
+    def choice(self) -> bool:
+        """Whether it is the reader's choice which of some files to keep: nothing says which was first."""
+        return any(other.suggestion == "choice" for other in self.others)
+
+    @property
+    def spare(self) -> tuple[Duplicate, ...]:
+        """The files that could go."""
+        return tuple(other for other in self.others if other.suggestion == "spare")
 
     @property
     def spare_bytes(self) -> int:
-        """What removing the others would free."""
-        return sum(other.image.bytes for other in self.others)
+        """What removing those that could go would free."""
+        return sum(other.image.bytes for other in self.spare)
 
     def as_json(self) -> dict[str, object]:
         """The group in the shape that all faces share."""
@@ -128,6 +156,8 @@ class Group:
             "keep": {"id": self.keep.id, "uri": uri, "why": self.why, **_facts(self.keep)},
             "others": [other.as_json() for other in self.others],
             "parts": [part.as_json() for part in self.parts],
+            "kind": self.kind,
+            "choice": self.choice,
             "spare_bytes": self.spare_bytes,
         }
 
@@ -145,7 +175,7 @@ def groups(
     tones: Tones | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Group]:
-    """Every group, the one with most files first.
+    """Every group, the one with most files first; then those of the kind `parts`.
 
     With `turned` also mirrored, turned and negative copies; with `parts` also crops and whatever else is met
     by its keypoints, which takes some milliseconds an image. `look` compares the pixels of what is about to
@@ -174,21 +204,33 @@ def groups(
         for number in numbers:
             members = [known[key] for key in found[number] if key in known]
             yield from _groups_of(members, plan, number, turned=turned, look=look, tones=tones)
+    yield from _part_groups(met, {key: number for number, keys in enumerate(found) for key in keys}, look)
 
 
-def looks(read: Original) -> Look:
-    """What compares the pixels of two images whose files `read` still finds; others stay as they are."""
+def looks(read: Read) -> Look:
+    """What compares the pixels of two images whose files `read` still finds, and tells which was made from
+    which; others stay as they are. What was looked at once is known."""
     cached = lru_cache(maxsize=8)(read)
+    known: dict[tuple[int, str], Match | None] = {}
 
     def look(made: Known, match: Match) -> Match | None:
-        query, picture = cached(made.image), cached(match.image)
-        if query is None or picture is None:
+        name = made.key, match.id
+        if name not in known:
+            if len(known) >= _KNOWN:
+                known.clear()
+            known[name] = compare(made, match)
+        return known[name]
+
+    def compare(made: Known, match: Match) -> Match | None:
+        query, other = cached(made.image), cached(match.image)
+        if query is None or other is None:
             return match
-        seen = looked_at(match, query, picture)
-        if seen is None or match.evidence.distance is not None:
-            return seen
-        covered = sum(edit.amount or 0.0 for edit in seen.evidence.edits if edit.name == "overlay")
-        return seen if (seen.evidence.agreement or 0.0) >= _AGREEMENT and covered < _COVERED else None
+        seen = looked_at(match, query.picture, other.picture)
+        if seen is not None and match.evidence.distance is None:
+            covered = sum(edit.amount or 0.0 for edit in seen.evidence.edits if edit.name == "overlay")
+            if (seen.evidence.agreement or 0.0) < _AGREEMENT or covered >= _COVERED:
+                return None
+        return None if seen is None else directed(seen, query, other)
 
     return look
 
@@ -310,36 +352,117 @@ def _groups_of(
         relations = [bars_seen(relation, tones) for relation in relations]
     shared = plan.parts.get(number, ())
     for tree in trees(members, relations, compared, look):
-        group = _group(tree, shared)
+        group = _group(tree, shared, compared, look)
         if group is not None:
             yield group
 
 
-def _group(tree: Sequence[Branch], shared: Sequence[Relation]) -> Group | None:
+def _group(
+    tree: Sequence[Branch], shared: Sequence[Relation], compared: Compared, look: Look | None
+) -> Group | None:
     root = tree[0].known
+    here = is_there(root.image)  # else nothing of the group is there
     below: dict[int, list[Branch]] = {}
     for branch in tree[1:]:
-        if branch.parent is not None:
+        if branch.parent is not None and (not here or is_there(branch.known.image)):
             below.setdefault(branch.parent.key, []).append(branch)
+    images = [branch.known.image for branch in tree]
     others: list[Duplicate] = []
+    reasons: list[str] = []
     waiting = [tree[0]]
     while waiting:
         branch = waiting.pop()
         image, match = branch.known.image, branch.match
         places = _places(image)
         if match is not None:
-            evidence = match.evidence
-            made = Duplicate(image, places[0], match.kind, evidence.distance, match.id, match.score)
-            others.append(replace(made, edits=evidence.edits))
-        others.extend(Duplicate(image, place, Kind.IDENTICAL, 0, image.id, 100.0) for place in places[1:])
+            made = Duplicate(image, places[0], match.kind, match.evidence.distance, match.id, match.score)
+            suggestion, why_so, told = _suggested(branch, root, images, compared, look)
+            reasons += [reason.text for reason in told.why] if told is not None else []
+            made = replace(made, edits=match.evidence.edits, direction=told)
+            others.append(replace(made, suggestion=suggestion if here else "choice", why=why_so))
+        others.extend(_again(image, place) for place in places[1:])
         waiting.extend(reversed(below.get(branch.known.key, ())))
     if not others:
         return None
     inside = {branch.known.key for branch in tree}
     parts = [part for relation in shared if (part := _part(relation, inside)) is not None]
     parts.sort(key=lambda part: (part.member, -part.score, part.image.id))
-    images = [branch.known.image for branch in tree]
-    return Group(root.image, _places(root.image)[0], _why(images), tuple(others), tuple(parts))
+    kept = _places(root.image)[0]
+    shown = [root.image, *(one.image for one in others if one.image.id != root.image.id)]
+    if any(one.suggestion == "choice" for one in others):
+        return Group(root.image, kept, _UNKNOWN, tuple(others), tuple(parts))
+    return Group(root.image, kept, why(shown, reasons), tuple(others), tuple(parts))
+
+
+_UNKNOWN = "your choice: nothing says for sure which of them was first"
+_FRAMES = "of the several frames or pages only one was compared"
+
+
+def _again(image: Image, place: Sighting | None) -> Duplicate:
+    return Duplicate(image, place, Kind.IDENTICAL, 0, image.id, 100.0, why="the same bytes")
+
+
+def _suggested(
+    branch: Branch, root: Known, images: Sequence[Image], compared: Compared, look: Look | None
+) -> tuple[str, str, Direction | None]:
+    """What is suggested for a file that is not the first of its group, why, and what says so."""
+    image, match, parent = branch.known.image, branch.match, branch.parent
+    assert match is not None
+    assert parent is not None
+    told = _told(branch.known, match)
+    if (told is None or told.source != "match") and parent is not root:
+        relation = compared(root, branch.known)
+        if relation is not None and relation.joins:
+            direct = relation.match if look is None else look(relation.made, relation.match)
+            found = None if direct is None else _told(relation.made, direct)
+            if found is not None:
+                forward = (found.source == "match") == (relation.source is root)
+                told = replace(found, source="match" if forward else "query")
+    for other in images:
+        if other.id != image.id and one_shot(other, image) is not None:
+            return "keep", paired(other, image), told
+    if max(one.frames for one in (image, match.image)) > 1:
+        return "choice", _FRAMES, None
+    if told is not None and told.source == "match":
+        return "spare", told.sentence, told
+    return "choice", "nothing says which of the two was first", None
+
+
+def _told(made: Known, match: Match) -> Direction | None:
+    """Which of two was first: by their pixels where these were compared, else by what is kept of them."""
+    if match.evidence.direction is not None or match.evidence.agreement is not None:
+        return match.evidence.direction
+    return by_files(made.image, match.image)
+
+
+def _part_groups(met: Sequence[Relation], number_of: Mapping[int, int], look: Look | None) -> Iterator[Group]:
+    """Images with those that show a part of them, or have them as a part, and are one picture with none."""
+    found: dict[int, tuple[Known, list[Duplicate]]] = {}
+    told: set[tuple[int, int]] = set()
+    for relation in met:
+        source, made = relation.source, relation.made
+        ours, theirs = number_of.get(source.key), number_of.get(made.key)
+        if relation.joins or (ours is not None and ours == theirs):
+            continue
+        # Of two families that share a part it is said once.
+        pair = (source.key if ours is None else -1 - ours, made.key if theirs is None else -1 - theirs)
+        if pair in told or pair[::-1] in told or not (is_there(source.image) and is_there(made.image)):
+            continue
+        match = relation.match if look is None else look(made, relation.match)
+        if match is None:
+            continue
+        told.add(pair)
+        evidence, image = match.evidence, made.image
+        one = Duplicate(image, _places(image)[0], Kind.PARTIAL, evidence.distance, match.id, match.score)
+        one = replace(one, edits=evidence.edits, suggestion="part", why=_SHARED, direction=evidence.direction)
+        found.setdefault(source.key, (source, []))[1].append(one)
+    for source, others in found.values():
+        others.sort(key=lambda one: (-one.score, one.image.id))
+        yield Group(source.image, _places(source.image)[0], _SHARING, tuple(others), kind="parts")
+
+
+_SHARED = "the two share a part and are not one picture"
+_SHARING = "the others share a part with it: none could go for another's sake"
 
 
 def _part(relation: Relation, inside: set[int]) -> Part | None:
@@ -353,19 +476,5 @@ def _part(relation: Relation, inside: set[int]) -> Part | None:
 
 
 def _places(image: Image) -> list[Sighting | None]:
-    return [place for place in image.sightings if place.gone is None] or [None]
-
-
-def _why(images: Sequence[Image]) -> str:
-    """Why the first is kept."""
-    if len(images) == 1:
-        return "the files are the same, byte for byte"
-    first, second = images[0], min(images[1:], key=merit)
-    pixels = first.width * first.height
-    if pixels > second.width * second.height:
-        return f"largest: {first.width} × {first.height}"
-    if pixels < second.width * second.height:
-        return "shows it whole and without a border"
-    if first.bytes > second.bytes:
-        return "least compressed of the largest"
-    return "earliest of equals"
+    found = standing(image) or [place for place in image.sightings if place.gone is None]
+    return [*found] or [None]

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from wherefrom.engine.records import Image
 from wherefrom.features.signs import jpeg_tables, orientation_of, signs_of
 from wherefrom.picture.picture import Picture, Pixels
 from wherefrom.picture.signs import Signs
@@ -156,6 +157,9 @@ def decided(votes: dict[str, Name]) -> Direction | None:
 def reasons(evidence: Evidence, query: Side, match: Side) -> dict[str, Name]:
     """Every reason that speaks, by its code, with the side that it calls the source."""
     votes = by_signs(query.signs, match.signs, query.taken, match.taken)
+    raw = [side.picture.facts.format == "raw" for side in (query, match)]
+    if raw[0] != raw[1]:
+        votes["raw"] = "query" if raw[0] else "match"
     if evidence.transform is None:
         return votes
     transform = np.array(evidence.transform, np.float64)
@@ -182,6 +186,15 @@ def by_signs(query: Signs, match: Signs, taken: str | None, other: str | None) -
     if taken and other and len(taken) >= 10 and len(other) >= 10 and taken[:10] != other[:10]:
         votes["date"] = "query" if taken < other else "match"
     return votes
+
+
+def by_files(query: Image, match: Image) -> Direction | None:
+    """The direction between two images of one picture whose files are not at hand."""
+    mine, its = query.signs or Signs(), match.signs or Signs()
+    votes = by_signs(mine, its, query.credit.taken, match.credit.taken)
+    if (query.format == "raw") != (match.format == "raw"):
+        votes["raw"] = "query" if query.format == "raw" else "match"
+    return decided(votes)
 
 
 def _by_compression(transform: Matrix, query: Side, match: Side) -> dict[str, Name]:
