@@ -157,7 +157,8 @@ def test_a_collage_joins_no_families(photos: Collection, tmp_path: Path, columns
     small = {f"small{n}": part.resize((320, 240), Image.Resampling.BOX) for n, part in enumerate(parts)}
     large = {f"large{n}": part for n, part in enumerate(parts)}
     stored(photos, tmp_path / "pictures", collage=canvas, **small, **large)
-    groups = list(photos.duplicates())
+    found = list(photos.duplicates())
+    groups = [group for group in found if group.kind == "picture"]
     assert sorted(tuple(parents(group).items()) for group in groups) == [
         ((f"small{n}", f"large{n}"),) for n in range(4)
     ]
@@ -165,6 +166,10 @@ def test_a_collage_joins_no_families(photos: Collection, tmp_path: Path, columns
     assert len(inside) == columns * rows
     for group in inside:
         assert {(name_of(part.image), part.contains) for part in group.parts} == {("collage", False)}
+    (shared,) = (group for group in found if group.kind == "parts")
+    assert name_of(shared.keep) == "collage"
+    assert {other.suggestion for other in shared.others} == {"part"}
+    assert shared.spare_bytes == 0
 
 
 def test_look_alikes_stay_apart(photos: Collection, tmp_path: Path) -> None:

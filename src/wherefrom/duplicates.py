@@ -421,6 +421,8 @@ def _suggested(
     for other in images:
         if other.id != image.id and one_shot(other, image) is not None:
             return "keep", paired(other, image), told
+    if any(edit.name in ("crop", "embedded") for edit in match.evidence.edits):
+        return "part", "it shows a part of the picture", told
     if max(one.frames for one in (image, match.image)) > 1:
         return "choice", _FRAMES, None
     if told is not None and told.source == "match":

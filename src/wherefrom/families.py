@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import count
 
 from wherefrom.keeping import merit
 from wherefrom.relations import Known, Relation, change, explained, geometry_of
@@ -31,6 +32,8 @@ _DEEPER = 0.15  # added for each level: of copies that are alike, none is made f
 _BITS = 64.0  # of distance between fingerprints that weigh as much as a change of 1
 _PART = 0.7  # share of a picture below which what shows it may be one part of several
 _APART = 0.2  # share of the smaller of two parts that the other may cover for them to lie apart
+
+_NUMBERS = count()  # that no two relations on a heap are ever compared themselves
 
 Box = tuple[float, float, float, float]
 
@@ -172,7 +175,7 @@ def _reach(
         evidence = relation.match.evidence
         cost = change(evidence.edits) + (evidence.distance or 0) / _BITS + _DEEPER * tree[known.key].depth
         cost += 0 if forward else _AGAINST
-        heappush(heap, (cost, other.key, len(heap), relation))
+        heappush(heap, (cost, other.key, next(_NUMBERS), relation))
 
 
 def _box(relation: Relation) -> Box:

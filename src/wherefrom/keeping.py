@@ -14,6 +14,7 @@ from pathlib import Path
 
 from wherefrom.engine.records import Image, Sighting
 from wherefrom.picture.signs import Signs
+from wherefrom.search.direction import SENTENCES
 from wherefrom.sources.folder import path_of
 
 _BLURRED = 0.02  # `Signs.sharp` of what was enlarged or blurred
@@ -188,7 +189,7 @@ def why(images: Sequence[Image], reasons: Sequence[str] = ()) -> str:
     pixels = first.width * first.height
     if pixels > max(one.width * one.height for one in others):
         said.append(f"largest: {first.width} × {first.height}")
-    told = list(dict.fromkeys(reasons))
+    told = [text for text in dict.fromkeys(reasons) if not (said and text == SENTENCES["larger"])]
     if not said and not told:
         if pixels == second.width * second.height and first.bytes > second.bytes:
             return "least compressed of the largest"
