@@ -67,11 +67,9 @@ def _hostile(
     return _new_image(data, limits, gate, recipe)
 
 
-def serve(
-    handle: int, limits: tuple[int, int, int, float], memory: int, gate: int, recipe: dict[str, Any]
-) -> None:
+def serve(handle: int, limits: tuple[Any, ...], gate: int, recipe: dict[str, Any]) -> None:
     """As `wherefrom.workers.serve`, with the decoder above."""
     global _handle
     _handle = handle
     workers.new_image = _hostile
-    workers.serve(handle, limits, memory, gate, recipe)
+    workers.serve(handle, limits, gate, recipe)

@@ -315,6 +315,26 @@ def pdf(pages: int = 1, *, box: str = "0 0 96 64", rotate: int = 0, content: byt
     return bytes(out)
 
 
+def slow_pdf(levels: int = 10, times: int = 10) -> bytes:
+    """A PDF of some 2,000 bytes that asks for `times` ** `levels` rectangles: each form shows the next."""
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 96 64]/Contents 4 0 R/Resources<</XObject<</F 5 0 R>>>>>>",
+        b"<</Length 5>>stream\n/F Do\nendstream",
+    ]
+    for level in range(levels):
+        last = level == levels - 1
+        body = b"0 0 9 9 re f " if last else b"/F Do " * times
+        inner = b"" if last else b"/Resources<</XObject<</F %d 0 R>>>>" % (6 + level)
+        head = b"<</Type/XObject/Subtype/Form/BBox[0 0 96 64]%b/Length %d>>" % (inner, len(body))
+        objects.append(head + b"stream\n" + body + b"\nendstream")
+    data = b"%PDF-1.4\n"
+    for number, one in enumerate(objects, 1):
+        data += b"%d 0 obj%b endobj\n" % (number, one)
+    return data + b"trailer<</Root 1 0 R/Size %d>>\n%%%%EOF\n" % (len(objects) + 1)
+
+
 def jxl(values: NDArray[Any] | None = None, **options: Any) -> bytes:
     import imagecodecs
 

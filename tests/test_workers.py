@@ -35,12 +35,12 @@ Start = Callable[..., Workers]
 def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Workers whose decoder fails as files ask it to; closed at the end."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setattr(module, "_GRACE", 0.3)
+    monkeypatch.setattr(module, "GRACE", 0.3)
     started: list[Workers] = []
 
-    def start(count: int = 1, seconds: float = 20.0, memory: int = module.MEMORY) -> Workers:
-        limits = Limits(seconds=seconds)
-        started.append(Workers(count, limits, memory=memory, _serve="tests.failing_workers"))
+    def start(count: int = 1, seconds: float = 20.0, memory: int = DEFAULT_LIMITS.memory) -> Workers:
+        limits = Limits(seconds=seconds, memory=memory)
+        started.append(Workers(count, limits, _serve="tests.failing_workers"))
         return started[-1]
 
     yield start

@@ -25,6 +25,7 @@ from wherefrom.features.extract import VERSIONS
 from wherefrom.outcome import Outcome, Report, Status
 from wherefrom.picture.decode import Limits
 from wherefrom.picture.picture import Picture
+from wherefrom.places import vanished
 from wherefrom.receiving import Upload
 from wherefrom.settings import Settings
 from wherefrom.sources.folder import FoundFile, Unopened, walk
@@ -175,6 +176,23 @@ class Adding:
                     self._tell(Outcome(status, item.uri, None, state.reason, state.code))
                 else:
                     self._tell(Outcome(Status.KNOWN, item.uri, image_id(state)))
+        digests = [state for state in known.values() if not isinstance(state, Refusal)]
+        if digests:
+            self._mark_moved(list(self._engine.keys_of(digests).values()))
+
+    def _mark_moved(self, keys: Sequence[int]) -> None:
+        """Of images that were just met, mark the other places as gone whose files are.
+
+        A place on a disk that is away stays, and so does one of an image that is at none of its places.
+        """
+        gone: list[int] = []
+        for places in self._engine.several_places(keys).values():
+            missing = vanished(places)
+            if len(missing) < len(places):
+                gone += missing
+        self._engine.mark_gone(gone)
+        self.report.moved += len(gone)
+        self.report.gone += len(gone)
 
     def _add_picture(self, image: NewImage) -> None:
         (_, new), *_ = self._engine.add([image])
@@ -220,10 +238,14 @@ class Adding:
                         str(read.error),
                         read.error.skips,
                         self._kept_reader,
+                        read.error.passing,
                     )
                 )
-        results = iter(self._engine.add(images, originals) if images else [])
+        added = self._engine.add(images, originals) if images else []
+        results = iter(added)
         self._engine.refuse(refusals)
+        if known := [key for image, (key, new) in zip(images, added, strict=True) if image.place and not new]:
+            self._mark_moved(known)
         for offer, read in done:
             if read.error is not None:
                 outcome = _refused(offer.uri, read.error)
@@ -252,7 +274,7 @@ def _place(offer: Offer, read: Read) -> Place | None:
 
 
 def _lasts(error: PictureError) -> bool:
-    """Whether a refusal stands until the file changes: permissions can be mended without that."""
+    """Whether a refusal says something of the file: permissions can be mended without changing it."""
     return not isinstance(error, Unreadable)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wherefrom.duplicates import Group, groups, looks
@@ -11,6 +12,7 @@ from wherefrom.engine.records import ID_PREFIX, Image, digest_of
 from wherefrom.errors import UsageError
 from wherefrom.features.extract import VERSIONS
 from wherefrom.holding import Holding
+from wherefrom.places import looked
 from wherefrom.search.answer import Answer, Kind, Match, QueryFacts
 from wherefrom.search.calibration import DOCUMENT, Calibration, least_score
 from wherefrom.search.find import checked, compare, find, lookalikes
@@ -110,8 +112,16 @@ class Asking(Holding):
             source = picture if data is None else data  # a URL is fetched once
         wish = None if wishes is None or wishes.are_none else wishes.read(self._source, self._settings)
         return [
-            find(
-                self._engine, read, limit=limit, kinds=wanted, min_score=min_score, wish=wish, allowed=allowed
+            _looked(
+                find(
+                    self._engine,
+                    read,
+                    limit=limit,
+                    kinds=wanted,
+                    min_score=min_score,
+                    wish=wish,
+                    allowed=allowed,
+                )
             )
             for read in Query.read_regions(source, self._settings, regions, start)
         ]
@@ -138,7 +148,7 @@ class Asking(Holding):
         times = {"decode": 0.0, "features": read - start, "recall": done - read, "verify": 0.0}
         timings = {name: 1e3 * value for name, value in (times | {"total": done - start}).items()}
         notes = () if matches else ("Nothing here is like that.",)
-        return Answer(QueryFacts(0, 0, "", 0, notes), tuple(matches), timings)
+        return _looked(Answer(QueryFacts(0, 0, "", 0, notes), tuple(matches), timings))
 
     def _source(self, query: Any) -> Any:
         """What to read for a query: for an id, a file in which the image was seen."""
@@ -229,3 +239,9 @@ class Asking(Holding):
     def forget_calibration(self) -> bool:
         """Read scores as everywhere else again; gives whether there was a calibration."""
         return self._engine.keep_document(DOCUMENT, None)
+
+
+def _looked(answer: Answer) -> Answer:
+    """An answer with the places of its matches as they stand."""
+    matches = tuple(replace(match, image=looked(match.image)) for match in answer.matches)
+    return replace(answer, matches=matches)

@@ -20,10 +20,11 @@ from wherefrom.errors import NotFound, Unreadable
 from wherefrom.features.embedding import dimension_of
 from wherefrom.features.extract import nothing, versions_of
 from wherefrom.outcome import Outcome, Report, Status
+from wherefrom.places import vanished
 from wherefrom.progress import ProgressLine
 from wherefrom.receiving import Upload
 from wherefrom.settings import Settings, load
-from wherefrom.sources.folder import file_uri, path_of
+from wherefrom.sources.folder import file_uri
 from wherefrom.workers import Task, Workers
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ class Collection(Asking):
         Everything offered gets an outcome in the report, and what the report calls added has been
         committed and is found by the next search. `progress` shows rate and time left on stderr;
         `on_outcome` is called with each outcome (and the report so far) once it is final; `prune` marks
-        the sightings under the given folders whose files have vanished; `retry` reads again files that
-        were refused before and have not changed; `stop` ends the run cleanly when it is set.
+        the sightings under the given folders whose files have vanished, while those of files that are met
+        elsewhere are always marked; `retry` reads again files that were refused before and have not changed;
+        `stop` ends the run cleanly when it is set.
 
         Raises CollectionLocked when another process is writing, UsageError for a source of no use.
         """
@@ -111,7 +113,7 @@ class Collection(Asking):
             if report.interrupted:
                 self._close_workers()
             elif prune:
-                report.gone = self._prune(source)
+                report.gone += self._prune(source)
         return report
 
     def receive(
@@ -262,10 +264,7 @@ class Collection(Asking):
     def _prune(self, source: Any) -> int:
         gone: list[int] = []
         for root in _roots(source):
-            for number, uri in self._engine.present_under(file_uri(root)):
-                path = path_of(uri)
-                if path is not None and not os.path.exists(path):
-                    gone.append(number)
+            gone += vanished(self._engine.present_under(file_uri(root)))
         self._engine.mark_gone(gone)
         return len(gone)
 

@@ -23,8 +23,9 @@ from wherefrom.engine.batches import batched
 from wherefrom.engine.records import Image, Sighting
 from wherefrom.families import CLOSE, Branch, Look, trees
 from wherefrom.features.fingerprint import turned_codes
-from wherefrom.keeping import is_there, one_shot, paired, standing, why
+from wherefrom.keeping import one_shot, ordered, paired, why
 from wherefrom.meetings import Progress, Union, by_words, known_of, settled
+from wherefrom.places import is_at_hand, looked, spots
 from wherefrom.relations import Known, Relation, Tones, bars_seen, related
 from wherefrom.search.answer import Direction, Edit, Kind, Match
 from wherefrom.search.direction import by_files, directed
@@ -51,7 +52,7 @@ class Duplicate:
     `place` is None for an image that was added without a place. `parent` is the id of the image of the group
     that it was likely made from, `edits` what was then done, and `kind`, `score` (0 to 100) and `distance`
     (bits of 256, None where fingerprints are not near) what it is to that one. A further place of an image
-    has the image itself as its parent.
+    has the image itself as its parent. `links` are the other places that lead to the same file.
 
     `suggestion` is `spare` where the file could go, since what it was made from, or the same bytes, stay;
     `choice` where nothing says which of the two was first; `keep` where it belongs to one that is kept, as
@@ -69,6 +70,7 @@ class Duplicate:
     suggestion: str = "spare"
     why: str = ""
     direction: Direction | None = None
+    links: tuple[Sighting, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The duplicate in the shape that all faces share."""
@@ -84,6 +86,7 @@ class Duplicate:
             "why": self.why,
             "direction": None if self.direction is None else self.direction.as_json(),
             **_facts(self.image),
+            **_at(self.place, self.links),
         }
 
 
@@ -104,7 +107,8 @@ class Part:
     @property
     def place(self) -> Sighting | None:
         """Where the other image is."""
-        return _places(self.image)[0]
+        found = ordered(looked(self.image))
+        return found[0][0] if found else None
 
     def as_json(self) -> dict[str, object]:
         """The part in the shape that all faces share."""
@@ -122,9 +126,11 @@ class Part:
 class Group:
     """Files that are one picture: the likely original, suggested to be kept and why, and the others.
 
-    The others come with every parent before its children. `parts` are images that share a part with one of
-    the group, and belong to it no more than that. `kind` is `picture`; in a group of the kind `parts` nothing
-    is one picture: the others are crops, screenshots and the like of the first, and none could go.
+    Every one of them is another file that was there when the group was made: links and other names of a file
+    are the `links` of the one that is told. The others come with every parent before its children. `parts`
+    are images that share a part with one of the group, and belong to it no more than that.
+    `kind` is `picture`; in a group of the kind `parts` nothing is one picture: the others are crops,
+    screenshots and the like of the first, and none could go.
     """
 
     keep: Image
@@ -133,6 +139,7 @@ class Group:
     others: tuple[Duplicate, ...]
     parts: tuple[Part, ...] = ()
     kind: str = "picture"
+    links: tuple[Sighting, ...] = ()
 
     @property
     def choice(self) -> bool:
@@ -153,7 +160,8 @@ class Group:
         """The group in the shape that all faces share."""
         uri = self.place.uri if self.place else None
         return {
-            "keep": {"id": self.keep.id, "uri": uri, "why": self.why, **_facts(self.keep)},
+            "keep": {"id": self.keep.id, "uri": uri, "why": self.why, **_facts(self.keep)}
+            | _at(self.place, self.links),
             "others": [other.as_json() for other in self.others],
             "parts": [part.as_json() for part in self.parts],
             "kind": self.kind,
@@ -164,6 +172,10 @@ class Group:
 
 def _facts(image: Image) -> dict[str, object]:
     return {"width": image.width, "height": image.height, "format": image.format, "bytes": image.bytes}
+
+
+def _at(place: Sighting | None, links: Sequence[Sighting]) -> dict[str, object]:
+    return {"path": place.path if place else None, "links": [one.uri for one in links]}
 
 
 def groups(
@@ -202,7 +214,7 @@ def groups(
         textured = {key for number in small for key in found[number]} if parts else set()
         known = known_of(engine, [key for number in numbers for key in found[number]], textured)
         for number in numbers:
-            members = [known[key] for key in found[number] if key in known]
+            members = _at_hand([known[key] for key in found[number] if key in known])
             yield from _groups_of(members, plan, number, turned=turned, look=look, tones=tones)
     yield from _part_groups(met, {key: number for number, keys in enumerate(found) for key in keys}, look)
 
@@ -361,45 +373,49 @@ def _group(
     tree: Sequence[Branch], shared: Sequence[Relation], compared: Compared, look: Look | None
 ) -> Group | None:
     root = tree[0].known
-    here = is_there(root.image)  # else nothing of the group is there
     below: dict[int, list[Branch]] = {}
     for branch in tree[1:]:
-        if branch.parent is not None and (not here or is_there(branch.known.image)):
+        if branch.parent is not None:
             below.setdefault(branch.parent.key, []).append(branch)
     images = [branch.known.image for branch in tree]
     others: list[Duplicate] = []
     reasons: list[str] = []
+    keep: Sighting | None = None
+    kept_links: tuple[Sighting, ...] = ()
     waiting = [tree[0]]
     while waiting:
         branch = waiting.pop()
-        image, match = branch.known.image, branch.match
-        places = _places(image)
+        image, match = looked(branch.known.image), branch.match
+        files = ordered(image)
+        first, links = files[0] if files else (None, ())
         if match is not None:
-            made = Duplicate(image, places[0], match.kind, match.evidence.distance, match.id, match.score)
+            evidence = match.evidence
+            made = Duplicate(image, first, match.kind, evidence.distance, match.id, match.score)
             suggestion, why_so, told = _suggested(branch, root, images, compared, look)
             reasons += [reason.text for reason in told.why] if told is not None else []
-            made = replace(made, edits=match.evidence.edits, direction=told)
-            others.append(replace(made, suggestion=suggestion if here else "choice", why=why_so))
-        others.extend(_again(image, place) for place in places[1:])
+            made = replace(made, edits=evidence.edits, direction=told, links=links)
+            others.append(replace(made, suggestion=suggestion, why=why_so))
+        elif first is not None:
+            keep, kept_links = first, links
+        for place, links in files[1:]:
+            again = Duplicate(image, place, Kind.IDENTICAL, 0, image.id, 100.0, why="the same bytes")
+            others.append(replace(again, links=links))
         waiting.extend(reversed(below.get(branch.known.key, ())))
+    others = _apart(keep, others)
     if not others:
         return None
     inside = {branch.known.key for branch in tree}
     parts = [part for relation in shared if (part := _part(relation, inside)) is not None]
     parts.sort(key=lambda part: (part.member, -part.score, part.image.id))
-    kept = _places(root.image)[0]
     shown = [root.image, *(one.image for one in others if one.image.id != root.image.id)]
+    text = why(shown, reasons)
     if any(one.suggestion == "choice" for one in others):
-        return Group(root.image, kept, _UNKNOWN, tuple(others), tuple(parts))
-    return Group(root.image, kept, why(shown, reasons), tuple(others), tuple(parts))
+        text = _UNKNOWN
+    return Group(root.image, keep, text, tuple(others), tuple(parts), links=kept_links)
 
 
 _UNKNOWN = "your choice: nothing says for sure which of them was first"
 _FRAMES = "of the several frames or pages only one was compared"
-
-
-def _again(image: Image, place: Sighting | None) -> Duplicate:
-    return Duplicate(image, place, Kind.IDENTICAL, 0, image.id, 100.0, why="the same bytes")
 
 
 def _suggested(
@@ -448,19 +464,26 @@ def _part_groups(met: Sequence[Relation], number_of: Mapping[int, int], look: Lo
             continue
         # Of two families that share a part it is said once.
         pair = (source.key if ours is None else -1 - ours, made.key if theirs is None else -1 - theirs)
-        if pair in told or pair[::-1] in told or not (is_there(source.image) and is_there(made.image)):
+        if pair in told or pair[::-1] in told or not (_is_there(source.image) and _is_there(made.image)):
             continue
         match = relation.match if look is None else look(made, relation.match)
         if match is None:
             continue
         told.add(pair)
         evidence, image = match.evidence, made.image
-        one = Duplicate(image, _places(image)[0], Kind.PARTIAL, evidence.distance, match.id, match.score)
+        place, links = ordered(looked(image))[0]
+        one = Duplicate(image, place, Kind.PARTIAL, evidence.distance, match.id, match.score, links=links)
         one = replace(one, edits=evidence.edits, suggestion="part", why=_SHARED, direction=evidence.direction)
         found.setdefault(source.key, (source, []))[1].append(one)
     for source, others in found.values():
         others.sort(key=lambda one: (-one.score, one.image.id))
-        yield Group(source.image, _places(source.image)[0], _SHARING, tuple(others), kind="parts")
+        place, links = ordered(looked(source.image))[0]
+        yield Group(source.image, place, _SHARING, tuple(others), kind="parts", links=links)
+
+
+def _is_there(image: Image) -> bool:
+    seen = looked(image)
+    return bool(seen.sightings) and is_at_hand(seen)
 
 
 _SHARED = "the two share a part and are not one picture"
@@ -477,6 +500,23 @@ def _part(relation: Relation, inside: set[int]) -> Part | None:
     return Part(member.image.id, contains, other.image, relation.match.score, share or 0.0)
 
 
-def _places(image: Image) -> list[Sighting | None]:
-    found = standing(image) or [place for place in image.sightings if place.gone is None]
-    return [*found] or [None]
+def _at_hand(members: Sequence[Known]) -> list[Known]:
+    """The members with their places as they stand; those that are nowhere at hand are left out.
+
+    Where none is at hand, as in a collection whose files are elsewhere, all are told that are not gone.
+    """
+    every = [(one, looked(one.image)) for one in members]
+    here = [one for one, image in every if is_at_hand(image)]
+    return here or [one for one, image in every if spots(image)]
+
+
+def _apart(keep: Sighting | None, others: Sequence[Duplicate]) -> list[Duplicate]:
+    """The others that are files of their own: a place whose file changed may lead to another one's by now."""
+    seen = {keep.file} if keep is not None and keep.file is not None else set()
+    found = []
+    for one in others:
+        file = one.place.file if one.place is not None else None
+        if file is None or file not in seen:
+            found.append(one)
+            seen.update(() if file is None else (file,))
+    return found

@@ -41,7 +41,7 @@ word for programs. Messages are sentences for the person who must act.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class Exit(IntEnum):
@@ -77,13 +77,20 @@ class PictureError(WherefromError):
     """The bytes offered are not a picture that can be used.
 
     `skips` tells the two outcomes apart: True for what was never ours to read (skipped), False for a
-    picture that should have been readable (failed).
+    picture that should have been readable (failed). `passing` is True where the machine may be to blame and
+    not the bytes: too little memory, a slow disk, a decoder that was killed. Such a file is tried again.
     """
 
     code = "picture"
     exit_code = Exit.PICTURE
     http_status = 422
     skips: ClassVar[bool] = False
+    passing: bool = False
+
+    def may_pass(self) -> Self:
+        """This error, as one for which the machine may be to blame."""
+        self.passing = True
+        return self
 
 
 class EmptyFile(PictureError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,11 +14,12 @@ from wherefrom.engine.records import ID_PREFIX, Image, Sighting, digest_of, imag
 from wherefrom.errors import NotFound
 from wherefrom.features.extract import EMBEDDING, PALETTE
 from wherefrom.listing import Listed, listed
+from wherefrom.places import looked
 from wherefrom.search.lookup import LabelCount, answers, label_counts
 from wherefrom.search.pixels import bytes_of
 from wherefrom.search.wishes import About
 from wherefrom.settings import Settings
-from wherefrom.sources.folder import file_uri, path_of
+from wherefrom.sources.folder import file_uri
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +83,7 @@ class Holding:
         found = self._engine.images([key]) if key is not None else {}
         if key is None or key not in found:
             raise NotFound(f"There is no image {identifier} in this collection.")
-        return found[key]
+        return looked(found[key])
 
     def about(self, identifier: str) -> About:
         """What the image of an id shows: its labels, colours, and where its things are.
@@ -124,7 +126,7 @@ class Holding:
 
     def find(self, id_or_uri: str | os.PathLike[str]) -> list[Image]:
         """The image of an id, or the images seen at a uri or path; empty when there are none."""
-        return list(self._engine.images(self._keys(id_or_uri)).values())
+        return [looked(image) for image in self._engine.images(self._keys(id_or_uri)).values()]
 
     def select(self, filter: str | Filter | None = None) -> Iterator[Image]:
         """The images that a filter lets through, or all, in the order in which they were added.
@@ -152,7 +154,8 @@ class Holding:
         biggest or smallest; `after` is the `next` of the page before. Raises UsageError for a filter, sort
         or limit of no use.
         """
-        return listed(self._engine, filter=filter, words=words, sort=sort, limit=limit, after=after)
+        found = listed(self._engine, filter=filter, words=words, sort=sort, limit=limit, after=after)
+        return replace(found, images=tuple(looked(image) for image in found.images))
 
     def _keys(self, id_or_uri: str | os.PathLike[str]) -> list[int]:
         name = os.fspath(id_or_uri)
@@ -167,7 +170,7 @@ class Holding:
         return path
 
     def _path_of(self, image: Image) -> str | None:
-        paths = (path_of(sighting.uri) for sighting in image.sightings)
+        paths = (sighting.path for sighting in image.sightings)
         found = next((path for path in paths if path is not None and os.path.isfile(path)), None)
         return found or self._engine.kept(digest_of(image.id))
 

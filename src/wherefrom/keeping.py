@@ -1,8 +1,9 @@
 """Keeping: which of several files of one picture is the original, as far as they say it themselves.
 
 The order of what counts: a camera's raw file, a camera's file, what nothing speaks against, what an editor or
-an app has written or a JPEG was saved as without loss; then pixels, then bytes a pixel, then the date; names
-and folders last. What pixels say of two files (`search.direction`) goes before all of it.
+an app has written or a JPEG was saved as without loss; then pixels, then words such as copy and export in
+names and folders, then bytes a pixel, then the date. What pixels say of two files (`search.direction`) goes
+before all of it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from pathlib import Path
 
 from wherefrom.engine.records import Image, Sighting
 from wherefrom.picture.signs import Signs
+from wherefrom.places import looked, spots
 from wherefrom.search.direction import SENTENCES
 from wherefrom.sources.folder import path_of
 
 _BLURRED = 0.02  # `Signs.sharp` of what was enlarged or blurred
 _BLOCKS = 0.1  # `Signs.grid` of a lossless file that a JPEG was saved as
-_MOVED = 3600  # seconds by which times of files differ that are not the same
+_HOUR = 3_600 * 10**9  # nanoseconds, within which two files were copied in one go
 
 # As words of a name or folder, in the languages that files are copied in most.
 _COPIED = re.compile(
@@ -34,21 +36,13 @@ _COPIED = re.compile(
 _NUMBERED = re.compile(r"(?:\(\d+\)|[ _-]\d|~\d*)$|^IMG-\d{8}-WA\d+", re.IGNORECASE)
 
 
-def merit(image: Image) -> tuple[bool, int, float, float, str, tuple[int, int, int, str], str]:
+def merit(image: Image) -> tuple[int, float, int, float, str, int, int, str]:
     """Lowest for the image to keep."""
     pixels = image.width * image.height
-    places = [place for place in image.sightings if place.gone is None]
-    name = min(map(place_order, places), default=(9, 0, 0, ""))
+    places = [place_order(place) for place in image.sightings if place.gone is None]
+    words, depth, length, _ = min(places, default=(9, 0, 0, ""))
     when = image.credit.taken or (image.sightings[0].first_seen if image.sightings else image.added)
-    return (
-        bool(image.sightings) and not is_there(image),
-        rank(image),
-        -pixels,
-        -image.bytes / pixels,
-        when,
-        name,
-        image.id,
-    )
+    return rank(image), -pixels, words, -image.bytes / pixels, when, depth, length, image.id
 
 
 def rank(image: Image) -> int:
@@ -63,41 +57,18 @@ def rank(image: Image) -> int:
     return 3 if signs.altered or signs.software == "app" or blurred or lossy else 2
 
 
-def is_there(image: Image) -> bool:
-    """Whether a file of the image is where it was seen; True of what was seen elsewhere than in files."""
-    paths = [path_of(place.uri) for place in image.sightings if place.gone is None]
-    return any(path is None or os.path.exists(path) for path in paths)
+def ordered(image: Image) -> list[tuple[Sighting, tuple[Sighting, ...]]]:
+    """The files of an image that was looked at (see `places`), the one to keep first: in the company of
+    files of the same shot, without words such as copy in its path, the older, the shorter."""
 
-
-def standing(image: Image) -> list[Sighting]:
-    """The places where an image still is, the one to keep first.
-
-    A file that is not there is none, and places that lead to one file are one: the file's, not a link's.
-    """
-    found: list[tuple[tuple[object, ...], Sighting]] = []
-    files: dict[tuple[int, int], int] = {}
-    for place in image.sightings:
-        if place.gone is not None:
-            continue
+    def key(spot: tuple[Sighting, tuple[Sighting, ...]]) -> tuple[object, ...]:
+        place = spot[0]
         path = path_of(place.uri)
-        if path is None:
-            found.append(((0, 1, *place_order(place)), place))
-            continue
-        try:
-            facts = os.stat(path)
-        except (OSError, ValueError):
-            continue
-        link, company = Path(path).is_symlink(), has_company(path)
         words, depth, length, name = place_order(place)
-        since = round(facts.st_mtime / _MOVED)
-        order = (link, not company, words, since, depth, length, name)
-        known = files.get((facts.st_dev, facts.st_ino))
-        if known is None:
-            files[facts.st_dev, facts.st_ino] = len(found)
-            found.append((order, place))
-        elif order < found[known][0]:
-            found[known] = (order, place)
-    return [place for _, place in sorted(found, key=lambda one: (len(one[0]) < 7, one[0]))]
+        hour = place.modified // _HOUR
+        return path is None, path is not None and not has_company(path), words, hour, depth, length, name
+
+    return sorted(spots(image), key=key)
 
 
 def place_order(place: Sighting) -> tuple[int, int, int, str]:
@@ -144,8 +115,8 @@ def one_shot(one: Image, other: Image) -> tuple[Sighting, Sighting] | None:
     first, second = one.credit.taken, other.credit.taken
     if first and second and first[:19] != second[:19]:
         return None
-    for mine in standing(one):
-        for its in standing(other):
+    for mine, _ in spots(looked(one)):
+        for its, _ in spots(looked(other)):
             if _side_by_side(path_of(mine.uri), path_of(its.uri)):
                 return mine, its
     return None

@@ -34,8 +34,9 @@ class Outcome:
 class Report:
     """The outcomes of one `add`. `added` + `known` + `skipped` + `failed` is what was offered.
 
-    `interrupted` is True when it was stopped before everything had been looked at; what is in the
-    report is done all the same.
+    `gone` counts the places that were marked as gone, `moved` those among them whose file was met elsewhere.
+    `interrupted` is True when it was stopped before everything had been looked at; what is in the report is
+    done all the same.
     """
 
     added: list[Outcome] = field(default_factory=list)
@@ -43,6 +44,7 @@ class Report:
     skipped: list[Outcome] = field(default_factory=list)
     failed: list[Outcome] = field(default_factory=list)
     gone: int = 0
+    moved: int = 0
     seconds: float = 0.0
     interrupted: bool = False
 
@@ -70,6 +72,7 @@ class Report:
             "skipped": [_reasoned(one) for one in self.skipped],
             "failed": [_reasoned(one) for one in self.failed],
             "gone": self.gone,
+            "moved": self.moved,
             "interrupted": self.interrupted,
             "seconds": round(self.seconds, 3),
         }

@@ -9,55 +9,42 @@ decoder could be made to say is ever run as code, and no start method's rules bi
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
-import resource
 import selectors
-import signal
 import socket
 import stat
-import struct
-import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
-import msgpack
-
 from wherefrom.engine.records import FileStamp, NewImage
-from wherefrom.errors import (
-    Corrupt,
-    PictureError,
-    TooLarge,
-    TooSlow,
-    Unreadable,
-    WherefromError,
-    error_classes,
-)
+from wherefrom.errors import Corrupt, PictureError, TooLarge, TooSlow, Unreadable
 from wherefrom.features.extract import Recipe
 from wherefrom.features.signs import signs_of
 from wherefrom.picture.decode import DEFAULT_LIMITS, SMALL_SIDE, Limits, decode, recognise
 from wherefrom.picture.formats import HEAD
-from wherefrom.picture.metadata import Credit
 from wherefrom.picture.picture import Picture
-from wherefrom.picture.signs import Signs
-
-MEMORY = 3 * 1024**3
-"""Address space of one worker in bytes: a net under the caps on pixels."""
+from wherefrom.processes.believed import error_of
+from wherefrom.processes.child import (
+    Gate,
+    clear_alarm,
+    end_with_parent,
+    limit_memory,
+    received,
+    send,
+    set_alarm,
+)
+from wherefrom.processes.features import image_of_message, stamp_of
+from wherefrom.processes.frames import Frames, framed
+from wherefrom.processes.parent import GRACE, STARTING, STARTS, abandoned, ended, ending, no_start, started
 
 _CHUNK = 16  # files handed to a worker at a time
 _FLUSH = 0.01  # seconds that a worker may keep results to send them together
-_GRACE = 2.0  # seconds beyond the limit before a silent worker is killed
-_STARTING, _STARTS = 60.0, 3  # seconds that a worker may take to come up, and how often it is tried
 _PLAIN = Recipe()
-_HEADER = struct.Struct("<I")
-_MESSAGE = 64 * 1024 * 1024  # bytes of the longest message that is believed of a worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +75,18 @@ class Workers:
         limits: Limits = DEFAULT_LIMITS,
         *,
         recipe: Recipe = _PLAIN,
-        memory: int = MEMORY,
         _serve: str = __name__,
     ) -> None:
         """Start no process yet: the first task does. `_serve` is for tests: a module with another `serve`."""
         self._count = max(1, count)
         self._limits = limits
         self._recipe = recipe
-        self._memory = memory
         self._serve = _serve
         self._waiting: deque[Task] = deque()
         self._alone: deque[Task] = deque()  # to be tried one at a time, after their worker was lost
         self._workers: list[_Worker] = []
         self._false_starts = 0
+        self._pid = os.getpid()
         self._gate = tempfile.TemporaryFile(prefix="wherefrom-gate-")  # noqa: SIM115 - closed in `close`
 
     @property
@@ -140,9 +126,12 @@ class Workers:
         return results
 
     def close(self) -> None:
-        """Stop every worker, finished or not."""
+        """Stop every worker, finished or not; in a child that was forked, leave them to the parent."""
         for worker in self._workers:
-            worker.end()
+            if self._pid == os.getpid():
+                worker.end()
+            else:
+                abandoned(worker.process, worker.socket)
         self._workers.clear()
         self._waiting.clear()
         self._alone.clear()
@@ -152,7 +141,7 @@ class Workers:
         idle = [worker for worker in self._workers if not worker.tasks]
         while (self._alone or self._waiting) and len(self._workers) - len(idle) < self._count:
             if not idle:
-                worker = _Worker(self._limits, self._memory, self._gate.fileno(), self._recipe, self._serve)
+                worker = _Worker(self._limits, self._gate.fileno(), self._recipe, self._serve, self._count)
                 self._workers.append(worker)
             elif (worker := idle.pop()).process.poll() is not None:
                 self._lost(worker, None)  # while it had nothing to do: no file is to blame
@@ -168,13 +157,14 @@ class Workers:
         try:
             for message in worker.receive():
                 if "ready" in message:
-                    worker.started, self._false_starts = True, 0
+                    worker.begin()
+                    self._false_starts = 0
                 elif "holding" in message:
-                    worker.holding = bool(message["holding"])
+                    worker.hold(message["holding"] is True)
                 else:
-                    results.append(_read_result(worker.tasks[0], message))
-                    worker.tasks.popleft()
-        except (EOFError, OSError, ValueError, TypeError, LookupError, AttributeError):  # gone, or babbling
+                    results.append(_read_result(worker.tasks[0], message, self._limits, self._recipe))
+                    worker.answered()
+        except _NONSENSE:  # it is gone, or babbles, or says what cannot be true
             results.extend(self._lost(worker, None))
         return results
 
@@ -184,54 +174,37 @@ class Workers:
         self._workers.remove(worker)
         if not worker.started:
             self._false_starts += 1
-            if self._false_starts < _STARTS:
+            if self._false_starts < STARTS:
                 self._waiting.extendleft(reversed(worker.tasks))
                 return []
-            raise WherefromError(
-                f"The processes that decode pictures cannot be started here ({_ending(status)}). "
-                f"Running {sys.executable} -c 'import {self._serve}' says more."
-            )
+            raise no_start(status, self._serve)
         if len(worker.tasks) != 1:
             self._alone.extend(worker.tasks)
             return []
-        died = f"The decoder died on this file ({_ending(status)})."
-        return [Read(worker.tasks[0].number, error=TooSlow(why) if why else Corrupt(died))]
+        # Whether the bytes did it, or a slow disk and too little memory, cannot be told.
+        error = TooSlow(why) if why else Corrupt(f"The decoder died on this file ({ending(status)}).")
+        return [Read(worker.tasks[0].number, error=error.may_pass())]
 
 
 @dataclass
 class _Worker:
     limits: Limits
-    memory: int
     gate: int
     recipe: Recipe
     serve: str
+    count: int  # of all workers
     tasks: deque[Task] = field(default_factory=deque)
     started: bool = False
-    holding: bool = False
-    heard: float = 0.0
-    buffer: bytearray = field(default_factory=bytearray)
+    heard: float = 0.0  # when it had its tasks, or gave the last answer
+    held: float = 0.0  # seconds since then that it waited for the gate
+    holding: float | None = None  # since when it waits for it
+    frames: Frames = field(default_factory=Frames)
 
     def __post_init__(self) -> None:
-        self.socket, theirs = socket.socketpair()
-        path = (str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", ""))
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(filter(None, path)),
-            "OPENBLAS_NUM_THREADS": "1",
-            "OMP_NUM_THREADS": "1",
-        }
-        limits = (self.limits.bytes, self.limits.pixels, self.limits.scaled_pixels, self.limits.seconds)
-        arguments = f"{theirs.fileno()}, {limits}, {self.memory}, {self.gate}, {self.recipe.as_plain()!r}"
-        with theirs:
-            self.process = subprocess.Popen(
-                # -P: or else a msgpack.py in the present folder, among the pictures, would be run.
-                [sys.executable, "-P", "-c", f"from {self.serve} import serve; serve({arguments})"],
-                pass_fds=[theirs.fileno(), self.gate],
-                env=environment,
-                stdin=subprocess.PIPE,  # nothing is ever written: it closes when the parent is gone
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the parent, which ends its workers itself
-            )
+        limits = astuple(self.limits)
+        self.process, self.socket = started(
+            self.serve, limits, self.gate, self.recipe.as_plain(), handles=[self.gate]
+        )
 
     def send(self, tasks: list[Task]) -> None:
         self.tasks.extend(tasks)
@@ -239,134 +212,92 @@ class _Worker:
         # Paths travel as bytes: file names need not be Unicode.
         plain = [[os.fsencode(task.path) if task.path else None, task.data] for task in tasks]
         with contextlib.suppress(OSError):  # a dead worker is noticed when its answer is awaited
-            _send(self.socket, plain)
+            self.socket.sendall(framed(plain))
 
-    def receive(self) -> Iterator[dict[str, Any]]:
+    def receive(self) -> list[dict[str, Any]]:
         chunk = self.socket.recv(1 << 18)
         if not chunk:
             raise EOFError
-        self.heard = time.monotonic()
-        self.buffer += chunk
-        while len(self.buffer) >= _HEADER.size:
-            (size,) = _HEADER.unpack_from(self.buffer)
-            if size > _MESSAGE:
-                raise ValueError(size)
-            if len(self.buffer) < _HEADER.size + size:
-                break
-            body = bytes(self.buffer[_HEADER.size : _HEADER.size + size])
-            del self.buffer[: _HEADER.size + size]
-            yield from msgpack.unpackb(body)
+        return self.frames.fed(chunk)
+
+    def begin(self) -> None:
+        """It has come up: the time of its first task begins."""
+        if not self.started:
+            self.started, self.heard = True, time.monotonic()
+
+    def hold(self, holding: bool) -> None:
+        """It waits for the gate, or has passed it."""
+        now = time.monotonic()
+        if self.holding is not None:
+            self.held += now - self.holding
+        self.holding = now if holding else None
+
+    def answered(self) -> None:
+        """It has done its first task."""
+        self.tasks.popleft()
+        self.heard, self.held, self.holding = time.monotonic(), 0.0, None
 
     def is_overdue(self) -> bool:
-        patience = self.limits.seconds + _GRACE if self.started else _STARTING
-        return not self.holding and time.monotonic() - self.heard > patience
+        now = time.monotonic()
+        if not self.started:
+            return now - self.heard > STARTING
+        patience = self.limits.seconds + GRACE
+        held = self.held + (0.0 if self.holding is None else now - self.holding)
+        # Each of the others may be at a heavy picture, for as long as it may take; more is not believed.
+        return now - self.heard - min(held, self.count * patience) > patience
 
     def end(self, patience: float = 0.0) -> int:
         """How the process ended: by itself within `patience` seconds, or else by force."""
-        self.socket.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(patience)
-        self.process.kill()
-        self.process.communicate()  # which closes its standard input
-        return self.process.returncode
+        return ended(self.process, self.socket, patience)
 
 
-def _ending(status: int) -> str:
-    return f"signal {-status}" if status < 0 else f"exit {status}"
+_NONSENSE = (EOFError, OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 
-def _send(channel: socket.socket, said: Any) -> None:
-    body = msgpack.packb(said)
-    channel.sendall(_HEADER.pack(len(body)) + body)
-
-
-def _read_result(task: Task, message: dict[str, Any]) -> Read:
-    stamp = FileStamp(*message["stamp"]) if message.get("stamp") else None
+def _read_result(task: Task, message: dict[str, Any], limits: Limits, recipe: Recipe) -> Read:
+    stamp = stamp_of(message)
+    if (stamp is None) != (task.path is None) and "error" not in message:
+        raise ValueError("no stamp")
     if "error" in message:
-        known = {cls.code: cls for cls in error_classes() if issubclass(cls, PictureError)}
-        return Read(task.number, error=known.get(message["error"], Corrupt)(message["reason"]), stamp=stamp)
-    fields = message["image"]
-    fields["credit"] = Credit.from_json(fields["credit"])
-    fields["signs"] = None if fields["signs"] is None else Signs.from_json(fields["signs"])
-    return Read(task.number, image=NewImage(**fields), stamp=stamp)
+        return Read(task.number, error=error_of(message), stamp=stamp)
+    digest = None if task.data is None else hashlib.sha256(task.data).digest()
+    image = image_of_message(message["image"], limits, recipe, digest)
+    return Read(task.number, image=image, stamp=stamp)
 
 
 # In the worker
 
 
-def serve(
-    handle: int, limits: tuple[int, int, int, float], memory: int, gate: int, recipe: dict[str, Any]
-) -> None:
+def serve(handle: int, limits: tuple[Any, ...], gate: int, recipe: dict[str, Any]) -> None:
     """Read tasks from a socket until it closes."""
-    wanted = Recipe.from_plain(recipe)
+    caps, wanted = Limits(*limits), Recipe.from_plain(recipe)
     wanted.prepare()  # not in the first file's time
 
     end_with_parent()
-    highest = resource.getrlimit(resource.RLIMIT_AS)[1]
-    memory = memory if highest == resource.RLIM_INFINITY else min(memory, highest)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    caps = Limits(*limits)
+    limit_memory(caps.memory)
     channel = socket.socket(fileno=handle)
     stream = channel.makefile("rb")
-    _send(channel, [{"ready": True}])
-    while header := stream.read(_HEADER.size):
-        body = stream.read(_HEADER.unpack(header)[0])
+    send(channel, [{"ready": True}])
+    while True:
+        try:
+            tasks = received(stream)
+        except EOFError:
+            return
         results: list[dict[str, Any]] = []
         flushed = time.monotonic()
-        for path, data in msgpack.unpackb(body):
-            _set_alarm(caps)
-            results.append(_perform(path, data, caps, _Gate(channel, gate, caps), wanted))
+        for path, data in tasks:
+            set_alarm(caps.seconds)
+            results.append(_perform(path, data, caps, Gate(channel, gate, caps.seconds), wanted))
             if time.monotonic() - flushed > _FLUSH:
-                _send(channel, results)
+                send(channel, results)
                 results, flushed = [], time.monotonic()
         if results:
-            _send(channel, results)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _set_alarm(caps: Limits) -> None:
-    # The parent ends a decoder that hangs long before; this is for when there is no parent any more.
-    signal.setitimer(signal.ITIMER_REAL, 2 * caps.seconds + 60)
-
-
-def end_with_parent() -> None:
-    """Have the kernel end this process when the parent does, even inside a decoder that hangs.
-
-    The parent holds the other end of standard input. When that closes, Linux sends SIGIO, which ends a
-    process that does not handle it; elsewhere the end of the socket or the alarm does, later.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is for the parent
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    if sys.platform == "linux":
-        signal.signal(signal.SIGIO, signal.SIG_DFL)
-        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
-
-
-class _Gate(contextlib.AbstractContextManager["_Gate"]):
-    """Lets one worker at a time decode a heavy picture; waiting does not count as being slow."""
-
-    def __init__(self, channel: socket.socket, file: int, caps: Limits) -> None:
-        self._channel, self._file, self._caps = channel, file, caps
-
-    def __enter__(self) -> _Gate:
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            _send(self._channel, [{"holding": True}])
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            fcntl.lockf(self._file, fcntl.LOCK_EX)
-            _set_alarm(self._caps)
-            _send(self._channel, [{"holding": False}])
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        fcntl.lockf(self._file, fcntl.LOCK_UN)
+            send(channel, results)
+        clear_alarm()
 
 
 def _perform(
-    path: bytes | None, data: bytes | None, limits: Limits, gate: _Gate, recipe: Recipe
+    path: bytes | None, data: bytes | None, limits: Limits, gate: Gate, recipe: Recipe
 ) -> dict[str, Any]:
     stamp: FileStamp | None = None
     try:
@@ -374,9 +305,10 @@ def _perform(
             data, stamp = read_file(os.fsdecode(path), limits)
         image = new_image(data or b"", limits, gate, recipe)
     except PictureError as error:
-        message: dict[str, Any] = {"error": error.code, "reason": str(error)}
+        message: dict[str, Any] = {"error": error.code, "reason": str(error), "passing": error.passing}
     except MemoryError:
-        message = {"error": TooLarge.code, "reason": "Reading this file needs more memory than is allowed."}
+        reason = "Reading this file needs more memory than there is, or than is allowed."
+        message = {"error": TooLarge.code, "reason": reason, "passing": True}
     else:
         fields = {name: getattr(image, name) for name in NewImage.__slots__ if name != "place"}
         signs = None if image.signs is None else image.signs.as_json()

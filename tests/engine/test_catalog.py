@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -295,6 +296,24 @@ def test_many_files_at_once(catalog: Catalog) -> None:
     assert len(catalog.images(range(0, 1300, 2))) == 600
     assert catalog.remove(range(0, 1300, 2)) == 600
     assert sound(catalog)
+
+
+def test_what_may_have_been_the_machines_fault_is_tried_again_twice(catalog: Catalog) -> None:
+    asked = [(uri(1), stamp(1))]
+    passing = replace(refusal(1), passing=True)
+    for _ in range(2):
+        catalog.refuse([passing])
+        assert catalog.unchanged(asked, READER) == {}
+    catalog.refuse([passing])
+    assert catalog.unchanged(asked, READER) == {uri(1): refusal(1)}
+    catalog.refuse([passing])  # tried because it was asked for: known for what it is
+    assert catalog.unchanged(asked, READER) == {uri(1): refusal(1)}
+    assert catalog.unchanged(asked, "reader 2") == {}
+    catalog.refuse([replace(passing, stamp=FileStamp(7, 7))])  # another file: it begins anew
+    assert catalog.unchanged([(uri(1), FileStamp(7, 7))], READER) == {}
+    catalog.refuse([refusal(1)])  # and what the bytes prove counts at once
+    assert catalog.unchanged(asked, READER) == {uri(1): refusal(1)}
+    assert list(catalog.damage([])) == []
 
 
 def test_refusals_count_for_the_reader_that_made_them(catalog: Catalog) -> None:

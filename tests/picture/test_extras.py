@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -26,11 +27,20 @@ from tests.pictures import (
     quadrants,
     sample,
     shows_quadrants,
+    slow_pdf,
     stored,
 )
 from tests.profiles import ADOBE_D50, matrix_profile
-from wherefrom.errors import Corrupt, MissingExtra, PictureError, TooLarge, Truncated, UnsupportedFormat
-from wherefrom.picture import extras
+from wherefrom.errors import (
+    Corrupt,
+    MissingExtra,
+    PictureError,
+    TooLarge,
+    TooSlow,
+    Truncated,
+    UnsupportedFormat,
+)
+from wherefrom.picture import apart, extras
 from wherefrom.picture.decode import Limits, decode, recognise
 from wherefrom.picture.jxl import Header
 
@@ -80,7 +90,8 @@ def test_half_a_file_is_truncated(name: str) -> None:
 def test_nothing_but_picture_errors_whatever_the_bytes(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     data = dng(width=64, height=48) if name == "dng" else sample(name)
 
-    @settings(max_examples=60, deadline=None)
+    # Each of these three takes a process of its own.
+    @settings(max_examples=8 if name in ("dng", "svg", "pdf") else 60, deadline=None)
     @given(st.randoms(use_true_random=False))
     def hold(chance: random.Random) -> None:
         try:
@@ -236,9 +247,42 @@ def test_a_locked_document_is_unsupported() -> None:
 
 
 def test_documents_may_be_decoded_in_several_threads() -> None:
-    with ThreadPoolExecutor(4) as pool:
-        for picture in pool.map(decode, [pdf(2)] * 12):
+    with ThreadPoolExecutor(2) as pool:
+        for picture in pool.map(decode, [pdf(2)] * 3):
             assert shows_quadrants(picture.pixels)
+
+
+def test_a_document_that_would_take_for_ever_is_given_up() -> None:
+    data = slow_pdf()
+    assert len(data) < 3000
+    with pytest.raises(TooSlow, match=r"longer than 0\.7 seconds") as caught:
+        decode(data, limits=Limits(seconds=0.7))
+    assert caught.value.passing
+
+
+def test_a_document_that_asks_for_more_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "MEMORY", 70_000_000)
+    with pytest.raises(PictureError) as caught:
+        decode(pdf(content=b"q 1 0 0 rg 0 0 96 64 re f Q " * 200_000))
+    assert_sentence(caught.value)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"error": "usage", "reason": "x"}',
+        b'{"mode": "RGB", "size": [9, 9], "width": 9, "height": 9, "pages": 1}',
+        b'{"mode": "P", "size": [0, 9], "width": 9, "height": 9, "pages": 1}',
+        b'{"mode": "L", "size": [1, 1], "width": -1, "height": 9, "pages": "x"}',
+    ],
+)
+def test_what_a_decoder_apart_says_is_looked_at(lie: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, lie + b"\n?"))
+    with pytest.raises(Corrupt):
+        decode(pdf())
 
 
 def test_a_document_without_pages() -> None:

@@ -16,9 +16,10 @@ from tests.scenes import encoded, folder_of, picture, scene
 from wherefrom.errors import UsageError
 from wherefrom.evaluate.edits import edit
 from wherefrom.search.answer import Answer, Kind, Match
+from wherefrom.search.recolouring import RECOLOURED
 
 COUNT = 8
-PIXELS = {"grey", "tone", "blur", "noise", "compression", "overlay"}
+PIXELS = {*RECOLOURED, "tone", "blur", "noise", "compression", "overlay"}
 """Edits that only both pictures' pixels show."""
 
 

@@ -97,7 +97,11 @@ def _summarise(report: Report, total: int, *, named: bool) -> None:
     files, images = counted(report.offered, "file"), counted(total, "image")
     say(f"{files} in {report.seconds:.1f} s: {', '.join(counts)}. {images} in all.")
     if report.gone:
-        say(f"Vanished since they were seen, and marked so: {counted(report.gone, 'file')}.")
+        gone = "1 file is gone; it was" if report.gone == 1 else f"{report.gone:,} files are gone; they were"
+        moved = "" if not report.moved else f" {report.moved:,} of them were met elsewhere."
+        if report.moved == report.gone:
+            moved = " It was met elsewhere." if report.gone == 1 else " All of them were met elsewhere."
+        say(f"{gone} marked as missing.{moved}")
     if named:
         _name_refused(report.failed, Status.FAILED)
         _name_refused(report.skipped, Status.SKIPPED)

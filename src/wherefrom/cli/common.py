@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+NOT_THERE = "not there any more"
+"""What is said of a place whose file is gone."""
+
 as_json = click.option("--json", "json_output", is_flag=True, help="Print one JSON document on stdout.")
 
 
@@ -82,11 +85,24 @@ def shown_place(uri: str) -> str:
 
 
 def first_place(sightings: Sequence[Sighting]) -> str:
-    """Where an image was seen, in one line."""
+    """Where an image was seen, in one line: the first place, and how many others are there too."""
     if not sightings:
         return "(added without a place)"
-    more = f" (+{len(sightings) - 1} more)" if len(sightings) > 1 else ""
-    return shown_place(sightings[0].uri) + (" [gone]" if sightings[0].gone else "") + more
+    first, *rest = sightings
+    others = sum(1 for one in rest if one.there is not False and one.gone is None and one.link is None)
+    return shown_place(first.uri) + about_place(first) + (f" (+{others} more)" if others else "")
+
+
+def about_place(sighting: Sighting) -> str:
+    """What there is to say of how a place stands, in brackets; nothing of one that is there."""
+    if sighting.gone is not None or sighting.there is False:
+        return f" [{NOT_THERE}]"
+    if sighting.there is None and sighting.stamp is not None:
+        return " [out of reach at present]"
+    if sighting.link is None:
+        return ""
+    kind = "link to" if sighting.link.kind == "symbolic" else "the same file as"
+    return f" [{kind} {shown_place(sighting.link.uri)}]"
 
 
 def described(image: Image) -> str:

@@ -25,7 +25,10 @@ _EXTENSIONS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def held(source: str, settings: Settings) -> Any:
-    """What can be read twice: a URL's bytes, so that it is fetched once, and anything else as it is."""
+    """What can be read twice: a URL's bytes, so that it is fetched once, and anything else as it is.
+
+    Raises what `picture_of` raises.
+    """
     from wherefrom.search.query import picture_of
 
     if source.partition("://")[0].lower() in ("http", "https"):

@@ -110,6 +110,10 @@ def search(
     Look-alikes, which prove nothing, are found where --kinds has similar or all, or where --like, --unlike,
     --text or --colours say what they are wanted of; IMAGE may then be left out.
     """
+    from wherefrom.decoding import prepare
+
+    if image is not None or wanted.get("like"):
+        prepare()  # it comes up while the rest is loaded
     from wherefrom.settings import load
 
     check_wishes(image, wanted, regions, thing, folder)
@@ -204,7 +208,19 @@ def _matches(answer: Answer) -> str:
 
 
 def _said_below(match: Match) -> str:
-    return "; ".join(_said(match.evidence)) if match.kind != "similar" else shown_by(match)
+    if match.kind == "similar":
+        return shown_by(match)
+    said = _said(match.evidence)
+    if _is_lost(match):
+        said.append("its file is not there any more, so its pixels could not be compared")
+    return "; ".join(said)
+
+
+def _is_lost(match: Match) -> bool:
+    """Whether less is known of a match because none of its files is there."""
+    if match.evidence.agreement is not None or match.evidence.method == "sha256":
+        return False
+    return bool(match.sightings) and all(one.gone or one.there is False for one in match.sightings)
 
 
 def _said(evidence: Evidence) -> list[str]:
@@ -225,6 +241,9 @@ def _said(evidence: Evidence) -> list[str]:
 @as_json
 def compare(first: str, second: str, target: str | None, how: str | None, json_output: bool) -> None:
     """Tell whether two pictures are one, and what was done to B to make A. Needs no collection."""
+    from wherefrom.decoding import prepare
+
+    prepare()  # it comes up while the rest is loaded
     from wherefrom.search.find import compare as compare_pictures
     from wherefrom.settings import load
 

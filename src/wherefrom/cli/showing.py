@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wherefrom.cli.common import (
+    about_place,
     as_json,
     counted,
     described,
@@ -28,6 +29,7 @@ from wherefrom.cli.common import (
 )
 from wherefrom.cli.lookalikes import lines_about
 from wherefrom.errors import Exit, NotFound, UsageError
+from wherefrom.places import looked
 from wherefrom.printing import plain
 from wherefrom.search.wording import in_words
 
@@ -74,8 +76,9 @@ def _attached(image: Image) -> Iterator[str]:
 
 def _places(image: Image) -> Iterator[str]:
     for sighting in image.sightings:
-        gone = f", gone {sighting.gone}" if sighting.gone else ""
-        yield f"seen {shown_place(sighting.uri)} ({sighting.first_seen} to {sighting.last_seen}{gone})"
+        how = f", gone {sighting.gone}" if sighting.gone else ""
+        times = f"{sighting.first_seen} to {sighting.last_seen}{how}"
+        yield f"seen {shown_place(sighting.uri)}{about_place(sighting)} ({times})"
 
 
 def _as_written(value: FieldValue) -> str:
@@ -98,11 +101,12 @@ def list_images(collection: str | None, filter: str | None, limit: int | None, j
         found = islice(photos.select(filter), limit)
         count = 0
         if json_output:
-            documents = [image.as_json() for image in found]
+            documents = [looked(image).as_json() for image in found]
             print_json(documents)
             count = len(documents)
         for image in found:  # which are done with where JSON was wanted
-            put(f"{image.id}  {described(image):<{_DESCRIBED}}  {first_place(image.sightings)}")
+            place = first_place(looked(image).sightings)
+            put(f"{image.id}  {described(image):<{_DESCRIBED}}  {place}")
             count += 1
     say(f"{counted(count, 'image')}.")
     if not count:

@@ -10,6 +10,7 @@ from wherefrom.cli.common import (
     put,
 )
 from wherefrom.errors import NotFound, UsageError
+from wherefrom.places import looked
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
@@ -38,7 +39,7 @@ def print_account(told: Account | None) -> None:
 
     if told is None:
         return
-    put(f"why {first_place(told.image.sightings)} ({told.image.id})")
+    put(f"why {first_place(looked(told.image).sightings)} ({told.image.id})")
     put(f"  {told.reason}")
     for name, said in stages(told.as_json()):
         put(f"  {name + ':':<12} {said}")

@@ -132,6 +132,10 @@ class Engine(Protocol):
         """The keys of images that are in several places at present."""
         ...
 
+    def several_places(self, keys: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
+        """(number, uri) of the files in which images are at present, of those that are in several places."""
+        ...
+
     def unchanged(self, files: Sequence[tuple[str, FileStamp]], reader: str) -> dict[str, bytes | Refusal]:
         """Of these files, those known by path, size and time: their digest, or why they were refused."""
         ...

@@ -188,6 +188,11 @@ class Catalog:
         with self._database.reading() as connection:
             return list(connection.execute(query).scalars())
 
+    def several_places(self, keys: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
+        """(number, uri) of the files in which images are at present, of those that are in several places."""
+        with self._database.reading() as connection:
+            return sightings.several(connection, keys)
+
     def versions(self, kind: str) -> dict[str, list[str]]:
         """The versions of a feature in use here, each with the decoders it was computed after."""
         found: dict[str, list[str]] = {}

@@ -17,7 +17,7 @@ from wherefrom.engine.catalog import FILE_NAME, Catalog, Marks
 from wherefrom.engine.conditions import Extra
 from wherefrom.engine.copying import Copied, OnPages
 from wherefrom.engine.indexes import FOLDERS, Indexes, refreshed
-from wherefrom.engine.lock import WriterLock
+from wherefrom.engine.lock import WriterLock, same_file
 from wherefrom.engine.marker import MARKER, left_half_made, read_marker, write_marker
 from wherefrom.engine.originals import Originals
 from wherefrom.engine.records import FieldValue, FileStamp, Image, NewImage, Refusal, Sighting, digest_of
@@ -68,6 +68,7 @@ class EmbeddedEngine:
         self.directory = directory
         self._lock = threading.RLock()
         self._closed = False
+        self._pid = os.getpid()
         self._writer: WriterLock | None = None
         self._versions = versions
         self._originals = Originals(directory)
@@ -81,6 +82,7 @@ class EmbeddedEngine:
                     )
                 self._make()
             self._catalog = Catalog(directory)
+            self._known = self._catalog.path.stat()
             if not self._catalog.current:
                 self._migrate()
             write = self._writer is not None
@@ -91,10 +93,12 @@ class EmbeddedEngine:
 
     def close(self) -> None:
         """Let files and the writer's lock go. Whatever is called afterwards raises UsageError."""
+        if self._pid != os.getpid():
+            self._lock = threading.RLock()  # whoever holds the other is not in this process
         with self._lock:
             self._closed = True
             self._indexes.close()
-            if self._writer is not None:
+            if self._writer is not None and self._pid == os.getpid():
                 with contextlib.suppress(CollectionError):  # it is for speed only
                     self._catalog.settle()
             self._catalog.close()
@@ -187,6 +191,10 @@ class EmbeddedEngine:
     def seen_twice(self) -> list[int]:
         """The keys of images that are in several places at present."""
         return self._catalog.seen_twice()
+
+    def several_places(self, keys: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
+        """(number, uri) of the files in which images are at present, of those that are in several places."""
+        return self._catalog.several_places(keys)
 
     def unchanged(self, files: Sequence[tuple[str, FileStamp]], reader: str) -> dict[str, bytes | Refusal]:
         """Of these files, those known by path, size and time: their digest, or why they were refused."""
@@ -386,12 +394,27 @@ class EmbeddedEngine:
             self._writer = None
 
     def _become_writer(self) -> None:
+        """Have the lock of the collection that was opened, in the process that opened it.
+
+        Raises CollectionLocked and CollectionError, before anything is changed.
+        """
+        if self._pid != os.getpid():
+            raise CollectionError(
+                f"{self.directory} was opened before this process was forked off: here it can be searched. "
+                f"Open it again, in this process, to change it."
+            )
         with self._lock:
             if self._closed:
                 raise UsageError("This collection has been closed; open it again.")
+            if not same_file(self._known, self._catalog.path):
+                raise CollectionError(
+                    f"{self.directory} was deleted, moved or made anew since it was opened. Nothing was "
+                    f"changed; open it again, and start a service anew."
+                )
             if self._writer is None:
                 self._writer = WriterLock(self.directory / _LOCK)
                 self._indexes.begin_writing()
+            self._writer.check()
 
     def _other_version(self, kinds: Sequence[str]) -> tuple[str, str] | None:
         """One of these kinds of features that is here in another version than ours, and that version."""

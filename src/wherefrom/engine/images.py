@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from wherefrom.engine.records import FieldValue, Image, NewImage, Sighting, image_id, iso
+from wherefrom.engine.records import FieldValue, FileStamp, Image, NewImage, Sighting, image_id, iso
 from wherefrom.errors import CollectionDamaged
 from wherefrom.picture.metadata import Credit
 from wherefrom.picture.signs import Signs
@@ -58,7 +58,8 @@ def sighting_of(row: Any) -> Sighting:
     """The sighting in a row of the table; raises CollectionDamaged when its values cannot be a sighting's."""
     try:
         first, last = iso(row.first_seen) or "", iso(row.last_seen) or ""
-        return Sighting(row.uri, row.page, row.title, row.alt, first, last, iso(row.gone))
+        stamp = None if row.size is None or row.mtime_ns is None else FileStamp(row.size, row.mtime_ns)
+        return Sighting(row.uri, row.page, row.title, row.alt, first, last, iso(row.gone), stamp=stamp)
     except (OSError, OverflowError, TypeError, ValueError) as error:
         raise damaged_row("sighting", row.id) from error
 

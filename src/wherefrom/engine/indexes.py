@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -73,6 +74,7 @@ class Indexes:
         self._columns: dict[str, Columns] = {}
         self._write = write
         self._closed = False
+        self._pid = os.getpid()
 
     @property
     def kinds(self) -> list[str]:
@@ -98,6 +100,8 @@ class Indexes:
 
     def of(self, kind: str) -> Index:
         """The index of a kind. Raises UsageError when they have been closed, CollectionDamaged."""
+        if self._pid != os.getpid():
+            self._start_anew()
         index = self._open.get(kind)
         if index is not None:
             return index  # without waiting for a change that is under way
@@ -136,6 +140,8 @@ class Indexes:
 
     def close(self) -> None:
         """Let files go. Whatever is asked for afterwards raises UsageError."""
+        if self._pid != os.getpid():
+            self._start_anew()
         with self._lock:
             self._closed = True
             for index in self._open.values():
@@ -145,6 +151,12 @@ class Indexes:
     def damage(self, kind: str) -> Iterator[str]:
         """What is wrong with an index as the next process will find it."""
         yield from self._opened(kind, write=False)[0].damage()
+
+    def _start_anew(self) -> None:
+        """In a child that was forked: the files are its parent's to change, and so are threads and locks."""
+        self._lock = threading.RLock()
+        self._open, self._columns, self._write = {}, {}, False
+        self._pid = os.getpid()
 
     def _widths(self, kind: str) -> Widths:
         return (self._dimension, 4, EXTRA) if kind == EMBEDDING else (WIDTH,)

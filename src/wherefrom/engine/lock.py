@@ -1,13 +1,16 @@
-"""One writer at a time: a lock that the operating system drops when its holder dies."""
+"""One writer at a time: a lock that the operating system drops when its holder dies.
+
+It is of the process that took it: a child that is forked off lets its copy go.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import sys
 from pathlib import Path
+from weakref import WeakSet
 
 from wherefrom.engine.records import iso, now
 from wherefrom.errors import CollectionError, CollectionLocked
@@ -18,6 +21,9 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         """Take the lock; raises CollectionLocked, naming the holder, when another process has it."""
+        import fcntl
+
+        self._path = path
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -43,10 +49,44 @@ class WriterLock:
         with contextlib.suppress(OSError):  # the note is a courtesy: a full disk does not stop the lock
             os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, json.dumps(note).encode(), 0)
+        _HELD.add(self)
+
+    def check(self) -> None:
+        """Raise CollectionError when the file that is locked is not the one at its path any more."""
+        if self._handle < 0 or not same_file(os.fstat(self._handle), self._path):
+            raise CollectionError(
+                f"{self._path} was deleted or replaced while this process was writing to the collection, and "
+                f"another may be writing to it by now. Nothing was changed; open the collection again."
+            )
 
     def release(self) -> None:
         """Let the next writer in."""
-        os.close(self._handle)
+        _HELD.discard(self)
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def same_file(status: os.stat_result, path: Path) -> bool:
+    """Whether a file is the one that is at a path."""
+    try:
+        there = path.stat()
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino)
+
+
+_HELD: WeakSet[WriterLock] = WeakSet()
+
+
+def _forked() -> None:
+    # Or else the lock would be held until the last child has ended.
+    for lock in list(_HELD):
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _holder(handle: int) -> str:

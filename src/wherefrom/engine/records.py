@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
+from wherefrom.engine.uris import path_of
 from wherefrom.errors import UsageError
 from wherefrom.picture.metadata import Credit
 from wherefrom.picture.signs import Signs
@@ -84,9 +86,21 @@ class NewImage:
     signs: Signs | None = None
 
 
+class Link(NamedTuple):
+    """How a place leads to a file that has another name: `symbolic` or `hard`, and the uri of that file."""
+
+    kind: str
+    uri: str
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One place where an image was seen. Times are ISO 8601 UTC; `gone` is when it was found missing."""
+    """One place where an image was seen. Times are ISO 8601 UTC; `gone` is when it was found missing.
+
+    `there` is whether its file was there when it was looked at, None where it was not or cannot be known;
+    `link` leads to the file that a place is a link to, or that it is the same as. `stamp` is of the file as
+    it was met, None for what was told and not met; `file` and `modified` (ns) are of the file as it is.
+    """
 
     uri: str
     page: str | None
@@ -95,8 +109,18 @@ class Sighting:
     first_seen: str
     last_seen: str
     gone: str | None = None
+    there: bool | None = field(default=None, compare=False)
+    link: Link | None = field(default=None, compare=False)
+    stamp: FileStamp | None = field(default=None, compare=False, repr=False)
+    file: tuple[int, int] | None = field(default=None, compare=False, repr=False)
+    modified: int = field(default=0, compare=False, repr=False)
 
-    def as_json(self) -> dict[str, str | None]:
+    @property
+    def path(self) -> str | None:
+        """The path of a file on this machine; None for other uris."""
+        return path_of(self.uri)
+
+    def as_json(self) -> dict[str, Any]:
         """The sighting in the shape that all faces share."""
         return {
             "uri": self.uri,
@@ -106,6 +130,8 @@ class Sighting:
             "first_seen": self.first_seen,
             "last_seen": self.last_seen,
             "gone": self.gone,
+            "there": self.there,
+            "link": self.link and self.link._asdict(),
         }
 
 
@@ -130,6 +156,17 @@ class Image:
     fields: Mapping[str, FieldValue] = field(default_factory=dict, hash=False)
     signs: Signs | None = None
 
+    @property
+    def uri(self) -> str | None:
+        """The first place, which is one that is there if any is; None for what was seen nowhere."""
+        return self.sightings[0].uri if self.sightings else None
+
+    @property
+    def path(self) -> str | None:
+        """The first file that is there, or else the first that was; None for what was seen in no file."""
+        paths = [one.path for one in self.sightings]
+        return next((path for path in paths if path is not None), None)
+
     def as_json(self) -> dict[str, object]:
         """The image in the shape that all faces share."""
         return {
@@ -149,7 +186,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A file that gave no picture, remembered so that it is not tried again until it changes."""
+    """A file that gave no picture, remembered so that it is not tried again until it changes.
+
+    One that is `passing` was perhaps the machine's fault: it is tried again before it is believed.
+    """
 
     uri: str
     stamp: FileStamp
@@ -157,3 +197,4 @@ class Refusal:
     reason: str
     skipped: bool
     reader: str
+    passing: bool = False

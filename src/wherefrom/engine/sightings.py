@@ -18,6 +18,11 @@ from wherefrom.engine.tables import images, refusals, sightings
 
 _PAGE = 10_000  # sightings read at a time
 
+TRIES = 3
+"""How often a file is tried on which the machine may have failed, before it is the file's fault."""
+
+_TRIED = " tried "  # and how often, behind the reader of a refusal that is not believed yet
+
 _AT = "SELECT uri, image_id, id FROM sightings WHERE uri IN ({})"
 _FIRST_REFUSAL = select(refusals.c.uri).limit(1)
 _FORGET_REFUSALS = delete(refusals).where(one_of(refusals.c.uri))
@@ -26,6 +31,15 @@ _KNOWN = (
     select(sightings.c.id, sightings.c.uri, sightings.c.size, sightings.c.mtime_ns, images.c.digest)
     .join(images, images.c.id == sightings.c.image_id)
     .where(sightings.c.gone.is_(None), one_of(sightings.c.uri))
+)
+_SEVERAL = (
+    select(sightings.c.image_id)
+    .where(one_of(sightings.c.image_id), sightings.c.gone.is_(None))
+    .group_by(sightings.c.image_id)
+    .having(func.count() > 1)
+)
+_PRESENT_OF = select(sightings.c.image_id, sightings.c.id, sightings.c.uri).where(
+    one_of(sightings.c.image_id), sightings.c.gone.is_(None), sightings.c.size.is_not(None)
 )
 _PRESENT = select(sightings.c.id, sightings.c.uri, sightings.c.image_id).where(sightings.c.gone.is_(None))
 _SEEN = (
@@ -139,21 +153,49 @@ def unchanged(
     return found, seen
 
 
+def several(connection: Connection, keys: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
+    """(number, uri) of the files in which images are seen at present, of those that are in several places."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    for chunk in batched(keys, CHUNK):
+        many = list(connection.execute(_SEVERAL, {"values": chunk}).scalars())
+        if many:
+            for key, number, uri in connection.execute(_PRESENT_OF, {"values": many}):
+                found.setdefault(key, []).append((number, uri))
+    return found
+
+
 def refuse(connection: Connection, rows: Sequence[Refusal], moment: int) -> None:
-    """Remember files that gave no picture. An image seen there before is gone, if the file has changed."""
+    """Remember files that gave no picture. An image seen there before is gone, if the file has changed.
+
+    What is `passing` counts as not seen yet, until the same file has failed `TRIES` times in a row.
+    """
     latest = {storable(row.uri): row for row in rows}
     replaced: list[int] = []
+    before: dict[str, Refusal] = {}
     for chunk in batched(latest, CHUNK):
         for number, uri, size, mtime_ns, _ in connection.execute(_KNOWN, {"values": chunk}):
             if FileStamp(size, mtime_ns) != latest[uri].stamp:
                 replaced.append(number)
+        before.update((row.uri, _refusal(row)) for row in connection.execute(_REFUSED, {"values": chunk}))
         connection.execute(_FORGET_REFUSALS, {"values": chunk})
     mark_gone(connection, replaced, moment)
-    values = [
-        (uri, r.stamp.size, r.stamp.mtime_ns, r.code, storable(r.reason), int(r.skipped), r.reader, moment)
-        for uri, r in latest.items()
-    ]
+    values = []
+    for uri, r in latest.items():
+        reader, stamp = _reader(r, before.get(uri)), r.stamp
+        told = (r.code, storable(r.reason), int(r.skipped), reader, moment)
+        values.append((uri, stamp.size, stamp.mtime_ns, *told))
     insert_rows(connection, refusals, [(*row, crc) for row, crc in zip(values, crcs(values), strict=True)])
+
+
+def _reader(new: Refusal, old: Refusal | None) -> str:
+    """What a refusal is kept under: its reader alone is what the next run asks for, and believes."""
+    if not new.passing:
+        return new.reader
+    tries = 1
+    if old is not None and old.stamp == new.stamp and old.reader.startswith(new.reader):
+        said = old.reader.removeprefix(new.reader + _TRIED)
+        tries = int(said) + 1 if said.isdecimal() else TRIES
+    return new.reader if tries >= TRIES else f"{new.reader}{_TRIED}{tries}"
 
 
 def present_at(connection: Connection, uri: str) -> Sequence[Any]:

@@ -57,6 +57,7 @@ def settings_told(settings: Settings) -> dict[str, Any]:
     """The settings that decide what is found."""
     card = settings.card
     caps = asdict(settings.limits)
+    del caps["memory"]  # which decides nothing of it
     return {"keypoints": settings.keypoints, "model": card.name if card else "none", "limits": caps}
 
 

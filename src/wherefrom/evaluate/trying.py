@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from wherefrom.collection import Collection, open_collection
+from wherefrom.decoding import decoded
 from wherefrom.engine.base import Engine
 from wherefrom.engine.records import digest_of, image_id
 from wherefrom.errors import CollectionError, Unreadable, WherefromError
@@ -29,7 +30,7 @@ from wherefrom.evaluate.sampling import Subject
 from wherefrom.evaluate.suites import ATTEMPTS, Attempt
 from wherefrom.evaluate.trials import Alarm, Claim, FalseClaim, Trial
 from wherefrom.evaluate.truth import beyond_doubt, held_to_truth
-from wherefrom.picture.decode import Limits, decode
+from wherefrom.picture.decode import Limits
 from wherefrom.search.account import account
 from wherefrom.search.answer import CLAIMS, Answer, Match
 from wherefrom.search.find import find
@@ -225,7 +226,7 @@ class Source(NamedTuple):
 
 def source_of(data: bytes, limits: Limits) -> Source:
     """The picture of a file's bytes, no longer than `LONGEST`. Raises a PictureError."""
-    picture = decode(data, limits=limits)
+    picture = decoded(data, limits=limits)
     height, width = picture.pixels.shape[:2]
     size = (picture.facts.width, picture.facts.height)
     image = Image.fromarray(picture.pixels).convert("RGB")
@@ -284,7 +285,7 @@ def query_image(trial: Trial, beside: Sequence[str], limits: Limits) -> tuple[Im
 @lru_cache(maxsize=32)
 def _companion(path: str, limits: Limits) -> Image.Image | None:
     try:
-        return Image.fromarray(decode(read_file(path, limits)[0], limits=limits).pixels).convert("RGB")
+        return Image.fromarray(decoded(read_file(path, limits)[0], limits=limits).pixels).convert("RGB")
     except WherefromError:
         return None
 

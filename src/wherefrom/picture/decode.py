@@ -2,7 +2,7 @@
 
 The order is fixed: how many bytes, which format (by its leading bytes), how many pixels (by its
 header), and only then memory for pixels. A time limit needs a process that can be killed: see
-`wherefrom.workers`, where indexing decodes.
+`wherefrom.workers`, where indexing decodes, and `wherefrom.decoding`, where queries are.
 
 Large pictures are decoded at a reduced size: while the shorter side stays at `WORKING_SIDE` or more, JPEG
 and JPEG 2000 are halved inside the decoder and everything else by averaging whole pixels.
@@ -24,7 +24,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wherefrom.errors import Corrupt, EmptyFile, MissingExtra, NotAPicture, PictureError, TooLarge, Truncated
+from wherefrom.errors import (
+    Corrupt,
+    EmptyFile,
+    MissingExtra,
+    NotAPicture,
+    PictureError,
+    TooLarge,
+    Truncated,
+    Unreadable,
+)
 from wherefrom.errors import UnsupportedFormat as Unsupported
 from wherefrom.picture import formats, tiff
 from wherefrom.picture.colour import UNCHANGED, WORKING_SIDE, image_of, is_srgb, to_pixels, tones_of
@@ -52,13 +61,15 @@ class Limits:
 
     `bytes` is the file's size; `pixels` caps pictures that have to be decoded in full (WebP and AVIF count
     twice, since their decoders need twice the memory) and `scaled_pixels` JPEGs that need not be;
-    `seconds` is enforced where decoding can be killed.
+    `seconds` and `memory`, the address space of a process that decodes, in bytes, are enforced where decoding
+    can be killed.
     """
 
     bytes: int = 256 * 1024 * 1024
     pixels: int = 100_000_000
     scaled_pixels: int = 250_000_000
     seconds: float = 30.0
+    memory: int = 3 * 1024**3
 
 
 DEFAULT_LIMITS = Limits()
@@ -80,8 +91,9 @@ def decode(
     A JPEG may be halved while its shorter side stays at `least` pixels or more.
 
     Raises a `PictureError`: EmptyFile, NotAPicture, UnsupportedFormat, MissingExtra, TooLarge, TooSlow
-    (drawings alone), Truncated or Corrupt, each with a sentence; and nothing else, whatever the bytes.
-    Never warns.
+    (drawings and documents alone), Truncated or Corrupt, each with a sentence, and Unreadable where the
+    system kept a decoder from its work; and nothing else, whatever the bytes. What the machine may be to
+    blame for is `passing`. Never warns.
     """
     kind = recognise(data, len(data), limits)
     stated = formats.stated_size(kind.name, data)
@@ -99,8 +111,13 @@ def decode(
     except PictureError:
         raise
     except MemoryError:
-        raise TooLarge(f"Decoding this {kind.title} file needs more memory than is allowed.") from None
+        said = f"Decoding this {kind.title} file needs more memory than there is, or than is allowed."
+        raise TooLarge(said).may_pass() from None
     except Exception as error:
+        if isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno is not None):
+            # Of the system, and not of the file: a library that could not be loaded, no file descriptors.
+            said = f"This {kind.title} file could not be decoded just now: {error}."
+            raise Unreadable(said).may_pass() from error
         raise _broken(kind, data, error) from error
 
 

@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import math
-import os
 import re
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from typing import NamedTuple
 
-from wherefrom.errors import Corrupt, TooLarge, TooSlow, UnsupportedFormat
+from wherefrom.errors import TooLarge, UnsupportedFormat
+from wherefrom.picture.apart import drawn
 from wherefrom.picture.colour import to_pixels
 from wherefrom.picture.decode import HEAVY_PIXELS, Limits, check_pixels
 from wherefrom.picture.formats import Format
@@ -31,7 +26,7 @@ from wherefrom.picture.picture import Facts, Picture, Pixels
 _MODULES = {"heic": "pi_heif", "jxl": "imagecodecs", "raw": "rawpy", "svg": "resvg_py", "pdf": "pypdfium2"}
 _RENDERED_SIDE = 1024  # longer side, in pixels, at which SVG and PDF are drawn: they have none of their own
 _SVG_BYTES = 32 * 1024 * 1024  # parsed XML takes ten times its bytes and more
-_PDFIUM = threading.Lock()  # the library is not made for several threads
+_HEAVY_RAW = 32 * 1024 * 1024  # bytes beyond which a RAW file is taken for a heavy one
 
 Gate = AbstractContextManager[object]
 
@@ -84,28 +79,17 @@ def _jxl(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
         return _Decoded(to_pixels(image), image.width, image.height, frames)
 
 
-def _raw(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
-    import rawpy
-    from PIL import Image
-
-    with rawpy.imread(io.BytesIO(data)) as sensor:
-        sizes = sensor.sizes
-        check_pixels(kind, sizes.raw_width, sizes.raw_height, limits.pixels)
-        width, height = sizes.width, sizes.height
-        check_pixels(kind, width, height, limits.pixels)
-        with _heavy(width, height, gate):
-            half = min(width, height) >= 1024
-            pixels = sensor.postprocess(use_camera_wb=True, half_size=half, output_bps=8)
-        if sizes.flip & 4:  # rows and columns change places
-            width, height = height, width
-    return _Decoded(to_pixels(Image.fromarray(pixels)), width, height)
+def _raw(_kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
+    # How large it is only its decoder knows: any may be heavy.
+    with gate if len(data) > _HEAVY_RAW else nullcontext():
+        done = drawn("raw", data, limits)
+    return _Decoded(to_pixels(done.image), done.width, done.height)
 
 
 def _svg(kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
     from xml.etree.ElementTree import tostring
 
     from defusedxml import ElementTree, EntitiesForbidden
-    from PIL import Image
 
     if len(data) > _SVG_BYTES:
         raise TooLarge(f"The SVG file has {len(data):,} bytes; the limit is {_SVG_BYTES:,}.")
@@ -125,55 +109,8 @@ def _svg(kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
         drawing = tostring(root)
     except RecursionError:
         raise UnsupportedFormat("The SVG file nests its parts too deep to be drawn.") from None
-    png = _drawn(drawing, b"text" in data, limits)
-    image = Image.open(io.BytesIO(png))
-    image.load()
-    return _Decoded(to_pixels(image), image.width, image.height)
-
-
-_DRAW = """
-import ctypes, resource, resvg_py, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG: killed when the process that waits ends
-for kind, wanted in (("AS", 1 << 30), ("CPU", int(sys.argv[1])), ("CORE", 0)):
-    limit = getattr(resource, "RLIMIT_" + kind)
-    hard = resource.getrlimit(limit)[1]
-    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(limit, (wanted, wanted))
-drawing = sys.stdin.buffer.read().decode()
-try:
-    said = bytes(resvg_py.svg_to_bytes(svg_string=drawing, skip_system_fonts=sys.argv[2] != "True"))
-except ValueError as error:
-    sys.exit(str(error))
-sys.stdout.buffer.write(said)
-"""
-
-
-def _drawn(drawing: bytes, with_text: bool, limits: Limits) -> bytes:
-    """A drawing as PNG, made in a process of its own.
-
-    A few hundred bytes of SVG can ask for hours, for terabytes, or for more stack than there is, and the
-    library bounds none of these. Raises TooSlow or Corrupt.
-    """
-    seconds = math.ceil(limits.seconds)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-S", "-c", _DRAW, str(seconds), str(with_text)],
-            input=drawing,
-            capture_output=True,
-            timeout=limits.seconds,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise TooSlow(f"Drawing it took longer than {limits.seconds:g} seconds.") from None
-    if done.returncode == -signal.SIGXCPU:
-        raise TooSlow(f"Drawing it took longer than {limits.seconds:g} seconds.")
-    if done.returncode == 1 and b"\n" not in done.stderr.strip():
-        raise Corrupt(f"The SVG file is damaged: {done.stderr.decode(errors='replace').strip().rstrip('.')}.")
-    if done.returncode != 0:
-        raise Corrupt("The SVG file is damaged, or asks for more than can be drawn.")
-    return done.stdout
+    done = drawn("svg", drawing, limits, text=b"text" in data)
+    return _Decoded(to_pixels(done.image), done.width, done.height)
 
 
 def _stays_inside(target: str) -> bool:
@@ -233,26 +170,9 @@ def _length(text: str) -> float | None:
     return float(found[1] + (found[2] or "")) * _UNITS.get((found[3] or "").lower(), 1) or None
 
 
-def _pdf(kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
-    import pypdfium2
-
-    with _PDFIUM:
-        try:
-            document = pypdfium2.PdfDocument(data)
-        except pypdfium2.PdfiumError as error:
-            if "password" in str(error).lower():
-                raise UnsupportedFormat("The PDF file is locked with a password.") from error
-            raise
-        try:
-            if len(document) == 0:
-                raise Corrupt("The PDF file is damaged: it has no pages.")
-            page = document[0]
-            width, height = page.get_size()
-            check_pixels(kind, max(1, round(width)), max(1, round(height)), limits.pixels)
-            image = page.render(scale=_RENDERED_SIDE / max(width, height)).to_pil()
-            return _Decoded(to_pixels(image), image.width, image.height, len(document))
-        finally:
-            document.close()
+def _pdf(_kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
+    done = drawn("pdf", data, limits, side=_RENDERED_SIDE)
+    return _Decoded(to_pixels(done.image), done.width, done.height, done.pages)
 
 
 _DECODERS: dict[str, Callable[[Format, bytes, Limits, Gate], _Decoded]] = {

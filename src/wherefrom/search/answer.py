@@ -44,7 +44,9 @@ class Edit:
     the query's size over the match's, linear; `aspect`, the query's width to height over the match's;
     `perspective`, how far a corner lies off, as a share of the query's longer side; `embedded`, the share of
     the query that shows the match, the rest showing something else;
-    `grey`, the match has colour and the query none; `tone`, the mean absolute change of brightness,
+    `grey`, the match has colour and the query none; `sepia` and `tint` (one hue), `channels` (red, green and
+    blue swapped) and `recoloured` (others), the mean change of colour as a share of the range (0 to 1);
+    `hue`, by how many degrees all hues are turned; `tone`, the mean absolute change of brightness,
     contrast and colour as a share of the range (0 to 1); `blur`, the sigma in query pixels of the Gaussian
     that it amounts to; `noise`, the standard deviation of luma in grey levels; `compression`, how strongly
     the blocks of JPEG stand out (0 to 1); `overlay`, the share of what both show that something was laid
@@ -176,8 +178,18 @@ class Match:
         return self.image.id
 
     @property
+    def uri(self) -> str | None:
+        """The first place, which is one that is there if any is; None for what was seen nowhere."""
+        return self.image.uri
+
+    @property
+    def path(self) -> str | None:
+        """The first file that is there, or else the first that was; None for what was seen in no file."""
+        return self.image.path
+
+    @property
     def sightings(self) -> tuple[Sighting, ...]:
-        """Where the image was seen."""
+        """Where the image was seen: the places that are there first."""
         return self.image.sightings
 
     @property

@@ -14,6 +14,7 @@ from wherefrom.search.agreement import Shared, Shifts, agreement
 from wherefrom.search.alignment import Aligned, Mask, Matrix, Pixels, align, luma
 from wherefrom.search.answer import Edit
 from wherefrom.search.overlays import overlays
+from wherefrom.search.recolouring import recolouring
 from wherefrom.search.windows import window
 
 # Where `benchmarks/changes.py` sets them: on half of its photographs, the other half being reported.
@@ -22,7 +23,6 @@ _TONE = 0.02  # share of the range
 _BLUR = 1.0  # working pixels
 _NOISE = 6.5  # grey levels
 _COMPRESSION = 0.32  # of blocking
-_COLOURED, _COLOURLESS = 5.0, 1.0  # grey levels between channels: mean in the match, mean in the query
 
 _FRAMED = 0.97  # of a side that has an edge in both pictures
 _ENOUGH = 0.1  # share of the common area: less beside what differs cannot be measured alone
@@ -33,9 +33,9 @@ _CELL = 12  # working pixels: blocks in which noise is looked for
 class Changes:
     """What was done to the pixels, and how far the pictures agree.
 
-    `edits` are named `grey`, `tone`, `blur`, `noise`, `compression` and `overlay`. `agreement` is 0 to 1:
-    the same content is above 0.8 whatever its tones, other content below 0.3; `agreeing` is the share of
-    the textured blocks that agree, and `textured` the share of the common area that has texture. `differing`
+    `edits` are those of `recolouring`, `tone`, `blur`, `noise`, `compression` and `overlay`. `agreement` is
+    0 to 1: the same content is above 0.8 whatever its tones, other content below 0.3; `agreeing` is the share
+    of the textured blocks that agree, `textured` the share of the common area that has texture. `differing`
     is the share of the common area that differs in one piece, and `framed` how many of its sides both
     pictures have an edge along: many for a window in which each shows something of its own. `shared` says how
     far they agree where neither is flat, and `shifts` how far parts lie from where a smooth map has them.
@@ -97,17 +97,23 @@ def changes(
 
 
 def _edits(aligned: Aligned, other: Mask) -> list[Edit]:
-    """All edits but compression; tone, blur and noise are measured beside what shows something else."""
+    """All edits but compression; all but overlays are measured beside what plainly shows something else."""
     edits: list[Edit] = []
-    if aligned.query.ndim == 3 and _is_grey(aligned):
-        edits.append(Edit("grey"))
-        aligned = replace(aligned, query=luma(aligned.query), match=luma(aligned.match))
     beside = aligned.mask & ~other
-    alike = replace(aligned, mask=beside) if beside.sum() > _ENOUGH * aligned.mask.sum() else aligned
+    if beside.sum() <= _ENOUGH * aligned.mask.sum():
+        beside = aligned.mask
+    colours = recolouring(aligned, beside)
+    if colours is not None:
+        edits.append(colours.edit)
+        if colours.pixels is not None:
+            aligned = replace(aligned, match=colours.pixels)
+        else:
+            aligned = replace(aligned, query=luma(aligned.query), match=luma(aligned.match))
+    alike = replace(aligned, mask=beside)
     toned = tone.fit(alike).apply(aligned.match)
     amount = tone.change(alike, toned)
-    if amount >= _TONE:
-        edits.append(Edit("tone", round(amount, 4)))
+    if amount >= _TONE and (colours is None or colours.edit.name == "grey"):
+        edits.append(Edit("tone", round(amount, 4)))  # else it goes with the colours
     sigma = _blur(alike, toned)
     if sigma >= _BLUR:
         edits.append(Edit("blur", round(sigma / aligned.scale, 2)))
@@ -116,18 +122,6 @@ def _edits(aligned: Aligned, other: Mask) -> list[Edit]:
         edits.append(Edit("noise", round(noise, 1)))
     edits.extend(overlays(aligned, toned, sigma, noisy=noise >= _NOISE, beside=alike.mask))
     return edits
-
-
-def _is_grey(aligned: Aligned) -> bool:
-    """Whether colour in the match is none in the query."""
-    import cv2
-
-    def colour(pixels: Pixels) -> float:
-        red, green, blue = cv2.split(pixels)
-        most, least = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
-        return float(cv2.mean(cv2.subtract(most, least), aligned.mask.astype(np.uint8))[0])
-
-    return colour(aligned.query) < _COLOURLESS and colour(aligned.match) > _COLOURED
 
 
 def _blur(aligned: Aligned, toned: Pixels) -> float:

@@ -9,14 +9,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from wherefrom.decoding import decoded
 from wherefrom.engine.records import Image, digest_of
 from wherefrom.errors import WherefromError
-from wherefrom.picture.decode import Limits, decode
+from wherefrom.picture.decode import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.search import verdict
 from wherefrom.search.answer import Edit, Kind, Match
 from wherefrom.search.changes import Changes, changes
 from wherefrom.search.direction import Side
+from wherefrom.search.recolouring import RECOLOURED
 from wherefrom.sources.folder import path_of
 
 Original = Callable[[Image], Picture | None]
@@ -36,7 +38,7 @@ def _nowhere(_: bytes) -> None:
 _UNTOUCHED = 0.8  # agreement below which something was done, whether or not it can be named
 _MILD_TONE = 0.08  # a change that leaves a picture the same
 _MILD_BLUR = 2.0
-_STRONG = {"grey", "overlay", "noise", "negative"}
+_STRONG = {*RECOLOURED, "overlay", "noise", "negative"}
 
 
 def original(limits: Limits, kept: Kept = _nowhere) -> Original:
@@ -56,7 +58,7 @@ def sides(limits: Limits, kept: Kept = _nowhere) -> Read:
     def read(image: Image) -> Side | None:
         data = bytes_of(image, limits, kept)
         try:
-            picture = None if data is None else decode(data, colour=True, limits=limits)
+            picture = None if data is None else decoded(data, limits=limits)
         except WherefromError:
             return None
         return None if picture is None else Side(picture, data, image.signs, image.credit.taken)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wherefrom.decoding import decoded
 from wherefrom.errors import UsageError
 from wherefrom.features.embedding import Embedding, embedder
 from wherefrom.features.fingerprint import QueryCode, Shares, query_codes
 from wherefrom.features.keypoints import LEAST, Variant, query_keypoints
-from wherefrom.picture.decode import Limits, decode
+from wherefrom.picture.decode import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.search.answer import QueryFacts
 from wherefrom.search.direction import Side
@@ -88,7 +89,7 @@ class Query:
         def in_colour() -> Picture:
             if data is None:
                 return picture
-            found = decode(data, colour=True, limits=settings.limits)
+            found = decoded(data, limits=settings.limits)
             if found.pixels.ndim == 3:
                 return found
             return Picture(np.repeat(found.pixels[..., None], 3, axis=2), found.facts)  # a grey file is known
@@ -99,7 +100,7 @@ class Query:
 
         queries = []
         for shares in wanted:
-            decoded = time.perf_counter()
+            began = time.perf_counter()
             part = picture if shares == _WHOLE else _cut(picture, shares)
             codes, quality = query_codes(part)
             variants = query_keypoints(part)
@@ -116,8 +117,8 @@ class Query:
                     variants,
                     Frame(facts.width, facts.height, shares, (width, height)),
                     settings.limits,
-                    (decoded - start) * 1e3,
-                    (done - decoded) * 1e3,
+                    (began - start) * 1e3,
+                    (done - began) * 1e3,
                     cache(partial(_embedding, in_colour, shares, settings)),
                 )
             )
@@ -203,7 +204,10 @@ def embedding_of(source: Any, settings: Settings) -> Embedding | None:
 
 
 def picture_of(source: Any, settings: Settings, *, colour: bool = False) -> tuple[Picture, bytes | None]:
-    """The picture of a path, URL, bytes or Picture, and the bytes of its file where there is one."""
+    """The picture of a path, URL, bytes or Picture, and the bytes of its file where there is one.
+
+    Bytes are decoded in a process of their own, within the limits of the settings.
+    """
     if isinstance(source, Picture):
         return source, None
     if isinstance(source, bytes | bytearray | memoryview):
@@ -225,7 +229,7 @@ def picture_of(source: Any, settings: Settings, *, colour: bool = False) -> tupl
         data, _ = read_file(path_of(name) or os.path.expanduser(name), settings.limits)
     else:
         raise UsageError(f"A query is a path, a URL, bytes or a Picture, not {type(source).__name__}.")
-    return decode(data, colour=colour, limits=settings.limits), data
+    return decoded(data, colour=colour, limits=settings.limits), data
 
 
 def _shares_of(region: Region, width: int, height: int) -> Shares:

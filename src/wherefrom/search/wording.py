@@ -58,6 +58,11 @@ def _toned(share: float) -> str:
     return f"tones {how}changed: by {_percent(share)} of the range"
 
 
+def _hue(degrees: float) -> str:
+    turned = degrees % 360
+    return f"colours changed: hue turned by {min(turned, 360 - turned):.0f}°"
+
+
 def _compressed(amount: float) -> str:
     return f"compressed {'so far that blocks stand out' if amount > 0.5 else 'until blocks show'}"
 
@@ -66,6 +71,11 @@ _ALONE = {
     "mirror": "mirrored",
     "negative": "tones inverted",
     "grey": "colours removed",
+    "sepia": "colours changed: sepia",
+    "tint": "colours changed: to one hue",
+    "channels": "colours changed: red, green and blue swapped",
+    "hue": "colours changed: hue turned",
+    "recoloured": "colours changed",
     "perspective": "seen at an angle",
     "crop": "cropped",
     "rotate": "turned",
@@ -86,6 +96,7 @@ _MEASURED: dict[str, Callable[[float], str]] = {
     "scale": _scaled,
     "aspect": _stretched,
     "border": lambda share: f"a border added: {_percent(share)} of the picture",
+    "hue": _hue,
     "tone": _toned,
     "blur": lambda sigma: f"blurred: by about {sigma:.1f} pixels",
     "noise": lambda deviation: f"noise added: about {deviation:.0f} grey levels",

@@ -73,7 +73,7 @@ def _say(out: BinaryIO, line: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    from wherefrom.workers import end_with_parent
+    from wherefrom.processes.child import end_with_parent
 
     stated = json.loads(sys.stdin.buffer.readline())
     end_with_parent()  # after what it sends has been read: more of it would be taken for its end

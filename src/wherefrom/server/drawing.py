@@ -98,9 +98,10 @@ def _image(collection: Collection, data: bytes, size: int) -> tuple[Image.Image,
     """The picture in colour at `size` or more where it has that, and the size of the whole."""
     from PIL import Image
 
-    from wherefrom.picture.decode import SMALL_SIDE, decode
+    from wherefrom.decoding import decoded
+    from wherefrom.picture.decode import SMALL_SIDE
 
-    found = decode(data, limits=collection.settings.limits, least=max(SMALL_SIDE, size))
+    found = decoded(data, limits=collection.settings.limits, least=max(SMALL_SIDE, size))
     return Image.fromarray(found.pixels).convert("RGB"), (found.facts.width, found.facts.height)
 
 

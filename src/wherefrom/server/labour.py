@@ -70,6 +70,7 @@ def index(job: Job, tools: Tools) -> dict[str, Any]:
     path, retry = job.options["path"], bool(job.options.get("retry"))
     inside = Inside(tools.index_roots)
     refused, count = list[dict[str, Any]](), dict.fromkeys(Status, 0)
+    gone = moved = 0
     total = _Total(path, job.stop)
 
     def tell(outcome: Outcome, _: Report | None = None) -> None:
@@ -92,17 +93,19 @@ def index(job: Job, tools: Tools) -> dict[str, Any]:
             else:
                 tell(Outcome(Status.FAILED, one.uri, None, "It leads out of the folders allowed.", "outside"))
         if paths:
-            collection.add(paths, on_outcome=tell, retry=retry, stop=job.stop)
+            report = collection.add(paths, on_outcome=tell, retry=retry, stop=job.stop)
+            gone, moved = gone + report.gone, moved + report.moved
         took = time.monotonic() - start
         size = min(_MOST, 2 * size) if took < _SHORT else max(_LEAST, size // 2) if took > _LONG else size
         time.sleep(0.002)  # the lock is let go for whoever waits for it
     job.check()
-    gone = collection.prune(path) if job.options.get("prune") else 0
+    gone += collection.prune(path) if job.options.get("prune") else 0
     job.progress(sum(count.values()), sum(count.values()))
     return {
         "offered": sum(count.values()),
         **{status.value: number for status, number in count.items()},
         "gone": gone,
+        "moved": moved,
         "refused": refused,
         "seconds": round(time.monotonic() - begun, 3),
     }

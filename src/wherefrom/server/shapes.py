@@ -25,6 +25,13 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Link(Shape):
+    """How a place leads to a file of another name."""
+
+    kind: Literal["symbolic", "hard"]
+    uri: str
+
+
 class Sighting(Shape):
     """A place where an image was seen."""
 
@@ -35,6 +42,10 @@ class Sighting(Shape):
     first_seen: str
     last_seen: str
     gone: str | None
+    there: bool | None = Field(
+        description="Whether its file was there when it was looked at; null where that is not known."
+    )
+    link: Link | None = Field(description="The file that this place is a link to, or the same as.")
 
 
 class Credit(Shape):

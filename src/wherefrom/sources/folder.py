@@ -8,14 +8,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes
 
 from wherefrom.engine.marker import is_marker, marker_of
 from wherefrom.engine.records import FileStamp
+from wherefrom.engine.uris import SAFE, file_uri, path_of
 from wherefrom.errors import Unreadable, WherefromError
 
+__all__ = ["FoundFile", "Unopened", "file_uri", "is_collection", "path_of", "walk"]
+
 _OUTSIDE = "This link leads out of the folders allowed."
-_SAFE = "/!$&'()*+,:;=@-._~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +35,6 @@ class Unopened:
 
     uri: str
     error: WherefromError
-
-
-def file_uri(path: str | os.PathLike[str]) -> str:
-    """The `file:///` uri of a path, made absolute; any byte that a file name can hold survives."""
-    return "file://" + quote_from_bytes(os.fsencode(os.path.abspath(path)), _SAFE)
-
-
-def path_of(uri: str) -> str | None:
-    """The path in a `file://` uri of this machine; None for other uris."""
-    host, slash, path = uri.removeprefix("file://").partition("/")
-    if not uri.startswith("file://") or not slash or host not in ("", "localhost"):
-        return None
-    try:
-        return os.fsdecode(unquote_to_bytes(os.fsencode("/" + path)))
-    except UnicodeEncodeError:  # half a character, which is in no file's name
-        return None
 
 
 def walk(
@@ -114,7 +100,7 @@ def _found(path: str, status: os.stat_result, uri: str | None = None) -> FoundFi
 
 
 def _quoted(name: str) -> str:
-    return name if name.isascii() and name.isalnum() else quote_from_bytes(os.fsencode(name), _SAFE)
+    return name if name.isascii() and name.isalnum() else quote_from_bytes(os.fsencode(name), SAFE)
 
 
 def _unreadable(error: OSError | ValueError) -> Unreadable:

@@ -62,12 +62,12 @@ export function mat(image, wide = 384) {
 
 /** The name, place and dates that stand for all places of an image. @param {ImageFacts} image */
 export function seenAt(image) {
-  const here = image.sightings.filter((one) => !one.gone);
+  const here = image.sightings.filter((one) => !one.gone && one.there !== false);
   const first = here[0] ?? image.sightings[0];
   if (!first) return { name: words.card.noPlace, folder: "", whole: image.id, since: image.added ?? "", others: 0, gone: false };
   const found = place(first.uri);
   const since = image.sightings.map((one) => one.first_seen).sort()[0];
-  return { ...found, name: first.title || found.name, since, others: image.sightings.length - 1, gone: !here.length };
+  return { ...found, name: first.title || found.name, since, others: here.filter((one) => one !== first && !one.link).length, gone: !here.length };
 }
 
 /** Who made it, as its file says. @param {ImageFacts} image */

@@ -79,7 +79,8 @@ function sighting(one) {
   const dates = [
     one.first_seen && `${proofWords.since} ${date(one.first_seen)}`,
     one.last_seen && date(one.last_seen) !== date(one.first_seen) && `${proofWords.until} ${date(one.last_seen)}`,
-    one.gone && `${proofWords.gone} ${date(one.gone)}`,
+    one.gone ? `${proofWords.gone} ${date(one.gone)}` : one.there === false && words.card.gone,
+    one.link && `${proofWords.link[one.link.kind]} ${place(one.link.uri).whole}`,
   ].filter(Boolean);
   return h(
     "li",

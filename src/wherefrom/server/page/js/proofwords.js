@@ -43,6 +43,7 @@ export const proofWords = {
   since: "first seen",
   until: "last seen",
   gone: "gone since",
+  link: { symbolic: "link to", hard: "the same file as" },
   onPage: "on the page",
   fact: {
     size: "Size", format: "Format", bytes: "Bytes", added: "Added", taken: "Taken", creator: "Made by", credit_line: "Credit",

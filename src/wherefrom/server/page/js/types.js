@@ -16,6 +16,8 @@
  * @property {string} first_seen  ISO 8601
  * @property {string} last_seen
  * @property {string|null} gone
+ * @property {boolean|null} there  whether its file was there when it was looked at
+ * @property {{kind: "symbolic"|"hard", uri: string}|null} link  the file that it is a link to, or the same as
  */
 
 /**

@@ -221,6 +221,11 @@ const edits = {
   perspective: () => "seen at an angle",
   embedded: (share) => (share ? `fills ${percent(share)} of your picture` : "set into something else"),
   grey: () => "colours removed",
+  sepia: () => "colours changed to sepia",
+  tint: () => "colours changed to one hue",
+  channels: () => "red, green and blue swapped",
+  hue: (degrees) => (degrees === null ? "hue turned" : `hue turned by ${Math.round(Math.min(degrees, 360 - degrees))}°`),
+  recoloured: () => "colours changed",
   tone: (share) => (share === null ? "tones changed" : share < 0.05 ? "tones slightly changed" : share > 0.15 ? "tones strongly changed" : "tones changed"),
   blur: () => "blurred",
   noise: () => "grain added",
@@ -242,6 +247,8 @@ export function allEdits(list) {
   return said;
 }
 
+const colourFigure = (/** @type {number} */ share) => `colours differ by ${percent(share)} of the range`;
+
 /** @type {Record<string, (amount: number) => string>} */
 const editFigures = {
   crop: (share) => `${percent(share)} of the original is missing from your picture`,
@@ -251,6 +258,11 @@ const editFigures = {
   aspect: (ratio) => `${ratio.toFixed(3)} times as wide for its height`,
   perspective: (share) => `a corner lies off by ${percent(share)} of the longer side`,
   embedded: (share) => `${percent(share)} of your picture shows it, the rest shows something else`,
+  sepia: colourFigure,
+  tint: colourFigure,
+  channels: colourFigure,
+  recoloured: colourFigure,
+  hue: (degrees) => `every hue lies ${degrees.toFixed(0)}° further round the colour wheel`,
   tone: (share) => `brightness, contrast or colour differ by ${percent(share)} of the range`,
   blur: (sigma) => `by about ${sigma.toFixed(1)} pixels`,
   noise: (levels) => `about ${levels.toFixed(0)} of 255 grey levels`,

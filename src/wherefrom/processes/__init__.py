@@ -1,0 +1,1 @@
+"""Child processes that read untrusted bytes, and that can be killed."""
