@@ -25,7 +25,7 @@ from tests.scenes import scene
 
 Picture = Image.Image
 Random = np.random.Generator
-SUBJECTS = 56
+SUBJECTS = 44
 NAMES = ("Фото", "صورة", "照片", "été à la mer", "a" * 180, "new\nline", "IMG", "DSC", "P")
 
 
@@ -197,7 +197,7 @@ def _original(folder: Folder, number: int) -> tuple[str, bytes, Picture]:
 
 
 def _edits(folder: Folder, originals: list[tuple[str, bytes, Picture]]) -> None:
-    for number, (_, _, image) in enumerate(originals[:40]):
+    for number, (_, _, image) in enumerate(originals[:28]):
         for turn in range(3):
             name, part, edit = EDITS[(3 * number + turn + folder.seed) % len(EDITS)]
             place = ("edits", f"{2017 + number % 7}", "From phone", "export")[int(folder.random.integers(4))]
@@ -207,10 +207,10 @@ def _edits(folder: Folder, originals: list[tuple[str, bytes, Picture]]) -> None:
 
 
 def _backups(folder: Folder, originals: list[tuple[str, bytes, Picture]]) -> None:
-    for number, (name, data, _) in enumerate(originals[:40]):
+    for number, (name, data, _) in enumerate(originals[:34]):
         where = ("Backup of Backup", "Kopie", "old phone/DCIM")[number % 3]
         folder.put(f"{where}/{Path(name).name}", data, subject=number, same=name, outcome=None)
-    for number, (name, data, _) in enumerate(originals[40:50], 40):
+    for number, (name, data, _) in enumerate(originals[34:41], 34):
         stem, dot, ending = name.rpartition(".")
         copied = f"{stem} (1){dot}{ending}"
         folder.put(copied, data, subject=number, same=name, outcome=None)
@@ -233,7 +233,7 @@ def _together(folder: Folder, originals: list[tuple[str, bytes, Picture]]) -> No
     for number in range(0, 12, 4):
         sheet = Image.new("RGB", (640, 480), "white")
         for place in range(4):
-            tile = originals[40 + (number + place) % 16][2].resize((310, 230), Image.Resampling.LANCZOS)
+            tile = originals[28 + (number + place) % 16][2].resize((310, 230), Image.Resampling.LANCZOS)
             sheet.paste(tile, (5 + 320 * (place % 2), 5 + 240 * (place // 2)))
         folder.put(f"collage {number}.jpg", jpeg(sheet), subject=None, made=True, part=True)
 
@@ -242,7 +242,7 @@ def _pages(folder: Folder, originals: list[tuple[str, bytes, Picture]]) -> None:
     """Files of several frames or pages that share the first."""
     cover = subject(700_000 + folder.seed)
     for which in range(2):
-        pages = [originals[50 + 2 * which + n][2] for n in range(2)]
+        pages = [originals[38 + 2 * which + n][2] for n in range(2)]
         for kind, ending in (("TIFF", "tif"), ("GIF", "gif"), ("PDF", "pdf")):
             data = saved(cover, kind, save_all=True, append_images=pages)
             folder.put(f"Scans/document {which}.{ending}", data, subject=800)
@@ -275,13 +275,13 @@ def _oddities(folder: Folder, originals: list[tuple[str, bytes, Picture]]) -> No
         archive.writestr("a.jpg", originals[0][1])
     folder.put("2021/holiday.zip", packed.getvalue(), subject=None, outcome=None)
     for number in range(3):
-        name = originals[44 + number][0]
+        name = originals[41 + number][0]
         link = folder.root / f"links/soft {number}.jpg"
         link.parent.mkdir(exist_ok=True)
         link.symlink_to(folder.root / name)
         os.link(folder.root / name, folder.root / f"links/hard {number}.jpg")
         for kind in ("soft", "hard"):
-            folder.truth.files[f"links/{kind} {number}.jpg"] = File(44 + number, same=name, outcome=None)
+            folder.truth.files[f"links/{kind} {number}.jpg"] = File(41 + number, same=name, outcome=None)
     os.mkfifo(folder.root / "2022/pipe.jpg") if (folder.root / "2022").is_dir() else None
 
 

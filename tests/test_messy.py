@@ -48,7 +48,7 @@ class Week:
     def members(self, group: Group) -> list[tuple[str, str]]:
         """The files of a group with what is suggested of each."""
         assert group.place is not None
-        first = "part" if group.kind == "parts" else "keep" if group.spare or not group.choice else "choice"
+        first = "part" if group.kind == "parts" else "choice" if group.choice else "keep"
         others = [(self.name(one.place.uri), one.suggestion) for one in group.others if one.place]
         return [(self.name(group.place.uri), first), *others]
 

@@ -230,11 +230,6 @@ def _shown(place: Sighting | None, image: Image) -> str:
     return shown_place(place.uri) if place else image.id
 
 
-def _is_open(group: Group) -> bool:
-    """Whether nothing says which of the group's files was first, the proposed one among them."""
-    return group.choice and not group.spare
-
-
 def _as_csv(groups: Sequence[Group]) -> str:
     names = ("group", "suggestion", "why", "kind", "width", "height", "format", "bytes", "uri", "id")
     buffer = io.StringIO()
@@ -244,7 +239,7 @@ def _as_csv(groups: Sequence[Group]) -> str:
         keep = group.keep
         facts = (keep.width, keep.height, keep.format, keep.bytes)
         uri = group.place.uri if group.place else ""
-        first = "part" if group.kind == "parts" else "choice" if _is_open(group) else "keep"
+        first = "part" if group.kind == "parts" else "choice" if group.choice else "keep"
         writer.writerow((number, first, group.why, "", *facts, uri, keep.id, "", "", ""))
         for one in group.others:
             image, uri = one.image, one.place.uri if one.place else ""

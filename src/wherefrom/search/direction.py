@@ -33,7 +33,6 @@ RATES = {
     "surrounded": 0.99,
     "laid-over": 0.99,
     "colours": 0.99,
-    "clipped": 0.99,
     "blurred": 0.99,
     "camera": 0.99,
     "raw": 0.99,
@@ -50,7 +49,6 @@ SENTENCES = {
     "surrounded": "the other has something around it",
     "laid-over": "the other has something laid over it",
     "colours": "the other has lost its colours",
-    "clipped": "the other has lost its lights or its shadows",
     "blurred": "the other is blurred",
     "camera": "it is as a camera wrote it",
     "raw": "it is a camera's raw file",
@@ -75,7 +73,6 @@ _GOES_ON, _BREAKS, _BREAKS_OFF = 2.2, 2.0, 5.0  # `traces.Edges`: sharpness of t
 _RIM, _EDGE = 1.8, 5.0  # how much sharper the border of what differs is where something was laid over
 _DIFFERS = (0.008, 0.5)  # share of the picture that differs, for that to be said
 _COLOURED, _COLOURLESS = 5.0, 1.6  # `traces.Looks.colours`
-_CLIPPED = 0.015
 _BLURRED = 0.3  # of the other's fine detail
 
 
@@ -330,8 +327,6 @@ def _by_looks(
             votes["laid-over"] = source
         if b.colours > _COLOURED and a.colours < _COLOURLESS:
             votes["colours"] = source
-        if a.clipped > _CLIPPED and a.clipped > 3 * b.clipped:
-            votes["clipped"] = source
         if a.top < _BLURRED * b.top and 0.9 < ratio < 1.1 and share < _DIFFERS[0]:
             votes["blurred"] = source
     return votes

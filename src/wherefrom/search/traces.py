@@ -215,14 +215,12 @@ class Looks:
     """What one picture has where it was laid over the other, and of the whole.
 
     `flat` is the share of few tones where the two differ, `rim` the mean slope of luma around it, `colours`
-    how far colours vary beyond what lightness explains, `clipped` the share that is black or white where the
-    other is not, `top` the energy of its finest detail.
+    how far colours vary beyond what lightness explains, `top` the energy of its finest detail.
     """
 
     flat: float
     rim: float
     colours: float
-    clipped: float
     top: float
 
 
@@ -243,7 +241,7 @@ def looks(aligned: Aligned, differs: Pixels, least: int = 24) -> tuple[Looks, Lo
     ring = cv2.dilate(chosen, np.ones((3, 3), np.uint8)) - cv2.erode(chosen, np.ones((3, 3), np.uint8))
     around = (ring > 0) & aligned.mask
     made = []
-    for part, grey, other in zip((aligned.query, aligned.match), greys, greys[::-1], strict=True):
+    for part, grey in zip((aligned.query, aligned.match), greys, strict=True):
         here = part[where]
         flat, rim = 0.0, 0.0
         if len(here) > 32:
@@ -253,23 +251,8 @@ def looks(aligned: Aligned, differs: Pixels, least: int = 24) -> tuple[Looks, Lo
             flat = float(counts[:3].sum() / len(keys))
             slopes = [cv2.Sobel(grey, cv2.CV_32F, x, 1 - x, ksize=3, scale=1 / 8) for x in (0, 1)]
             rim = float(np.hypot(*slopes)[around].mean()) if around.any() else 0.0
-        clipped = _clipped(grey, other, aligned.mask & ~where)
-        made.append(Looks(flat, rim, _colours(part, grey, aligned), clipped, _top(grey, beside)))
+        made.append(Looks(flat, rim, _colours(part, grey, aligned), _top(grey, beside)))
     return made[0], made[1], share, alike
-
-
-def _clipped(grey: Grey, other: Grey, where: Mask) -> float:
-    """The share that is white, or black, where the other has tones of its own."""
-    import cv2
-
-    whole, found = max(1.0, float(where.sum())), 0.0
-    calm = cv2.blur(other, (7, 7))
-    for extreme in (grey >= 253, grey <= 2):
-        solid = cv2.erode(extreme.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        chosen = calm[solid & where & (calm > 8) & (calm < 247)]
-        if len(chosen) > 64 and np.ptp(np.percentile(chosen, (10, 90))) > 20:
-            found += len(chosen) / whole
-    return found
 
 
 def _colours(part: Pixels, grey: Grey, aligned: Aligned) -> float:
