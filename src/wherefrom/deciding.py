@@ -84,7 +84,7 @@ def _pair(one: str, other: str) -> Pair:
 
 
 def pairs(ids: Sequence[str], *, same: bool = False) -> set[Pair]:
-    """Every pair of some images; with `same` also each with itself. Raises UsageError for too few or no ids."""
+    """Every pair of some images; with `same` also each with itself. Raises UsageError for too few."""
     found = sorted({f"sha256:{digest_of(one).hex()}" for one in ids})
     if len(found) < 2 and not (same and found):
         raise UsageError("A decision is about two images at least, by their ids.")

@@ -262,7 +262,7 @@ def _undo(deed: Deed) -> None:
         with files.told():
             if not os.path.lexists(deed.path):
                 raise NotDone("it is not there any more")
-            if deed.way == "hardlink" and os.path.samefile(deed.path, deed.kept):
+            if deed.way == "hardlink" and Path(deed.path).samefile(deed.kept):
                 files.part(deed.path)
                 os.utime(deed.path, ns=(deed.modified, deed.modified))
         return

@@ -137,7 +137,7 @@ def _copy(source: str, target: str) -> None:
             raise NotDone("its copy is not what was written")
         with contextlib.suppress(OSError):  # owner and modes that another disk does not have
             shutil.copystat(source, half)
-        os.replace(half, target)
+        Path(half).replace(target)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(half)  # noqa: PTH108
@@ -184,7 +184,7 @@ def share(kept: str, spare: str, half: str) -> None:
 
 def _put(half: str, spare: str) -> None:
     try:
-        os.replace(half, spare)
+        Path(half).replace(spare)
         with contextlib.suppress(OSError):
             sync_directory(Path(spare).parent)
     finally:
@@ -200,7 +200,7 @@ def part(path: str) -> None:
             shutil.copy2(path, half)
             if not same_bytes(path, half):
                 raise NotDone("its copy is not what was written")
-            os.replace(half, path)
+            Path(half).replace(path)
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(half)  # noqa: PTH108

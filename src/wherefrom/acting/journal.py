@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from wherefrom.engine.files import sync_directory
 from wherefrom.errors import CollectionError
@@ -75,7 +76,7 @@ class Journal:
         run = list(standing)[-1][0]
         return [deed for (name, _), deed in standing.items() if name == run][::-1]
 
-    def _lines(self) -> Iterator[dict[str, object]]:
+    def _lines(self) -> Iterator[dict[str, Any]]:
         try:
             with self._path.open(encoding="ascii") as file:
                 for line in file:
