@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from wherefrom.engine.records import digest_of
@@ -63,29 +64,31 @@ class Decisions:
                 continue
             if id not in staying:
                 staying.append(id)
-            if one.suggestion in ("spare", "choice") and self._is_kept(one, group, staying):
+            if one.suggestion in ("spare", "choice") and self._is_kept(one, staying):
                 one = replace(one, suggestion="keep", why=KEPT_BOTH)
             others.append(one)
         if not others or all(one.why == KEPT_BOTH for one in others):
             return None
         return replace(group, others=tuple(others))
 
-    def _is_kept(self, one: Duplicate, group: Group, staying: Sequence[str]) -> bool:
+    def _is_kept(self, one: Duplicate, staying: Sequence[str]) -> bool:
         id = one.image.id
         if one.parent == id:  # a further place of the same bytes
             return (id, id) in self.both
-        return any(_pair(id, other) in self.both for other in staying if other != id) or (
-            id == group.keep.id and (id, id) in self.both
-        )
+        return any(_pair(id, other) in self.both for other in staying if other != id)
 
 
 def _pair(one: str, other: str) -> Pair:
     return (one, other) if one <= other else (other, one)
 
 
-def pairs(ids: Sequence[str], *, same: bool = False) -> set[Pair]:
-    """Every pair of some images; with `same` also each with itself. Raises UsageError for too few."""
-    found = sorted({f"sha256:{digest_of(one).hex()}" for one in ids})
-    if len(found) < 2 and not (same and found):
-        raise UsageError("A decision is about two images at least, by their ids.")
-    return set(combinations_with_replacement(found, 2) if same else combinations(found, 2))
+def pairs(ids: Sequence[str]) -> set[Pair]:
+    """Every pair of some images; one that is given alone, or twice, is a pair with itself: its files.
+
+    Raises UsageError for no ids.
+    """
+    found = Counter(f"sha256:{digest_of(one).hex()}" for one in ids)
+    if not found:
+        raise UsageError("A decision is about two images, by their ids.")
+    alone = {(one, one) for one, count in found.items() if count > 1 or len(found) == 1}
+    return {*combinations(sorted(found), 2), *alone}

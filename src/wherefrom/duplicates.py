@@ -29,6 +29,7 @@ from wherefrom.places import is_at_hand, looked, spots
 from wherefrom.relations import Known, Relation, Tones, bars_seen, related
 from wherefrom.search.answer import Direction, Edit, Kind, Match
 from wherefrom.search.direction import by_files, directed
+from wherefrom.search.find import is_among
 from wherefrom.search.frames import alike
 from wherefrom.search.pixels import Read, looked_at
 
@@ -187,24 +188,32 @@ def groups(
     look: Look | None = None,
     tones: Tones | None = None,
     progress: Progress | None = None,
+    allowed: NDArray[np.int64] | None = None,
+    exact: bool = False,
 ) -> Iterator[Group]:
     """Every group, the one with most files first; then those of the kind `parts`.
 
     With `turned` also mirrored, turned and negative copies; with `parts` also crops and whatever else is met
     by its keypoints, which takes some milliseconds an image. `look` compares the pixels of what is about to
-    be told, and by `tones` bars that are written on are known.
+    be told, and by `tones` bars that are written on are known. With `allowed`, keys that rise, no other image
+    is told; with `exact` only files that are the same byte for byte.
     """
     entries, codes = _all_codes(engine)
+    if allowed is not None or exact:
+        wanted = np.zeros(len(entries), bool) if exact or allowed is None else np.isin(entries // 2, allowed)
+        entries, codes = entries[wanted], codes[wanted]
     keys = entries // 2
     union = Union()
     near = _near(keys, codes, turned)
     for one, other in near.holding:
         union.join(one, other)
     for key in engine.seen_twice():
-        union.add(key)
+        if allowed is None or is_among(key, allowed):
+            union.add(key)
     met: list[Relation] = []
     if parts:
-        met = settled(list(by_words(engine, np.unique(keys).tolist(), union, turned, progress)), union)
+        seen = by_words(engine, np.unique(keys).tolist(), union, turned, progress)
+        met = settled([one for one in seen if allowed is None or _lets(allowed, one)], union)
     for relation in met:
         if relation.joins:
             union.join(relation.source.key, relation.made.key)
@@ -218,6 +227,10 @@ def groups(
             members = _at_hand([known[key] for key in found[number] if key in known])
             yield from _groups_of(members, plan, number, turned=turned, look=look, tones=tones)
     yield from _part_groups(met, {key: number for number, keys in enumerate(found) for key in keys}, look)
+
+
+def _lets(allowed: NDArray[np.int64], relation: Relation) -> bool:
+    return is_among(relation.source.key, allowed) and is_among(relation.made.key, allowed)
 
 
 def looks(read: Read) -> Look:

@@ -26,7 +26,8 @@ from wherefrom.sources.leaving import innards, library_of
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
-    from wherefrom.duplicates import Group
+    from wherefrom.duplicates import Duplicate, Group
+    from wherefrom.engine.records import Image, Sighting
 
 WAYS = ("trash", "move", "hardlink", "reflink")
 """What can be done: to the bin, to a folder, another name of the kept file, or blocks shared with it."""
@@ -72,12 +73,13 @@ def steps(groups: Iterable[Group], way: str) -> tuple[list[Step], list[Result]]:
     found: list[Step] = []
     passed: list[Result] = []
     for number, group in enumerate(groups, 1):
-        kept = group.place.path if group.place is not None else None
-        for one in group.spare:
+        for one in group.spare if group.kind == "picture" else ():
             path = one.place.path if one.place is not None else None
+            stays, place = _stays(group, one, way)
+            kept = place.path if place is not None else None
             if path is None or kept is None:
                 continue
-            step = Step(number, path, one.image.id, one.image.bytes, kept, group.keep.id)
+            step = Step(number, path, one.image.id, one.image.bytes, kept, stays.id)
             why = _barred(step, way, one.place.there if one.place else None)
             if why is None:
                 found.append(step)
@@ -86,13 +88,34 @@ def steps(groups: Iterable[Group], way: str) -> tuple[list[Step], list[Result]]:
     return found, passed
 
 
+def _stays(group: Group, spare: Duplicate, way: str) -> tuple[Image, Sighting | None]:
+    """The image and file that stay where a spare one goes: of those it was made from, the nearest that does.
+
+    Where files are replaced by what has the same bytes, that is the first file that has them.
+    """
+    first: dict[str, Duplicate] = {}
+    for one in group.others:
+        first.setdefault(one.image.id, one)
+    if way in ("hardlink", "reflink"):
+        own = first[spare.image.id]
+        return (group.keep, group.place) if spare.parent == group.keep.id else (own.image, own.place)
+    parent, seen = spare.parent, set[str]()
+    while parent != group.keep.id and parent in first and parent not in seen:
+        seen.add(parent)
+        above = first[parent]
+        if above.suggestion != "spare" and above is not spare:
+            return above.image, above.place
+        parent = above.parent
+    return group.keep, group.place
+
+
 def _barred(step: Step, way: str, there: bool | None) -> str | None:
     if there is not True:
         return "it is out of reach at present"
     inside = library_of(step.path) or innards(step.path)
     if inside is not None:
         return f"it lies in {inside}, which another program looks after"
-    if way in ("hardlink", "reflink") and step.id != step.kept_id:
+    if way in ("hardlink", "reflink") and (step.id != step.kept_id or step.path == step.kept):
         return "it does not hold the same bytes as the file that is kept"
     return None
 
@@ -231,7 +254,7 @@ def _mark_gone(photos: Collection, path: str) -> None:
 def undo(photos: Collection) -> Iterator[tuple[Deed, str | None]]:
     """Undo the last run that was not undone: each deed, and why it could not be undone (None when it was).
 
-    Files that are back are known again where they were.
+    Whoever calls adds what is back.
     """
     photos.engine.mark_gone([])  # which takes the lock
     journal = Journal(photos.engine.directory)
@@ -242,7 +265,6 @@ def undo(photos: Collection) -> Iterator[tuple[Deed, str | None]]:
             yield deed, str(error)
             continue
         journal.undone(deed)
-        photos.add(deed.path)
         yield deed, None
 
 
