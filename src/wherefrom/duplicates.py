@@ -29,6 +29,7 @@ from wherefrom.places import is_at_hand, looked, spots
 from wherefrom.relations import Known, Relation, Tones, bars_seen, related
 from wherefrom.search.answer import Direction, Edit, Kind, Match
 from wherefrom.search.direction import by_files, directed
+from wherefrom.search.frames import alike
 from wherefrom.search.pixels import Read, looked_at
 
 Compared = Callable[[Known, Known], Relation | None]
@@ -352,6 +353,8 @@ def _groups_of(
     known = {one.key: one for one in members}
 
     def compared(one: Known, other: Known) -> Relation | None:
+        if not alike(one.image, other.image):
+            return None  # with one first page they are not yet one document
         return related(*sorted((one, other), key=lambda known: known.key), turned=turned)
 
     relations = list(plan.joined.get(number, ()))
