@@ -46,8 +46,11 @@ def merit(image: Image) -> tuple[int, float, int, float, str, int, int, str]:
 
 
 def rank(image: Image) -> int:
-    """0 for a camera's raw file, 1 for a camera's other files, 3 for what was made of something, else 2."""
+    """0 for a camera's raw file, 1 for a camera's other files, 3 for what was made of something, 4 for
+    what is not whole, else 2."""
     signs = image.signs or Signs()
+    if signs.missing > 0:
+        return 4
     if image.format == "raw":
         return 0
     if signs.camera:

@@ -419,7 +419,7 @@ def test_order_preference_and_filter(photos: Collection, folder: Path) -> None:
     assert group.place.path is not None
     assert group.place.path.startswith(str(folder / "copies"))
     assert {one.place.path for one in group.others if one.place} >= {str(folder / "picture 000.jpg")}
-    assert len(list(photos.duplicates(parts=False, filter="uri:*000*"))) == 1
+    assert len(list(photos.duplicates(parts=False, filter='uri:"*picture%20000*"'))) == 1
     from wherefrom.preferring import ordered
 
     freed = [one.spare_bytes for one in ordered(photos.duplicates(exact=True), "bytes")]

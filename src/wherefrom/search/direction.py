@@ -34,6 +34,7 @@ RATES = {
     "laid-over": 0.99,
     "colours": 0.99,
     "blurred": 0.99,
+    "whole": 0.99,
     "camera": 0.99,
     "raw": 0.99,
     "date": 0.97,
@@ -50,6 +51,7 @@ SENTENCES = {
     "laid-over": "the other has something laid over it",
     "colours": "the other has lost its colours",
     "blurred": "the other is blurred",
+    "whole": "the other lacks a part of the picture",
     "camera": "it is as a camera wrote it",
     "raw": "it is a camera's raw file",
     "date": "it is of an earlier date",
@@ -182,6 +184,8 @@ def reasons(evidence: Evidence, query: Side, match: Side) -> dict[str, Name]:
 def by_signs(query: Signs, match: Signs, taken: str | None, other: str | None) -> dict[str, Name]:
     """What files say by themselves: a camera's is the source of what no camera wrote."""
     votes: dict[str, Name] = {}
+    if (query.missing > 0) != (match.missing > 0):
+        votes["whole"] = "query" if match.missing > 0 else "match"
     if query.camera != match.camera:
         votes["camera"] = "query" if query.camera else "match"
     if taken and other and len(taken) >= 10 and len(other) >= 10 and taken[:10] != other[:10]:
