@@ -5,7 +5,8 @@ header), and only then memory for pixels. A time limit needs a process that can 
 `wherefrom.workers`, where indexing decodes, and `wherefrom.decoding`, where queries are.
 
 Large pictures are decoded at a reduced size: while the shorter side stays at `WORKING_SIDE` or more, JPEG
-and JPEG 2000 are halved inside the decoder and everything else by averaging whole pixels.
+and JPEG 2000 are halved inside the decoder and everything else by averaging whole pixels. Of a ribbon whose
+shorter side is small, `HEAVY_PIXELS` are given at most.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from wherefrom.errors import (
 )
 from wherefrom.errors import UnsupportedFormat as Unsupported
 from wherefrom.picture import formats, kinds, tiff
-from wherefrom.picture.colour import UNCHANGED, WORKING_SIDE, image_of, is_srgb, to_pixels, tones_of
+from wherefrom.picture.colour import UNCHANGED, WORKING_SIDE, bounded, image_of, is_srgb, to_pixels, tones_of
 from wherefrom.picture.directories import count_pictures, headed, pictures
 from wherefrom.picture.formats import Format
 from wherefrom.picture.frames import MOST, Watched, watch
@@ -107,8 +108,10 @@ def decode(
             if kind.extra is not None:
                 from wherefrom.picture import extras
 
-                return extras.decode(kind, data, limits, gate or nullcontext())
-            return _decode_builtin(kind, data, colour, limits, gate or nullcontext(), least)
+                done = extras.decode(kind, data, limits, gate or nullcontext())
+            else:
+                done = _decode_builtin(kind, data, colour, limits, gate or nullcontext(), least)
+            return Picture(bounded(done.pixels, HEAVY_PIXELS), done.facts)
     except PictureError:
         raise
     except MemoryError:

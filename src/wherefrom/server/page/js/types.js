@@ -131,10 +131,14 @@
  * @property {Kind|null} kind
  * @property {number|null} score
  * @property {string} sentence
+ * @property {"spare"|"choice"|"keep"|"part"} suggestion
+ * @property {string} why
  */
 
 /**
  * @typedef {object} Group
+ * @property {"picture"|"parts"} kind
+ * @property {boolean} choice
  * @property {string} id
  * @property {string} keep
  * @property {string} why
