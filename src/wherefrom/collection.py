@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wherefrom.adding import Adding, Offer, OnOutcome, offers
 from wherefrom.asking import Asking
@@ -26,6 +26,8 @@ from wherefrom.receiving import Upload
 from wherefrom.settings import Settings, load
 from wherefrom.sources.folder import file_uri
 from wherefrom.workers import Task, Workers
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     pass
@@ -125,35 +127,56 @@ class Collection(Asking):
         the place of each in `uploads` and its outcome once it is final. Raises CollectionLocked when another
         process is writing, UsageError for fields of no use, before anything is added.
         """
+        waiting = iter(list(enumerate(uploads)))
         outcomes: dict[int, Outcome] = {}
-        numbers: dict[int, int] = {}
 
-        def items() -> Iterator[Offer]:
-            for number, upload in enumerate(uploads):
-                checked_fields(upload.fields)
-                offer = Offer(upload.known_as, data=upload.data, upload=upload)
-                numbers[id(offer)] = number
-                yield offer
-
-        def settled(offer: Offer, outcome: Outcome) -> None:
-            number = numbers[id(offer)]
+        def settled(number: int, outcome: Outcome) -> None:
             outcomes[number] = outcome
             if on_outcome is not None:
                 on_outcome(number, outcome)
 
-        offered = list(items())
+        for upload in uploads:
+            checked_fields(upload.fields)
+        self.receive_each(lambda: next(waiting, None), settled, lambda _: True)
+        return [outcomes[number] for number in range(len(uploads))]
+
+    def receive_each(
+        self,
+        more: Callable[[], tuple[T, Upload] | None],
+        on_outcome: Callable[[T, Outcome], None],
+        is_wanted: Callable[[T], bool],
+    ) -> None:
+        """The same for pictures that come one by one: `more` gives the next one and a mark of it.
+
+        `more` is asked whenever a worker is free, until it gives None and all is settled; `on_outcome` is
+        told each mark with its outcome, once it is final. One that `is_wanted` no more is stopped, and
+        nothing is told of it. Fields have to be of use (`engine.fields.checked`).
+        """
+        marks: dict[int, tuple[Offer, T]] = {}
+
+        def offered() -> Offer | None:
+            given = more()
+            if given is None:
+                return None
+            mark, upload = given
+            offer = Offer(upload.known_as, data=upload.data, upload=upload)
+            marks[id(offer)] = offer, mark
+            return offer
+
+        def settled(offer: Offer, outcome: Outcome) -> None:
+            on_outcome(marks.pop(id(offer))[1], outcome)
+
         with self._receiving:
             if self._receivers is None:
                 self._receivers = self._new_workers()
             try:
-                Adding(self._engine, self._receivers, self._settings.limits, on_settled=settled).run(
-                    iter(offered)
+                Adding(self._engine, self._receivers, self._settings.limits, on_settled=settled).serve(
+                    offered, lambda offer: is_wanted(marks[id(offer)][1]), self._settings.worker_count
                 )
             except BaseException:
                 self._receivers.close()
                 self._receivers = None
                 raise
-        return [outcomes[number] for number in range(len(offered))]
 
     def sweep(self) -> int:
         """Delete what a crash has left of uploads that were never added; gives how many there were."""

@@ -145,9 +145,9 @@ class Service:
         made: bytes = await self._pool.call(verb, name=self.name_of(name), **what)
         return made
 
-    async def add(self, name: str | None, uploads: Sequence[Upload]) -> list[Outcome]:
-        """Add pictures and keep their bytes; an outcome for each, in order, once all are committed."""
-        outcomes = await self._writers[self.name_of(name)].add(uploads)
+    async def add(self, name: str | None, uploads: Sequence[Upload], who: str = "") -> list[Outcome]:
+        """Add pictures that `who` sends and keep their bytes; an outcome for each, once committed."""
+        outcomes = await self._writers[self.name_of(name)].add(uploads, who)
         if self.on_outcomes is not None:
             self.on_outcomes(outcomes)
         return outcomes
