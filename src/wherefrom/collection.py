@@ -16,7 +16,7 @@ from wherefrom.engine.copying import Copied
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.fields import checked as checked_fields
 from wherefrom.engine.records import Image, digest_of
-from wherefrom.errors import NotFound, Unreadable
+from wherefrom.errors import CollectionLocked, NotFound, Unreadable
 from wherefrom.features.embedding import dimension_of
 from wherefrom.features.extract import nothing, versions_of
 from wherefrom.outcome import Outcome, Report, Status
@@ -53,7 +53,8 @@ class Collection(Asking):
     """Images with their sightings and features, open for search. Made by `wherefrom.open`.
 
     Thread-safe for searching. One process at a time may change a collection; the first change takes
-    the lock and `close` gives it back. Others search meanwhile and see what is added at once.
+    the lock, which is given back by `close`, by `let_go`, and between two changes to who waits for it. Others
+    search meanwhile and see what is added at once.
     """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
@@ -62,6 +63,20 @@ class Collection(Asking):
         self._adding = threading.Lock()
         self._receivers: Workers | None = None
         self._receiving = threading.Lock()
+
+    def wait_for_turn(
+        self, seconds: float, on_wait: Callable[[CollectionLocked], None] | None = None
+    ) -> None:
+        """From now on wait so long, rather than not at all, where another process is writing.
+
+        `on_wait` is told who is, when it takes more than a moment. What lets go in between is a service and
+        `add` of this version; anything else is waited for until its end.
+        """
+        self._engine.wait_for_turn(seconds, on_wait)
+
+    def let_go(self, idle: float) -> bool:
+        """Give the writer's lock back if nothing was changed for so many seconds; gives whether it was."""
+        return self._engine.let_go(idle)
 
     def close(self) -> None:
         """Let files, locks and worker processes go."""

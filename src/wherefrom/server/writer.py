@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from wherefrom.collection import Collection
 from wherefrom.engine.fields import checked
-from wherefrom.errors import Busy, UsageError, WherefromError
+from wherefrom.errors import Busy, CollectionLocked, UsageError, WherefromError
 from wherefrom.outcome import Outcome, Status
 from wherefrom.receiving import Upload
 from wherefrom.server.config import Config
@@ -86,7 +86,7 @@ class Writer:
     async def add(self, uploads: Sequence[Upload], who: str = "") -> list[Outcome]:
         """An outcome for each once all are committed, or, when there was no time for some, those that are.
 
-        `who` sends them, in whatever words. Raises Busy, UsageError, CollectionLocked.
+        `who` sends them, in whatever words. Raises Busy, UsageError.
         """
         for upload in uploads:
             checked(upload.fields)
@@ -184,12 +184,15 @@ class Writer:
         return (wanted, number), wanted.uploads[number]
 
     def _add(self) -> None:
+        problem: WherefromError
         try:
             self._collection.receive_each(
                 self._next,
                 lambda mark, outcome: mark[0].settle(mark[1], outcome),
                 lambda mark: not mark[0].over,
             )
+        except CollectionLocked as error:
+            problem = Busy(str(error), 5)
         except WherefromError as error:
             problem = error
         except Exception:  # noqa: BLE001 - whatever it is, others can still be added
