@@ -335,6 +335,13 @@ def slow_pdf(levels: int = 10, times: int = 10) -> bytes:
     return data + b"trailer<</Root 1 0 R/Size %d>>\n%%%%EOF\n" % (len(objects) + 1)
 
 
+def slow_jpeg(side: int = 6000, scans: int = 400) -> bytes:
+    """A progressive JPEG of few bytes that asks to go through all its pixels again and again."""
+    data = encode(Image.new("L", (side, side), 77), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * scans + data[-2:]
+
+
 def jxl(values: NDArray[Any] | None = None, **options: Any) -> bytes:
     import imagecodecs
 
