@@ -113,7 +113,7 @@ def test_search_prints_json_and_exits_like_grep(home: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
-        (["search", "pictures/notes.txt"], Exit.PICTURE, "not a picture"),
+        (["search", "pictures/notes.txt"], Exit.PICTURE, "a text file; only pictures are read"),
         (["search", "pictures"], Exit.PICTURE, "is a directory"),
         (["search", "pictures/picture 001.jpg", "--limit", "0"], Exit.USAGE, "limit"),
         (["search", "pictures/picture 001.jpg", "--kinds", "eaual"], Exit.USAGE, "eaual"),
