@@ -16,7 +16,7 @@ from wherefrom.places import looked
 from wherefrom.search.answer import Answer, Kind, Match, QueryFacts
 from wherefrom.search.calibration import DOCUMENT, Calibration, least_score
 from wherefrom.search.find import checked, compare, find, lookalikes
-from wherefrom.search.pixels import original
+from wherefrom.search.pixels import sides
 from wherefrom.search.query import Query, Region, object_of, picture_of
 from wherefrom.search.similar import alike
 from wherefrom.search.wishes import Wishes
@@ -207,11 +207,11 @@ class Asking(Holding):
         """
         if not parts:
             return groups(self._engine, turned=turned, parts=False, progress=progress)
-        read = original(self._settings.limits, self._engine.kept)
+        read = sides(self._settings.limits, self._engine.kept)
 
         def tones(image: Image) -> NDArray[np.uint8] | None:
-            picture = read(image)
-            return None if picture is None else picture.luma8
+            side = read(image)
+            return None if side is None else side.picture.luma8
 
         return groups(self._engine, turned=turned, look=looks(read), tones=tones, progress=progress)
 

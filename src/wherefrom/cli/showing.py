@@ -134,13 +134,37 @@ def duplicates(
     elif csv_output:
         click.echo(_as_csv(groups), nl=False)
     else:
-        for number, group in enumerate(groups, 1):
-            put("\n".join(_family(number, group)) + "\n")
-    spare = sum(len(group.others) for group in groups)
-    freed = size(sum(group.spare_bytes for group in groups))
-    say(f"{counted(len(groups), 'group')}; {counted(spare, 'file')} could go, {freed}.")
+        _print(groups)
+    pictures = [group for group in groups if group.kind == "picture"]
+    spare = sum(len(group.spare) for group in pictures)
+    freed = size(sum(group.spare_bytes for group in pictures))
+    choices = sum(1 for group in pictures for other in group.others if other.suggestion == "choice")
+    said = f"{counted(len(pictures), 'group')}; {counted(spare, 'file')} could go, {freed}"
+    said += f"; {counted(choices, 'file')} left to your choice" if choices else ""
+    parts = sum(len(group.others) for group in groups if group.kind == "parts")
+    say(f"{said}; {counted(parts, 'file')} that only share a part." if parts else f"{said}.")
     if not groups:
         done(Exit.NOTHING_FOUND)
+
+
+def _print(groups: Sequence[Group]) -> None:
+    """The groups, and in a section of their own those that only share a part."""
+    pictures = [group for group in groups if group.kind == "picture"]
+    for number, group in enumerate(pictures, 1):
+        put("\n".join(_family(number, group)) + "\n")
+    if len(pictures) < len(groups):
+        put("Crops and parts: these share a part, and none could go for another's sake.\n")
+    for number, group in enumerate((one for one in groups if one.kind == "parts"), len(pictures) + 1):
+        put("\n".join(_sharing(number, group)) + "\n")
+
+
+def _sharing(number: int, group: Group) -> list[str]:
+    lines = [f"{number}. {counted(len(group.others) + 1, 'file')} that share a part"]
+    lines += _entry(1, _shown(group.place, group.keep), "", group.keep)
+    for other in group.others:
+        edits = ", ".join(in_words(edit) for edit in other.edits)
+        lines += _entry(2, _shown(other.place, other.image), f"part {other.score:.1f}: {edits}", other.image)
+    return lines
 
 
 def _looked_for() -> Callable[[int, int], None]:
@@ -158,9 +182,12 @@ def _looked_for() -> Callable[[int, int], None]:
 
 def _family(number: int, group: Group) -> list[str]:
     """A group as lines: a tree of files, each with how it comes from the one that it is below."""
-    spare = f"{counted(len(group.others), 'file')} could go, {size(group.spare_bytes)}"
+    spare = f"{counted(len(group.spare), 'file')} could go, {size(group.spare_bytes)}"
+    if not group.spare:
+        spare = "your choice" if group.choice else "none could go"
     lines = [f"{number}. {counted(len(group.others) + 1, 'file')}, one picture; {spare}"]
-    lines += _entry(1, _shown(group.place, group.keep), f"keep; {group.why}", group.keep)
+    first = group.why if group.choice else f"keep; {group.why}"
+    lines += _entry(1, _shown(group.place, group.keep), first, group.keep)
     lines += _parts(group, group.keep, 1)
     depths = {group.keep.id: 1}
     for other in group.others:
@@ -171,15 +198,20 @@ def _family(number: int, group: Group) -> list[str]:
         edits = ", ".join(in_words(edit) for edit in other.edits)
         what = "identical, byte for byte" if again else f"{other.kind.value} {other.score:.1f}"
         what += f": {edits}" if edits else ""
+        if not again:
+            what += f"; {_SUGGESTED[other.suggestion]}: {other.why}"
         lines += _entry(depth, _shown(other.place, other.image), what, other.image)
         if not again:
             lines += _parts(group, other.image, depth)
     return lines
 
 
+_SUGGESTED = {"spare": "could go", "choice": "your choice", "keep": "keep", "part": "a part"}
+
+
 def _entry(depth: int, place: str, what: str, image: Image) -> list[str]:
     indent = "  " * min(depth, _DEEPEST)
-    facts = f"{described(image)}; {what}"
+    facts = f"{described(image)}; {what}" if what else described(image)
     wrapped = textwrap.wrap(facts, _WIDTH, initial_indent=f"{indent}    ", subsequent_indent=f"{indent}    ")
     return [f"{indent}{place}", *wrapped]
 
@@ -207,12 +239,13 @@ def _as_csv(groups: Sequence[Group]) -> str:
         keep = group.keep
         facts = (keep.width, keep.height, keep.format, keep.bytes)
         uri = group.place.uri if group.place else ""
-        writer.writerow((number, "keep", group.why, "", *facts, uri, keep.id, "", "", ""))
+        first = "part" if group.kind == "parts" else "choice" if group.choice else "keep"
+        writer.writerow((number, first, group.why, "", *facts, uri, keep.id, "", "", ""))
         for one in group.others:
             image, uri = one.image, one.place.uri if one.place else ""
             facts = (image.width, image.height, image.format, image.bytes)
             edits = "; ".join(in_words(edit) for edit in one.edits)
-            row = (number, "spare", "", one.kind.value, *facts, uri, image.id)
+            row = (number, one.suggestion, one.why, one.kind.value, *facts, uri, image.id)
             writer.writerow((*row, one.parent, one.score, edits))
     return buffer.getvalue()
 

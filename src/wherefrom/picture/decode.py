@@ -36,7 +36,7 @@ from wherefrom.errors import (
     Unreadable,
 )
 from wherefrom.errors import UnsupportedFormat as Unsupported
-from wherefrom.picture import formats, tiff
+from wherefrom.picture import formats, kinds, tiff
 from wherefrom.picture.colour import UNCHANGED, WORKING_SIDE, bounded, image_of, is_srgb, to_pixels, tones_of
 from wherefrom.picture.directories import count_pictures, headed, pictures
 from wherefrom.picture.formats import Format
@@ -135,10 +135,8 @@ def recognise(head: bytes, size: int, limits: Limits = DEFAULT_LIMITS) -> Format
     if size == 0:
         raise EmptyFile("The file is empty.")
     kind = formats.sniff(head)
-    if kind is None:
-        raise NotAPicture("This is not a picture: its first bytes belong to no picture format.")
-    if not kind.decoded:
-        raise Unsupported(f"{kind.title} files are not supported.")
+    if kind is None or not kind.decoded or head[:4] == _JPEG_LS:
+        raise _unread(head)
     if kind.extra is not None:
         from wherefrom.picture import extras
 
@@ -147,6 +145,18 @@ def recognise(head: bytes, size: int, limits: Limits = DEFAULT_LIMITS) -> Format
     if size > limits.bytes:
         raise TooLarge(f"The file has {size:,} bytes; the limit is {limits.bytes:,}.")
     return kind
+
+
+def _unread(head: bytes) -> PictureError:
+    """Why a file is not read whose first bytes belong to no format that is."""
+    known = kinds.kind_of(head[: formats.HEAD])
+    if known is not None and known.is_picture:
+        return Unsupported(f"This is {known.words}, which is not read here.")
+    if known is not None:
+        return NotAPicture(f"This is {known.words}; only pictures are read.")
+    if not head.strip(b"\0"):
+        return NotAPicture("It begins with nothing but zeros: this is not a picture, or a copy that failed.")
+    return NotAPicture("This is not a picture: its first bytes belong to no picture format.")
 
 
 def check_pixels(kind: Format, width: int, height: int, cap: int) -> None:
@@ -162,13 +172,15 @@ def check_pixels(kind: Format, width: int, height: int, cap: int) -> None:
 def _broken(kind: Format, data: bytes, error: Exception) -> PictureError:
     if type(error).__name__ == "DecompressionBombError":  # Pillow's own cap: a GIF's frame beyond its screen
         return TooLarge(f"The {kind.title} file unfolds to more pixels than are allowed.")
+    if (variant := kinds.variant_of(kind.name, data)) is not None:
+        return Unsupported(f"This is {variant}, which is not read here.")
     if formats.is_cut_short(kind.name, data):
         return Truncated(f"The {kind.title} file ends before the picture does.")
     said = error.args[0] if error.args else ""
     detail = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
     detail = re.sub(r"\bb'([ -~]*?)'", r"\1", detail.split("\n")[0]).strip().rstrip(".")[:160]
-    if detail.startswith(_VARIANTS):
-        return Unsupported(f"The {kind.title} file is of a kind that is not supported: {detail}.")
+    if kind.name == "raw" and detail.startswith("Unsupported file format"):
+        return Unsupported("This camera RAW file is of a kind that is not read here.")
     if not detail or isinstance(error, LookupError | TypeError | AttributeError | struct.error):
         detail = "its parts contradict each other"  # what a decoder trips over says nothing to people
     return Corrupt(f"The {kind.title} file is damaged: {detail}.")
@@ -378,8 +390,7 @@ _PILLOW = {
     "jp2": ("Jpeg2KImagePlugin", "Jpeg2KImageFile"),
     "pnm": ("PpmImagePlugin", "PpmImageFile"),
 }
-# How decoders begin to say that a file is sound and not for them.
-_VARIANTS = ("unknown pixel mode", "Unsupported BMP", "Unsupported feature", "Unsupported file format")
+_JPEG_LS = b"\xff\xd8\xff\xf7"
 
 
 @functools.lru_cache(maxsize=1)
