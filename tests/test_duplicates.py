@@ -119,7 +119,7 @@ def test_a_crop_that_is_larger_comes_from_the_whole(photos: Collection, tmp_path
     )
     (group,) = photos.duplicates()
     assert parents(group) == {"crop": "whole"}
-    assert group.why == "it goes on where the other ends"
+    assert group.why == "the source goes on where the copy ends"
 
 
 def test_a_frame_is_added_and_not_cut_off(photos: Collection, tmp_path: Path) -> None:

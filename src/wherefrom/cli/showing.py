@@ -165,11 +165,11 @@ def _print(groups: Sequence[Group]) -> None:
     """The groups, and in a section of their own those that only share a part."""
     pictures = [group for group in groups if group.kind == "picture"]
     for number, group in enumerate(pictures, 1):
-        click.echo("\n".join(_family(number, group)) + "\n")
+        put("\n".join(_family(number, group)) + "\n")
     if len(pictures) < len(groups):
-        click.echo("Crops and parts: these share a part, and none could go for another's sake.\n")
+        put("Crops and parts: these share a part, and none could go for another's sake.\n")
     for number, group in enumerate((one for one in groups if one.kind == "parts"), len(pictures) + 1):
-        click.echo("\n".join(_sharing(number, group)) + "\n")
+        put("\n".join(_sharing(number, group)) + "\n")
 
 
 def _sharing(number: int, group: Group) -> list[str]:

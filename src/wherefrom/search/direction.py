@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -19,10 +19,11 @@ from wherefrom.picture.picture import Picture, Pixels
 from wherefrom.picture.signs import Signs
 from wherefrom.search import tone, traces
 from wherefrom.search.alignment import Matrix, align, luma
-from wherefrom.search.answer import Direction, Evidence, Kind, Match, Reason
+from wherefrom.search.answer import Direction, Edit, Evidence, Kind, Match, Reason
 from wherefrom.search.overlays import differing
 
 Name = Literal["query", "match"]
+Kin = TypeVar("Kin")
 
 RATES = {
     "resaved": 0.99,
@@ -42,19 +43,19 @@ RATES = {
 """How often each reason was right where it spoke."""
 
 SENTENCES = {
-    "resaved": "the other holds what it holds, saved again",
-    "recompressed": "the other was compressed once more",
-    "larger": "it is larger and shows more detail",
-    "enlarged": "the other is an enlargement",
-    "cut": "it goes on where the other ends",
-    "surrounded": "the other has something around it",
-    "laid-over": "the other has something laid over it",
-    "colours": "the other has lost its colours",
-    "blurred": "the other is blurred",
-    "whole": "the other lacks a part of the picture",
-    "camera": "it is as a camera wrote it",
-    "raw": "it is a camera's raw file",
-    "date": "it is of an earlier date",
+    "resaved": "the copy holds what the source holds, saved again",
+    "recompressed": "the copy was compressed once more",
+    "larger": "the source is larger and shows more detail",
+    "enlarged": "the copy is an enlargement",
+    "cut": "the source goes on where the copy ends",
+    "surrounded": "the copy has something around it",
+    "laid-over": "the copy has something laid over it",
+    "colours": "the copy has lost its colours",
+    "blurred": "the copy is blurred",
+    "whole": "the copy lacks a part of the picture",
+    "camera": "the source is as a camera wrote it",
+    "raw": "the source is a camera's raw file",
+    "date": "the source is of an earlier date",
 }
 """What each reason says, of the source."""
 
@@ -70,6 +71,7 @@ _MORE, _MUCH_MORE, _NO_MORE = (
 _LITTLE_MORE = 0.04  # the same of enlargements by less than half
 _TOP = 0.15  # energy in the smaller's topmost band, below which it was enlarged or blurred itself
 _REDUCED = 1.25  # linear: a smaller change of size says nothing
+_SHARP = 0.3  # `Signs.sharp` that no enlargement had, compressed or not
 _BEYOND = 0.03  # share of a picture beyond what both show
 _GOES_ON, _BREAKS, _BREAKS_OFF = 2.2, 2.0, 5.0  # `traces.Edges`: sharpness of the border between the two
 _RIM, _EDGE = 1.8, 5.0  # how much sharper the border of what differs is where something was laid over
@@ -193,12 +195,20 @@ def by_signs(query: Signs, match: Signs, taken: str | None, other: str | None) -
     return votes
 
 
-def by_files(query: Image, match: Image) -> Direction | None:
-    """The direction between two images of one picture whose files are not at hand."""
+def by_files(query: Image, match: Image, edits: tuple[Edit, ...] = ()) -> Direction | None:
+    """The direction between two images of one picture whose files are not at hand.
+
+    Of one that is only smaller (`edits` say so) the larger is the source where it is so sharp that it cannot
+    have been enlarged.
+    """
     mine, its = query.signs or Signs(), match.signs or Signs()
     votes = by_signs(mine, its, query.credit.taken, match.credit.taken)
     if (query.format == "raw") != (match.format == "raw"):
         votes["raw"] = "query" if query.format == "raw" else "match"
+    ratio = (query.width / match.width) if {edit.name for edit in edits} == {"scale"} else 1.0
+    larger: Name = "query" if ratio > 1 else "match"
+    if not 1 / _REDUCED < ratio < _REDUCED and (_sides(mine, its)[larger].sharp or 0.0) > _SHARP:
+        votes["larger"] = larger
     return decided(votes)
 
 
@@ -233,7 +243,7 @@ def _by_compression(transform: Matrix, query: Side, match: Side) -> dict[str, Na
     return votes
 
 
-def _sides(query: Side, match: Side) -> dict[Name, Side]:
+def _sides(query: Kin, match: Kin) -> dict[Name, Kin]:
     return {"query": query, "match": match}
 
 

@@ -49,6 +49,7 @@
  * @property {Point[]|null} match_area
  * @property {{query: number|null, match: number|null}} coverage
  * @property {number|null} agreement
+ * @property {{from: "query"|"match", why: {code: string, text: string}[], sure: number}|null} direction
  * @property {number|null} similarity
  * @property {Edit[]} edits
  * @property {[number, number, number, number][]} points
