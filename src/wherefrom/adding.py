@@ -38,6 +38,7 @@ COMMIT_IMAGES = 512
 COMMIT_SECONDS = 0.5
 """... or how long the first of them may wait for it."""
 
+_LOOK_SECONDS = 0.05  # between looks at what is offered meanwhile
 _LOOKUP = 1000  # files looked up in the catalog at a time
 
 
@@ -155,6 +156,33 @@ class Adding:
             self.report.interrupted = self._stop.is_set()
             self.report.seconds = time.monotonic() - start
         return self.report
+
+    def serve(
+        self,
+        more: Callable[[], Offer | None],
+        is_wanted: Callable[[Offer], bool],
+        at_once: int,
+    ) -> None:
+        """Add what `more` gives, `at_once` at a time, until it gives None and all that was given is settled.
+
+        `more` is asked again and again, whenever there is room. What is being decoded and is wanted no longer
+        is stopped; nothing is told of it.
+        """
+        try:
+            while True:
+                while len(self._reading) < at_once and (offer := more()) is not None:
+                    self._submit(offer)
+                for number, offer in list(self._reading.items()):
+                    if not is_wanted(offer) and self._workers.drop(number):
+                        del self._reading[number]
+                if not self._reading:
+                    if not self._done:
+                        return
+                    self._commit()
+                self._collect(_LOOK_SECONDS)
+        finally:
+            self._commit()
+            self._reading.clear()
 
     def _unknown(self, batch: Sequence[Item]) -> Iterator[Offer]:
         """Settle what needs no reading; give the rest."""
