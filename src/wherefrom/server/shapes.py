@@ -140,6 +140,8 @@ class BareMatch(Shape):
 class Match(BareMatch):
     """An image that is a match."""
 
+    sightings_total: int
+    sightings_url: str = Field(description="All places, where there are more than the first twenty.")
     image_url: str
     thumbnail_url: str
     original_url: str | None
@@ -219,6 +221,8 @@ class Image(Shape):
     credit: Credit
     sightings: list[Sighting]
     fields: dict[str, str | float | bool]
+    sightings_total: int
+    sightings_url: str = Field(description="All places, where there are more than the first twenty.")
     image_url: str
     thumbnail_url: str
     original_url: str | None
