@@ -26,8 +26,9 @@ from wherefrom.features.fingerprint import turned_codes
 from wherefrom.meetings import Progress, Union, by_words, known_of, settled
 from wherefrom.places import is_at_hand, looked, spots
 from wherefrom.relations import Known, Relation, Tones, bars_seen, merit, related
-from wherefrom.search.answer import Edit, Kind, Match
+from wherefrom.search.answer import Edit, Evidence, Kind, Match
 from wherefrom.search.pixels import Original, looked_at
+from wherefrom.search.placing import area
 
 RADIUS = mih.RADIUS
 """Bits within which two images are taken for one picture: half of a search, since groups chain."""
@@ -36,7 +37,7 @@ _SCANNED = 2_000  # images below which every pair is simply compared
 _BATCH = 1_024  # codes searched for at a time
 _JOINED = 4_096  # pairs joined at a time
 _NEAREST = 3  # pairs of an image that are kept besides those that hold a group together
-_COVERED = 0.35  # by overlays, likewise: screens of one application are alike around what they show
+_COVERED = 0.3  # by what differs, likewise: screens of one application are alike around what they show
 _AGREEMENT = 0.85  # of pixels, for images whose fingerprints are not near: two photographs agree less
 
 
@@ -198,10 +199,20 @@ def looks(read: Original) -> Look:
         seen = looked_at(match, query, picture)
         if seen is None or match.evidence.distance is not None:
             return seen
-        covered = sum(edit.amount or 0.0 for edit in seen.evidence.edits if edit.name == "overlay")
+        covered = _covered(seen.evidence)
         return seen if (seen.evidence.agreement or 0.0) >= _AGREEMENT and covered < _COVERED else None
 
     return look
+
+
+def _covered(evidence: Evidence) -> float:
+    """The share of what both show that lies within the outlines of what differs, or is masked."""
+    outlines = [edit.area for edit in evidence.edits if edit.name == "overlay" and edit.area]
+    masked = sum(edit.amount or 0.0 for edit in evidence.edits if edit.name == "mask")
+    if not outlines or not evidence.query_area:
+        return masked
+    shown = max(area(np.array(evidence.query_area)), 1.0)
+    return masked + sum(area(np.array(outline)) for outline in outlines) / shown
 
 
 @dataclass(frozen=True, slots=True)
