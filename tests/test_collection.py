@@ -12,10 +12,13 @@ import pytest
 from PIL import Image, ImageOps
 
 import wherefrom
+from tests import failing_workers as failing
 from tests.scenes import encoded, folder_of, picture
 from wherefrom.collection import Collection
 from wherefrom.evaluate.edits import EDITS, GEOMETRY, TONE, edit
 from wherefrom.features import extract, fingerprint
+from wherefrom.settings import Settings
+from wherefrom.workers import Workers
 
 
 @pytest.fixture
@@ -91,6 +94,28 @@ def test_a_changed_file_is_read_again(photos: Collection, tmp_path: Path) -> Non
     assert [image.id for image in photos.find(file)] == [before, after]
 
 
+def test_what_was_the_machines_fault_is_tried_again(
+    photos: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+    folder_of(tmp_path / "pictures", 2)
+    (tmp_path / "pictures" / "dies.png").write_bytes(encoded(picture(7), "PNG") + failing.KILL)
+    (tmp_path / "pictures" / "cut.jpg").write_bytes(encoded(picture(8))[:4000])
+    ours = Settings(workers=1, model="none")
+    monkeypatch.setattr(
+        photos,
+        "_new_workers",
+        lambda: Workers(1, ours.limits, recipe=ours.recipe, _serve="tests.failing_workers"),
+    )
+    report = photos.add(tmp_path / "pictures")
+    assert (len(report.added), len(report.failed)) == (2, 2)
+    photos._close_workers()
+    monkeypatch.undo()
+    again = photos.add(tmp_path / "pictures")  # with nothing that kills it
+    assert len(again.added) == 1
+    assert [one.code for one in again.failed] == ["truncated"]
+
+
 def test_refused_files_are_read_again_on_wish(photos: Collection, tmp_path: Path) -> None:
     file = tmp_path / "cut.jpg"
     data = encoded(picture(1))
@@ -162,7 +187,7 @@ def test_unrelated_pictures_are_not_claimed(indexed: tuple[Collection, list[Path
     for number in range(1000, 1020):
         answer = photos.search(encoded(picture(number)))
         assert len(answer) == 0
-        assert "None of the 40 images" in answer.query.notes[-1]
+        assert "No match among 40 images." in answer.query.notes[-1]
 
 
 def test_frames_that_resemble_each_other_are_never_identical(photos: Collection) -> None:
@@ -176,7 +201,7 @@ def test_frames_that_resemble_each_other_are_never_identical(photos: Collection)
 def test_a_blank_query_says_why_nothing_is_found(indexed: tuple[Collection, list[Path]]) -> None:
     answer = indexed[0].search(wherefrom.Picture.from_array(np.full((200, 200), 255, np.uint8)))
     assert len(answer) == 0
-    assert "too little" in answer.query.notes[0]
+    assert "nearly blank" in answer.query.notes[0]
 
 
 def test_blank_pictures_do_not_match_each_other(photos: Collection) -> None:

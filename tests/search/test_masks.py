@@ -70,7 +70,7 @@ def test_a_circle_is_a_mask_of_as_much_as_it_hides(seed: int, ground: str) -> No
     assert shares(match, "crop") == pytest.approx(0.25, abs=0.03)
 
 
-@pytest.mark.parametrize("side", [96, 128])
+@pytest.mark.parametrize("side", [128, 160])
 def test_an_avatar_is_found(side: int) -> None:
     match = found(cut(square(landscape(33)), "white").resize((side, side)), landscape(33))
     assert 0.15 < shares(match, "mask") < 0.28
@@ -106,10 +106,10 @@ def test_what_is_laid_over_counts_by_its_pixels(shape: str) -> None:
 def test_what_a_collage_cuts_off_is_cropped(gutter: int) -> None:
     sizes = [(600, 480), (500, 380), (620, 410), (400, 600)]
     tiles = [landscape(50 + number, *size) for number, size in enumerate(sizes)]
-    step = 300 + gutter
-    sheet = Image.new("RGB", (step + 300, step + 300), "white")
+    step = 400 + gutter
+    sheet = Image.new("RGB", (step + 400, step + 400), "white")
     for number, tile in enumerate(tiles):
-        sheet.paste(square(tile).resize((300, 300)), (number % 2 * step, number // 2 * step))
+        sheet.paste(square(tile).resize((400, 400)), (number % 2 * step, number // 2 * step))
     for tile in tiles:
         match = found(sheet, tile)
         missing = 1 - min(tile.size) / max(tile.size)

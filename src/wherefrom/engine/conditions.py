@@ -34,6 +34,7 @@ from sqlalchemy import (
     select,
 )
 
+from wherefrom.engine.patience import present
 from wherefrom.engine.statements import storable
 from wherefrom.engine.tables import fields, images, sightings
 from wherefrom.engine.terms import OWN, And, Filter, Kind, Moment, Not, Or, Range, Term, Value
@@ -57,6 +58,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_PACE = 1_000_000  # terms times sightings that are looked through in a second, about
 _DATE = "[0-9][0-9][0-9][0-9]*"
 
 
@@ -64,8 +66,18 @@ def select_keys(connection: Connection, wanted: Filter, extra: Extra | None = No
     """The keys of the images that a filter lets through: rising int64.
 
     `extra` answers for terms on `label` and `colour`, with `:` or `=`, and gives keys of images that exist.
-    Raises UsageError where there is such a term and no `extra`.
+    Raises UsageError where there is such a term and no `extra`, and for more terms than somebody who waits
+    for so many seconds (`patience.py`) can be answered in time.
     """
+    patience = present()
+    if patience is not None:
+        terms = sum(_of_place(term) is not None or term.op == "!=" for term in wanted.terms())
+        rows = connection.execute(select(func.max(sightings.c.id))).scalar() or 0
+        if terms * rows > _PACE * patience.seconds:
+            raise UsageError(
+                f"This filter has {terms} terms that are looked for in {rows:,} places, which takes too "
+                f"long: use at most {max(1, int(_PACE * patience.seconds / rows))}."
+            )
     return _Selection(connection, extra).keys(wanted)
 
 
@@ -134,13 +146,47 @@ def condition(wanted: Filter) -> Condition:
     if isinstance(wanted, Not):
         return not_(condition(wanted.part))
     if isinstance(wanted, And):
-        return and_(*map(condition, wanted.parts))
+        places = [found for part in wanted.parts if (found := _of_place(_denied(part))) is not None]
+        others = [condition(part) for part in wanted.parts if _of_place(_denied(part)) is None]
+        return and_(*([not_(_seen(or_(*places)))] if places else []), *others)
     if isinstance(wanted, Or):
-        return or_(*map(condition, wanted.parts))
+        # What is asked of one sighting is asked in one pass over all of them.
+        places = [found for part in wanted.parts if (found := _of_place(part)) is not None]
+        others = [condition(part) for part in wanted.parts if _of_place(part) is None]
+        return or_(*([_seen(or_(*places))] if places else []), *others)
     assert isinstance(wanted, Term)
+    place = _of_place(wanted)
+    if place is not None:
+        return _seen(place)
     if wanted.op == "!=":
-        return not_(_term(wanted.field, wanted.kind, "=", wanted.value))
+        return not_(condition(Term(wanted.field, "=", wanted.value)))
     return _term(wanted.field, wanted.kind, wanted.op, wanted.value)
+
+
+def _denied(wanted: Filter) -> Filter | None:
+    """What a part says is not so; None for a part that says that something is."""
+    if isinstance(wanted, Not):
+        return wanted.part
+    return Term(wanted.field, "=", wanted.value) if isinstance(wanted, Term) and wanted.op == "!=" else None
+
+
+def _of_place(wanted: Filter | None) -> Condition | None:
+    """What a term asks of one sighting; None for what is no such term."""
+    if not isinstance(wanted, Term) or wanted.op == "!=":
+        return None
+    op, value, uri = wanted.op, wanted.value, sightings.c.uri
+    match wanted.kind:
+        case Kind.MOMENT if wanted.field == "seen":
+            assert isinstance(value, Moment | Range)
+            return _moment(sightings.c.first_seen, sightings.c.last_seen, op, value)
+        case Kind.FOLDER:
+            return _folder(op, str(value))
+        case Kind.DOMAIN:
+            return or_(_host(uri, str(value)), _host(sightings.c.page, str(value)))
+        case Kind.TEXT if wanted.field not in _CREDIT:
+            return _text(wanted.field, op, str(value))
+        case _:
+            return None
 
 
 def _term(field: str, kind: Kind, op: str, value: Any) -> Condition:
@@ -150,8 +196,6 @@ def _term(field: str, kind: Kind, op: str, value: Any) -> Condition:
             return _compared(_number(field), op, value, close=field == "aspect")
         case Kind.MOMENT if field == "added":
             return _moment(images.c.added, images.c.added, op, value)
-        case Kind.MOMENT if field == "seen":
-            return _seen(_moment(sightings.c.first_seen, sightings.c.last_seen, op, value))
         case Kind.MOMENT:
             return _date(_credit(field), op, value)
         case Kind.TYPE:
@@ -163,14 +207,10 @@ def _term(field: str, kind: Kind, op: str, value: Any) -> Condition:
         case Kind.TRUTH:
             left = and_(_seen(sightings.c.gone.is_not(None)), not_(_seen(sightings.c.gone.is_(None))))
             return left if value else not_(left)
-        case Kind.FOLDER:
-            return _seen(_folder(op, value))
-        case Kind.DOMAIN:
-            return _seen(or_(_host(sightings.c.uri, value), _host(sightings.c.page, value)))
         case Kind.OWN:
             return _own(field.removeprefix(OWN), op, value)
         case _:
-            return _text(field, op, value)
+            return _said(_credit(field), op, [value])
 
 
 def _seen(what: Condition) -> Condition:
@@ -231,23 +271,20 @@ def _within(
 
 
 def _text(field: str, op: str, value: str) -> Condition:
-    if field in _CREDIT:
-        return _said(_credit(field), op, [value])
+    """That a sighting says this."""
     if field in ("page", "title", "alt"):
-        return _seen(_said(sightings.c[field], op, [value]))
+        return _said(sightings.c[field], op, [value])
     uri = sightings.c.uri
     if field == "name":
         named, spelled = _said(_name_in(uri), op, _spelled(op, value)), _spelled(":", value)
         # What a name holds its uri holds: quick, and keeps most of them from being taken apart.
         likely = [uri.like(f"%{_pattern(each)}", escape="\\") for each in map(storable, spelled)]
-        return _seen(and_(or_(*likely), named))
+        return and_(or_(*likely), named)
     if field == "path":
         local = os.path.expanduser(value) if value.startswith("~") else value
         whole = "file://" if op == "=" else ""
-        return _seen(
-            and_(uri.like("file://%"), _said(uri, op, [whole + each for each in _spelled(op, local)]))
-        )
-    return _seen(_said(uri, op, _spelled(op, value)))
+        return and_(uri.like("file://%"), _said(uri, op, [whole + each for each in _spelled(op, local)]))
+    return _said(uri, op, _spelled(op, value))
 
 
 def _credit(field: str) -> ColumnElement[Any]:
@@ -319,7 +356,9 @@ def _folder(op: str, value: str) -> Condition:
     else:
         tail = f"/{text.strip('/')}/"
         begun = f"file://%{_escaped(_quoted(tail))}"
-        return _folder_of(uri).like(begun, escape="\\") if op == "=" else uri.like(f"{begun}%", escape="\\")
+        inside = uri.like(f"{begun}%", escape="\\")
+        # The first is quick, and keeps most uris from being taken apart.
+        return and_(inside, _folder_of(uri).like(begun, escape="\\")) if op == "=" else inside
     below = and_(uri >= prefix, uri < prefix[:-1] + "0")  # by the index; 0 follows the slash
     return and_(below, _folder_of(uri) == prefix) if op == "=" else below
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
+from wherefrom.engine.patience import is_over, present
 from wherefrom.errors import CollectionDamaged, CollectionError, UsageError
 
 CURE = "Restore the catalog from a backup, or index the pictures into a new collection."
@@ -30,6 +31,9 @@ _PAGE_BYTES = 16_384
 
 _CHECKPOINT_PAGES = 4_096
 """Pages in the log, 64 MB, at which it is written back: a page that many commits changed is written once."""
+
+_STEPS = 20_000
+"""Of a statement, milliseconds, after which it is looked whether anybody still waits for it."""
 
 _DAMAGED = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT}
 
@@ -67,7 +71,8 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A connection on one consistent state.
 
-        Raises CollectionDamaged or CollectionError when SQLite cannot read, UsageError once closed.
+        Raises CollectionDamaged or CollectionError when SQLite cannot read, UsageError once closed, Busy
+        when the patience of whoever reads is over (`patience.py`).
         """
         self._check_open()
         if self._frozen is not None and self._frozen != self._stamp():
@@ -76,6 +81,9 @@ class Database:
             with self._readers.connect() as connection, connection.begin():
                 yield connection
         except (DatabaseError, UnicodeDecodeError) as error:
+            if _code_of(error) == sqlite3.SQLITE_INTERRUPT:
+                patience = present()
+                raise (KeyboardInterrupt if patience is None else patience.error) from error
             raise self._sentence(error, "read") from error
         if self._frozen is not None and self._frozen != self._stamp():
             raise CollectionError(f"{self.path} was changed while it was being read; try again.")
@@ -156,6 +164,8 @@ class Database:
             connection.close()
             raise
         _set(connection, cache_size=-_READER_CACHE_KB, temp_store="MEMORY")
+        # A function of Python's own, in which Ctrl-C is noticed too: both end the statement.
+        connection.set_progress_handler(is_over, _STEPS)
         return connection
 
     def _connect_writer(self) -> sqlite3.Connection:
@@ -201,11 +211,10 @@ class Database:
         self._readers.dispose()
 
     def _sentence(self, error: DatabaseError | UnicodeDecodeError, what: str) -> CollectionError:
-        # SQLite quotes what is damaged, and the driver cannot always say that.
         original = error.orig if isinstance(error, DatabaseError) else error
         if isinstance(original, sqlite3.ProgrammingError):
             raise error  # not the file's fault
-        code = getattr(original, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        code = _code_of(error)
         if code in _DAMAGED:
             return CollectionDamaged(
                 f"{self.path} is damaged ({original}). To see how far, run: wherefrom check. {CURE}"
@@ -224,6 +233,12 @@ class Database:
             f"{self.path} could not be written ({original}). Nothing that was acknowledged is lost; "
             f"check that the disk has room and may be written to, then run the same command again."
         )
+
+
+def _code_of(error: DatabaseError | UnicodeDecodeError) -> int:
+    # SQLite quotes what is damaged, and the driver cannot always say that.
+    original = error.orig if isinstance(error, DatabaseError) else error
+    return int(getattr(original, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)) & 0xFF
 
 
 def _set(connection: sqlite3.Connection, **pragmas: object) -> None:

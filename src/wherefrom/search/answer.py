@@ -51,7 +51,9 @@ class Edit:
     that it amounts to; `noise`, the standard deviation of luma in grey levels; `compression`, how strongly
     the blocks of JPEG stand out (0 to 1); `mask`, the share of what both show that one tone hides from
     the frame inwards, as around a circle (0 to 1); `overlay`, the share of what both show whose pixels differ
-    (0 to 1), one for each place. `area` is where in the query, when it is a part.
+    (0 to 1), one for each place; `frames`, of files of several frames or pages only what they begin with is
+    one picture: 1 where they go on otherwise, None where that is not known. `area` is where in the query,
+    when it is a part.
     """
 
     name: str

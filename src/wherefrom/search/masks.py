@@ -35,7 +35,7 @@ def hidden(aligned: Aligned, differs: Mask) -> Hidden | None:
     edge = band & differs
     if np.count_nonzero(edge) < _LEAST_BAND * np.count_nonzero(band):
         return None
-    grey = luma(aligned.query)
+    grey, below = luma(aligned.query), luma(aligned.match)
     counts = np.bincount(grey[edge] // 4, minlength=64)
     near = np.convolve(counts, np.ones(3), "same")
     peak = int(near.argmax())
@@ -44,7 +44,7 @@ def hidden(aligned: Aligned, differs: Mask) -> Hidden | None:
     apart = np.abs(aligned.query.astype(np.int16) - tone.astype(np.int16))
     plain = (apart if apart.ndim == 2 else apart.max(axis=2)) <= _PLAIN
     count, labels, boxes, _ = cv2.connectedComponentsWithStats((plain & aligned.mask).astype(np.uint8))
-    where = np.zeros_like(aligned.mask)
+    where, hides = np.zeros_like(aligned.mask), False
     for label in range(1, count):
         if boxes[label, 4] < 16:
             continue
@@ -53,7 +53,9 @@ def hidden(aligned: Aligned, differs: Mask) -> Hidden | None:
             continue
         if float(grey[piece].std()) < _EVEN:
             where |= piece
-    if np.count_nonzero(where & band) < _LEAST_BAND * np.count_nonzero(band):
+            hides = hides or float(below[piece].std()) > _EVEN
+    # Where the match is as plain all over, only its tone is another.
+    if not hides or np.count_nonzero(where & band) < _LEAST_BAND * np.count_nonzero(band):
         return None
     # The common area has a margin, in which the mask goes on, and what rings along its edge belongs to it.
     whole, grown = with_margin(aligned.mask), with_margin(where)

@@ -89,6 +89,7 @@ _ALONE = {
     "mask": "masked",
     "overlay": "a part of it differs",
     "embedded": "a part of a larger picture",
+    "frames": "begins with the same page or frame; whether it goes on alike is not known",
 }
 
 _MEASURED: dict[str, Callable[[float], str]] = {
@@ -104,5 +105,6 @@ _MEASURED: dict[str, Callable[[float], str]] = {
     "compression": _compressed,
     "mask": lambda share: f"masked: {_percent(share)} hidden",
     "overlay": lambda share: f"{_percent(share)} of it differs",
+    "frames": lambda _: "begins with the same page or frame, and goes on otherwise",
     "embedded": lambda share: f"fills {_percent(share)} of the picture",
 }

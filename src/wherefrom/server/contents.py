@@ -99,7 +99,7 @@ async def collections(request: Request) -> JSONResponse:
     sizes = _cache(request, "sizes")
     told = []
     for place, name in enumerate(service.names):
-        count, size = await service.run(name, lambda held: (len(held), sizes.of(held, _size)))
+        count, size = await service.run(name, lambda held: (len(held), sizes.of(held, _size)), how="long")
         model = None if card is None else card.name
         told.append({"name": name, "images": count, "bytes": size, "model": model, "default": place == 0})
     return JSONResponse({"collections": told})
@@ -117,7 +117,7 @@ async def labels(request: Request, collection: CollectionName = None) -> Respons
     from wherefrom.server.images import etagged
 
     counts = _cache(request, "labels")
-    told = await request.app.state.service.run(collection, lambda held: counts.of(held, _labels))
+    told = await request.app.state.service.run(collection, lambda held: counts.of(held, _labels), how="long")
     return etagged(request, {"labels": told})
 
 
@@ -138,7 +138,7 @@ async def sightings(
     """In order of uri; those that are gone are told too."""
     after = _place_in(cursor) if cursor else None
     rows = await request.app.state.service.run(
-        collection, lambda held: held.sightings(uri, after=after, limit=limit + 1)
+        collection, lambda held: held.sightings(uri, after=after, limit=limit + 1), how="long"
     )
     page = rows[:limit]
     more = _cursor([page[-1][1].uri, page[-1][0]]) if len(rows) > limit else None

@@ -154,6 +154,7 @@ async def listing(
     found = await service.run(
         name,
         lambda held: held.page(filter or None, words=q, sort=sort, limit=limit, after=after),
+        how="filter" if filter or q else "long",
     )
     told = [dressed(request, name, image.as_json()) for image in found.images]
     following = None if found.next is None else f"i{found.next[0]:x}-{found.next[1]:x}"

@@ -30,6 +30,7 @@ router = APIRouter(include_in_schema=False)
 log = logging.getLogger("wherefrom.server")
 requests_log = logging.getLogger("wherefrom.server.requests")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_HUNG_UP = 499  # who asked was gone before there was an answer
 _QUICK = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
 
@@ -133,6 +134,7 @@ class Observing:
 
         try:
             await self._app(scope, receive, counted)
+            status = status or _HUNG_UP
         finally:
             self._tell(scope, number, status or 500, size, time.perf_counter() - start)
 

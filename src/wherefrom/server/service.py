@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from wherefrom.collection import Collection, open_collection
+from wherefrom.engine.patience import Patience
 from wherefrom.errors import BlockedAddress, Busy, CollectionMissing, UsageError
 from wherefrom.outcome import Outcome
 from wherefrom.receiving import Upload
@@ -22,9 +24,12 @@ from wherefrom.server.writer import Writer
 __all__ = ["Asked", "Service", "Upload"]
 
 T = TypeVar("T")
+Pace = Literal["quick", "long", "filter"]
 
-_READERS = 8  # threads for light reads
-_READS = 64  # that may wait for them
+_THREADS = {"quick": 8, "long": 4, "filter": 4}
+"""Threads for reading: what is quick, what goes through a collection once, and what callers may make slow."""
+
+_READS = 64  # of each kind that may wait for them
 _FETCHES = 8  # URLs fetched at once
 _FETCHES_WAITING = 32
 
@@ -43,9 +48,10 @@ class Service:
         self._collections: dict[str, Collection] = {}
         self._writers: dict[str, Writer] = {}
         self._pool = Pool(config.worker_count, _plan(config), queue=config.queue, deadline=config.deadline)
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="wherefrom-read")
+        self._threads = {kind: _Threads(count, f"wherefrom-{kind}") for kind, count in _THREADS.items()}
+        self._stopping = threading.Event()
         self._fetchers = ThreadPoolExecutor(_FETCHES, thread_name_prefix="wherefrom-fetch")
-        self._reading = self._fetching = 0
+        self._fetching = 0
         self.on_answer: Callable[[dict[str, Any]], None] | None = None
         self.on_outcomes: Callable[[Sequence[Outcome]], None] | None = None
 
@@ -79,9 +85,11 @@ class Service:
 
     async def stop(self) -> None:
         """Finish what was acknowledged or is being written, and let everything go."""
+        self._stopping.set()
         await asyncio.gather(*(asyncio.to_thread(writer.close) for writer in self._writers.values()))
         await self._pool.stop()
-        self._readers.shutdown(wait=True, cancel_futures=True)
+        for threads in self._threads.values():
+            await asyncio.to_thread(threads.pool.shutdown, wait=True, cancel_futures=True)
         self._fetchers.shutdown(wait=False, cancel_futures=True)
         for collection in self._collections.values():
             await asyncio.to_thread(collection.close)
@@ -176,20 +184,49 @@ class Service:
             self._fetching -= 1
         return fetched.data
 
-    async def run(self, name: str | None, work: Callable[[Collection], T]) -> T:
-        """What some light work on a collection gives, done in one of a few threads."""
+    async def run(self, name: str | None, work: Callable[[Collection], T], *, how: Pace = "quick") -> T:
+        """What some reading of a collection gives, or a small change of it, done in one of a few threads.
+
+        What is long, and what callers may make so by a filter, has threads of its own and keeps nobody from
+        what is quick. Reading ends at the deadline, or when nobody waits for it any more; raises Busy then.
+        """
         collection = self.collection(name)
-        if self._reading >= _READERS + _READS:
+        threads = self._threads[how]
+        if threads.busy >= threads.count + _READS:
             raise Busy("Too much is being read; try again in a moment.")
-        self._reading += 1
+        gone = threading.Event()
+        patience = Patience(self.config.deadline, gone, self._stopping)
+
+        def patiently() -> T:
+            if patience.is_over:
+                raise patience.error
+            with patience.kept():
+                return work(collection)
+
+        threads.busy += 1
+        done = asyncio.get_running_loop().run_in_executor(threads.pool, patiently)
+        done.add_done_callback(threads.note)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, work, collection)
-        finally:
-            self._reading -= 1
+            return await done
+        except asyncio.CancelledError:
+            gone.set()
+            raise
 
     def collection(self, name: str | None) -> Collection:
         """The collection of a name, for long work in threads of one's own."""
         return self._collections[self.name_of(name)]
+
+
+class _Threads:
+    """A few threads, and how much is waiting for them or being done."""
+
+    def __init__(self, count: int, name: str) -> None:
+        self.count, self.busy = count, 0
+        self.pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+
+    def note(self, _: object) -> None:
+        """Something is done."""
+        self.busy -= 1
 
 
 def _plan(config: Config) -> dict[str, Any]:

@@ -61,7 +61,7 @@ async def ping(request: Request, collection: str) -> Response:
 @router.api_route(_PATH + "count/", methods=["GET", "POST"], dependencies=_MAY_SEARCH)
 async def count(request: Request, collection: str) -> Response:
     """How many filepaths there are."""
-    counted = await request.app.state.service.run(collection, entries.count)
+    counted = await request.app.state.service.run(collection, entries.count, how="long")
     return _response(request, shapes.reply("count", [counted]))
 
 
@@ -73,7 +73,9 @@ async def list_(request: Request, collection: str) -> Response:
         start = whole_number(given.texts.get("offset"), "offset", 0)
         limit = whole_number(given.texts.get("limit"), "limit", 20, -1)
     end = None if limit < 1 else start + limit
-    found = await request.app.state.service.run(collection, lambda held: entries.page(held, start, end))
+    found = await request.app.state.service.run(
+        collection, lambda held: entries.page(held, start, end), how="long"
+    )
     return _response(request, shapes.reply("list", found))
 
 
