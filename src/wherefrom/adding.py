@@ -284,7 +284,8 @@ class Adding:
                 if offer.upload is not None and offer.upload.fields:
                     self._engine.set_fields([key], offer.upload.fields)
                 status = Status.ADDED if new else Status.KNOWN
-                outcome = Outcome(status, offer.uri, image_id(read.image.digest))
+                note = read.image.signs.note if read.image.signs is not None else None
+                outcome = Outcome(status, offer.uri, image_id(read.image.digest), note=note)
             else:
                 continue
             self._tell(outcome)

@@ -128,8 +128,12 @@ def _summarise(report: Report, total: int, *, named: bool) -> None:
         f"{len(report.skipped):,} skipped",
         f"{len(report.failed):,} failed",
     ]
+    if report.noted:
+        counts[0] += f" ({len(report.noted):,} of them damaged or not whole)"
     files, images = counted(report.offered, "file"), counted(total, "image")
     say(f"{files} in {report.seconds:.1f} s: {', '.join(counts)}. {images} in all.")
+    for one in report.noted[:_NAMED]:
+        say(f"  {shown_place(one.uri)}: {one.note}")
     if report.gone:
         gone = "1 file is gone; it was" if report.gone == 1 else f"{report.gone:,} files are gone; they were"
         moved = "" if not report.moved else f" {report.moved:,} of them were met elsewhere."
