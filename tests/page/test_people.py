@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
 from tests.page.conftest import MODEL, House, Look
 from tests.page.watching import PHONE, watched
@@ -191,7 +191,12 @@ def test_a_wrong_key_keeps_the_dialog_on_the_first_page_too(
 def test_an_address_that_another_site_leads_to_is_fetched_only_when_the_person_says_so(look: Look) -> None:
     one = look(own=True)
     asked: list[str] = []
-    one.page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+
+    def no(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    one.page.on("dialog", no)
     one.page.goto(f"{one.url}#url=https%3A%2F%2Fevil.test%2Fa.jpg", referer="https://evil.test/")
     expect(one.page.get_by_role("heading", level=1)).to_be_visible()
     assert len(asked) == 1
