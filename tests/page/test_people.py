@@ -161,12 +161,12 @@ def test_a_key_is_asked_for_kept_for_the_tab_and_shows_pictures(
         expect(dialog).to_contain_text("did not accept")
         dialog.get_by_label("Key").fill(secret)
         page.keyboard.press("Enter")
-        expect(page.locator(".verdict h1")).to_contain_text("This was made from")
+        expect(page.locator(".verdict h1")).to_contain_text("The same picture as")
         card = page.locator("#tier-copies .card img").first
         expect(card).not_to_have_js_property("naturalWidth", 0)
         assert page.evaluate("Object.values(localStorage).join()") == ""
         page.reload()
-        expect(page.locator(".verdict h1")).to_contain_text("This was made from")
+        expect(page.locator(".verdict h1")).to_contain_text("The same picture as")
 
 
 def test_the_first_paint_takes_less_than_100_kb(look: Look) -> None:
