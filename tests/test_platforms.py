@@ -18,8 +18,9 @@ from tests.scenes import encoded, picture
 HIDE = """
 import os, signal, sys
 import importlib, selectors, socket, subprocess, tempfile, asyncio, multiprocessing, concurrent.futures.process
-for name in ("numpy", "cv2", "PIL.Image", "onnxruntime", "sqlalchemy", "numba", "fastapi", "uvicorn",
-             "click", "prometheus_client", "limits", "limits.storage", "multipart", "schemathesis", "pypdfium2"):
+for name in ("numpy", "cv2", "PIL.Image", "onnxruntime", "sqlalchemy", "numba", "fastapi",
+             "uvicorn", "click", "prometheus_client", "limits",
+             "limits.storage", "multipart", "pypdfium2"):
     try:
         importlib.import_module(name)  # what is not ours may look at the system as it is
     except ImportError:

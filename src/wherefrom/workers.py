@@ -339,8 +339,7 @@ def read_file(path: str, limits: Limits = DEFAULT_LIMITS) -> tuple[bytes, FileSt
                 data += more
             return data, FileStamp(status.st_size, status.st_mtime_ns)
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        raise Unreadable(f"It cannot be read: {reason.lower()}.") from error
+        raise Unreadable.of(error) from error
 
 
 def new_image(

@@ -114,7 +114,7 @@ def test_search_prints_json_and_exits_like_grep(home: Path, capsys: pytest.Captu
     ("arguments", "code", "word"),
     [
         (["search", "pictures/notes.txt"], Exit.PICTURE, "not a picture"),
-        (["search", "pictures"], Exit.PICTURE, "is a directory"),
+        (["compare", "pictures", "pictures"], Exit.PICTURE, "pictures: this is a folder"),
         (["search", "pictures/picture 001.jpg", "--limit", "0"], Exit.USAGE, "limit"),
         (["search", "pictures/picture 001.jpg", "--kinds", "eaual"], Exit.USAGE, "eaual"),
         (["search", "pictures/picture 001.jpg", "--region", "1,2"], Exit.USAGE, "LEFT,TOP,RIGHT,BOTTOM"),

@@ -62,11 +62,16 @@ def print_json(document: object) -> None:
     click.echo(json.dumps(document, ensure_ascii=True, indent=2 if sys.stdout.isatty() else None))
 
 
+def error_json(error: WherefromError) -> dict[str, str | None]:
+    """An error for programs: its code, the sentence, and the file, address or id that it is about."""
+    return {"code": error.code, "message": str(error), "path": error.path}
+
+
 def fail(error: WherefromError, json_output: bool) -> int:
     """Tell of an error; gives the exit code. With JSON the error is a document too."""
     if json_output:
         with contextlib.suppress(OSError, ValueError):  # which may be what went wrong
-            print_json({"error": {"code": error.code, "message": str(error)}})
+            print_json({"error": error_json(error)})
     with contextlib.suppress(OSError, ValueError):
         say(f"wherefrom: {plain(str(error))}")
     return int(error.exit_code)

@@ -51,7 +51,7 @@ def walk(
     try:
         status = os.stat(start)
     except (OSError, ValueError) as error:
-        yield Unopened(file_uri(start), _unreadable(error))
+        yield Unopened(file_uri(start), Unreadable.of(error))
         return
     if not stat.S_ISDIR(status.st_mode):
         yield _found(start, status)
@@ -68,7 +68,7 @@ def walk(
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            yield Unopened(uri, _unreadable(error))
+            yield Unopened(uri, Unreadable.of(error))
             continue
         if any(is_marker(entry.name) for entry in entries):
             continue
@@ -81,7 +81,9 @@ def walk(
             try:
                 status = entry.stat()
             except OSError as error:
-                yield Unopened(prefix + _quoted(entry.name), _unreadable(error))
+                nowhere = isinstance(error, FileNotFoundError) and entry.is_symlink()
+                why = Unreadable("This link leads to nothing.") if nowhere else Unreadable.of(error)
+                yield Unopened(prefix + _quoted(entry.name), why)
                 continue
             if not stat.S_ISDIR(status.st_mode):
                 yield _found(entry.path, status, prefix + _quoted(entry.name))
@@ -101,10 +103,6 @@ def _found(path: str, status: os.stat_result, uri: str | None = None) -> FoundFi
 
 def _quoted(name: str) -> str:
     return name if name.isascii() and name.isalnum() else quote_from_bytes(os.fsencode(name), SAFE)
-
-
-def _unreadable(error: OSError | ValueError) -> Unreadable:
-    return Unreadable(f"It cannot be opened: {(getattr(error, 'strerror', '') or str(error)).lower()}.")
 
 
 def is_collection(path: str | os.PathLike[str]) -> bool:
