@@ -10,14 +10,16 @@ import os
 import signal
 import time
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from wherefrom import workers
 from wherefrom.engine.records import NewImage
 from wherefrom.features.extract import Recipe
 from wherefrom.picture.decode import Limits
+from wherefrom.processes.frames import framed
 
-HANG, LOCK, EXIT, SEGV, KILL, ABORT, RAISE, MEMORY, BABBLE, HEAVY = (
+HANG, LOCK, EXIT, SEGV, KILL, ABORT, RAISE, MEMORY, BABBLE, HEAVY, LIE, HOLD = (
     b"%-8b" % word
     for word in (
         b"HANG",
@@ -30,6 +32,8 @@ HANG, LOCK, EXIT, SEGV, KILL, ABORT, RAISE, MEMORY, BABBLE, HEAVY = (
         b"MEMORY",
         b"BABBLE",
         b"HEAVY",
+        b"LIE",
+        b"HOLD",
     )
 )
 HEAVY_SECONDS = 0.4
@@ -61,6 +65,13 @@ def _hostile(
         return _hostile(bytes(1 << 40), limits, gate, recipe)
     elif word == BABBLE:
         os.write(_handle, b"\x04\0\0\0junk and more junk")
+    elif word == LIE:
+        image = _new_image(data, limits, gate, recipe)
+        return replace(image, width=1 << 63)
+    elif word == HOLD:
+        while True:
+            os.write(_handle, framed([{"holding": True}]))
+            time.sleep(0.05)
     elif word == HEAVY:
         with gate:
             time.sleep(HEAVY_SECONDS)

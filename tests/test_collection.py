@@ -12,10 +12,13 @@ import pytest
 from PIL import Image, ImageOps
 
 import wherefrom
+from tests import failing_workers as failing
 from tests.scenes import encoded, folder_of, picture
 from wherefrom.collection import Collection
 from wherefrom.evaluate.edits import EDITS, GEOMETRY, TONE, edit
 from wherefrom.features import extract, fingerprint
+from wherefrom.settings import Settings
+from wherefrom.workers import Workers
 
 
 @pytest.fixture
@@ -89,6 +92,28 @@ def test_a_changed_file_is_read_again(photos: Collection, tmp_path: Path) -> Non
     (old,) = photos.get(before).sightings
     assert old.gone is not None
     assert [image.id for image in photos.find(file)] == [before, after]
+
+
+def test_what_was_the_machines_fault_is_tried_again(
+    photos: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+    folder_of(tmp_path / "pictures", 2)
+    (tmp_path / "pictures" / "dies.png").write_bytes(encoded(picture(7), "PNG") + failing.KILL)
+    (tmp_path / "pictures" / "cut.jpg").write_bytes(encoded(picture(8))[:4000])
+    ours = Settings(workers=1, model="none")
+    monkeypatch.setattr(
+        photos,
+        "_new_workers",
+        lambda: Workers(1, ours.limits, recipe=ours.recipe, _serve="tests.failing_workers"),
+    )
+    report = photos.add(tmp_path / "pictures")
+    assert (len(report.added), len(report.failed)) == (2, 2)
+    photos._close_workers()
+    monkeypatch.undo()
+    again = photos.add(tmp_path / "pictures")  # with nothing that kills it
+    assert len(again.added) == 1
+    assert [one.code for one in again.failed] == ["truncated"]
 
 
 def test_refused_files_are_read_again_on_wish(photos: Collection, tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_the_command_line_says_what_is_gone(photos: Collection, folder: Path, to
     assert "(+1 more)" in told("search", str(first))
     moved = second.rename(folder.parent / "moved.jpg")
     assert f"{second} [not there any more]" in told("search", str(moved))
-    said = told("index", "-q", str(moved))
+    said = told("index", str(moved))
     assert "1 file is gone; it was marked as missing. It was met elsewhere." in said
     assert "not there" not in told("search", str(moved))
 

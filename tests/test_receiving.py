@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,42 @@ def test_places_and_fields_come_with_it(photos: Collection) -> None:
     assert images[1].fields == {"price": 2.0}
     assert images[2].sightings[0].title == "Three"
     assert [image.id for image in photos.select('name:"two words"')] == [images[1].id]
+
+
+def test_check_and_backup_look_at_uploads(photos: Collection, tmp_path: Path) -> None:
+    outcomes = photos.receive([Upload(encoded(picture(n))) for n in (1, 2, 3)])
+    assert photos.check() == []
+    assert photos.backup(tmp_path / "sound").damaged == ()
+    first, second, third = (str(outcome.id) for outcome in outcomes)
+    files = {path.name: path for path in (tmp_path / "c" / "originals").rglob("*") if path.is_file()}
+    data = bytearray(files[first[7:]].read_bytes())
+    data[-9] ^= 1
+    files[first[7:]].write_bytes(data)
+    files[second[7:]].unlink()
+    wrong, gone = sorted(photos.check(), key=lambda said: second in said)
+    assert "is damaged" in wrong
+    assert f"wherefrom remove {first}" in wrong
+    assert "is gone" in gone
+    assert f"wherefrom remove {second}" in gone
+    copied = photos.backup(tmp_path / "copy")
+    assert copied.files == 2
+    assert copied.damaged == (f"originals/{first[7:9]}/{first[7:]}",)
+    photos.remove(first)
+    photos.remove(second)
+    assert photos.check() == []
+    assert photos.get(third).id == third
+
+
+def test_uploads_of_before_are_known_by_their_files(photos: Collection, tmp_path: Path) -> None:
+    (outcome,) = photos.receive([Upload(encoded(picture(1)))])
+    photos.close()
+    with closing(sqlite3.connect(tmp_path / "c" / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute("DROP TABLE uploads")
+        catalog.execute("DELETE FROM migrations WHERE name = '0007-uploads'")
+    with open_collection(tmp_path / "c", settings=Settings(model="none", workers=1)) as later:
+        assert later.check() == []
+        (tmp_path / "c" / "originals" / str(outcome.id)[7:9] / str(outcome.id)[7:]).unlink()
+        assert "is gone" in later.check()[0]
 
 
 def test_each_upload_has_its_outcome(photos: Collection, tmp_path: Path) -> None:

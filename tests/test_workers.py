@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +21,11 @@ from PIL import Image
 from tests import failing_workers as failing
 from tests.pictures import BUILTIN, encode, png, sample
 from wherefrom import workers as module
-from wherefrom.engine.records import FileStamp
+from wherefrom.engine.records import FileStamp, NewImage
 from wherefrom.errors import Corrupt, EmptyFile, NotAPicture, PictureError, TooLarge, TooSlow, WherefromError
 from wherefrom.errors import Truncated as Cut
 from wherefrom.errors import Unreadable as Shut
+from wherefrom.features.extract import Recipe
 from wherefrom.picture.decode import DEFAULT_LIMITS, Limits
 from wherefrom.workers import Read, Task, Workers, new_image
 
@@ -212,6 +214,7 @@ def test_a_death_costs_its_own_file(start: Start, ending: bytes, how: str) -> No
     done = work(start(), chunk(ending))
     error = done.pop(5).error
     assert type(error) is Corrupt
+    assert error.passing
     assert how in str(error)
     assert all(read.image for read in done.values())
 
@@ -282,6 +285,104 @@ def test_waiting_for_the_gate_is_not_being_slow(start: Start) -> None:
     workers = start(3, seconds=failing.HEAVY_SECONDS + 0.1)
     done = work(workers, [Task(n, data=small(n, failing.HEAVY)) for n in range(6)])
     assert all(read.image for read in done.values())
+
+
+# Lies: what could not have come of a picture is not believed
+
+
+def told(**changes: Any) -> dict[str, Any]:
+    """What a worker says of a picture, with something in it changed."""
+    image = new_image(small(3), DEFAULT_LIMITS, nullcontext())
+    fields = {name: getattr(image, name) for name in NewImage.__slots__ if name not in ("place", "signs")}
+    told = fields | {"credit": image.credit.as_json(), "signs": None}
+    features = changes.pop("features", {})
+    if isinstance(features, dict):
+        changes["features"] = {**told["features"], **features}
+    else:
+        changes["features"] = features
+    return {"image": told | changes}
+
+
+LIES: list[dict[str, Any]] = [
+    {"digest": "0" * 32},
+    {"digest": b"0" * 31},
+    {"digest": b"0" * 32},  # of another file
+    {"width": 1 << 63},
+    {"width": -1},
+    {"width": "9"},
+    {"width": None},
+    {"height": 0},
+    {"height": 10**9, "width": 10**9},
+    {"bytes": 1 << 63},
+    {"bytes": -1},
+    {"frames": 0},
+    {"frames": 2.5},
+    {"quality": 101},
+    {"quality": 7},
+    {"format": "exe"},
+    {"format": None},
+    {"decoder": 5},
+    {"credit": None},
+    {"credit": {"creator": 5}},
+    {"credit": {"unknown": "x"}},
+    {"signs": {"quality": 900}},
+    {"signs": {"software": "x"}},
+    {"signs": {"sharp": float("nan")}},
+    {"signs": {"more": 1}},
+    {"signs": []},
+    {"place": ["file:///etc/passwd"]},
+    {"more": 1},
+    {"features": []},
+    {"features": "none"},
+    {"features": {"pdq": b""}},
+    {"features": {"pdq": "0" * 33}},
+    {"features": {"pdq": bytes(34)}},
+    {"features": {"keypoints": b"0"}},
+    {"features": {"keypoints": bytes(15 * 100_000)}},
+    {"features": {"palette": b"0"}},
+    {"features": {"embedding": b"0"}},
+    {"features": {"unknown": b""}},
+]
+
+
+@pytest.mark.parametrize("change", LIES, ids=lambda change: str(change)[:40])
+def test_lies_are_not_believed(change: dict[str, Any]) -> None:
+    task, recipe = Task(0, data=small(3)), Recipe()
+    assert module._read_result(task, told(), DEFAULT_LIMITS, recipe).image is not None
+    with pytest.raises(module._NONSENSE):
+        module._read_result(task, told(**change), DEFAULT_LIMITS, recipe)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"image": None},
+        {"error": 3, "reason": ""},
+        {"error": "corrupt"},
+        {"image": {}, "stamp": [1]},
+        5,
+        None,
+    ],
+    ids=str,
+)
+def test_messages_of_another_shape_are_not_believed(message: Any) -> None:
+    with pytest.raises(module._NONSENSE):
+        module._read_result(Task(0, data=small(3)), message, DEFAULT_LIMITS, Recipe())
+    with pytest.raises(module._NONSENSE):
+        module._read_result(Task(0, path="x"), told() | {"stamp": [-1, 1 << 70]}, DEFAULT_LIMITS, Recipe())
+
+
+def test_a_liar_costs_its_own_file(start: Start) -> None:
+    done = work(start(), chunk(failing.LIE, count=4, at=2))
+    assert type(done.pop(2).error) is Corrupt
+    assert all(read.image for read in done.values())
+
+
+def test_holding_for_ever_is_being_slow(start: Start) -> None:
+    done = work(start(seconds=0.3), chunk(failing.HOLD, count=2, at=1))
+    assert type(done[1].error) is TooSlow
+    assert done[0].image
 
 
 # Starting and ending

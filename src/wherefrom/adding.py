@@ -29,6 +29,7 @@ from wherefrom.places import vanished
 from wherefrom.receiving import Upload
 from wherefrom.settings import Settings
 from wherefrom.sources.folder import FoundFile, Unopened, walk
+from wherefrom.sources.leaving import LeavingOut
 from wherefrom.workers import Read, Task, Workers, image_of
 
 COMMIT_IMAGES = 512
@@ -57,9 +58,10 @@ OnOutcome = Callable[[Outcome, Report], None]
 OnSettled = Callable[["Offer", Outcome], None]
 
 
-def offers(source: Any, settings: Settings) -> Iterator[Item]:
+def offers(source: Any, settings: Settings, leaving: LeavingOut | None = None) -> Iterator[Item]:
     """What a source offers: a path, folder, URL, bytes, Picture, or an iterable of them.
 
+    `leaving` is what is left out of folders; by default what belongs to other programs.
     Raises UsageError for anything else.
     """
     if isinstance(source, Picture):
@@ -70,10 +72,10 @@ def offers(source: Any, settings: Settings) -> Iterator[Item]:
     elif isinstance(source, str) and source.partition("://")[0].lower() in ("http", "https"):
         yield _of_url(source, settings)
     elif isinstance(source, str | os.PathLike):
-        yield from walk(os.path.expanduser(source))
+        yield from walk(os.path.expanduser(source), leaving=leaving or LeavingOut())
     elif isinstance(source, Iterable):
         for one in source:
-            yield from offers(one, settings)
+            yield from offers(one, settings, leaving)
     else:
         raise UsageError(
             f"Pictures are added from a path, a folder, a URL, bytes, a Picture or an iterable of these, "
@@ -173,7 +175,7 @@ class Adding:
                     yield Offer(item.uri, path=item.path, stamp=item.stamp)
                 elif isinstance(state, Refusal):
                     status = Status.SKIPPED if state.skipped else Status.FAILED
-                    self._tell(Outcome(status, item.uri, None, state.reason, state.code))
+                    self._tell(Outcome(status, item.uri, None, state.reason, state.code, before=True))
                 else:
                     self._tell(Outcome(Status.KNOWN, item.uri, image_id(state)))
         digests = [state for state in known.values() if not isinstance(state, Refusal)]

@@ -16,7 +16,7 @@ from wherefrom.engine.copying import Copied
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.fields import checked as checked_fields
 from wherefrom.engine.records import Image, digest_of
-from wherefrom.errors import NotFound, Unreadable
+from wherefrom.errors import Excluded, NotFound, Unreadable
 from wherefrom.features.embedding import dimension_of
 from wherefrom.features.extract import nothing, versions_of
 from wherefrom.outcome import Outcome, Report, Status
@@ -25,6 +25,7 @@ from wherefrom.progress import ProgressLine
 from wherefrom.receiving import Upload
 from wherefrom.settings import Settings, load
 from wherefrom.sources.folder import file_uri
+from wherefrom.sources.leaving import LeavingOut
 from wherefrom.workers import Task, Workers
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class Collection(Asking):
         prune: bool = False,
         retry: bool = False,
         stop: threading.Event | None = None,
+        exclude: Iterable[str] = (),
+        default_excludes: bool = True,
     ) -> Report:
         """Add pictures from a path, folder, URL, bytes, `Picture`, or an iterable of them.
 
@@ -87,6 +90,11 @@ class Collection(Asking):
         the sightings under the given folders whose files have vanished, while those of files that are met
         elsewhere are always marked; `retry` reads again files that were refused before and have not changed;
         `stop` ends the run cleanly when it is set.
+
+        Of folders is left out what files `.wherefromignore` in them and the patterns `exclude` name (see
+        `sources/leaving.py`), and with `default_excludes` what other programs keep for themselves:
+        thumbnails, bins, what is no original in a library of Photos. What was added before stays until
+        `prune` takes it out.
 
         Raises CollectionLocked when another process is writing, UsageError for a source of no use.
         """
@@ -103,7 +111,10 @@ class Collection(Asking):
                 self._engine, self._pool(), self._settings.limits, on_outcome=tell, retry=retry, stop=stop
             )
             try:
-                report = run.run(offers(source, self._settings))
+                leaving = LeavingOut(
+                    [exclude] if isinstance(exclude, str) else [*exclude], defaults=default_excludes
+                )
+                report = run.run(offers(source, self._settings, leaving))
             except BaseException:
                 self._close_workers()  # with what they were doing
                 raise
@@ -114,6 +125,9 @@ class Collection(Asking):
                 self._close_workers()
             elif prune:
                 report.gone += self._prune(source)
+                report.taken_out = self._take_out(
+                    one.uri for one in report.skipped if one.code == Excluded.code
+                )
         return report
 
     def receive(
@@ -267,6 +281,14 @@ class Collection(Asking):
             gone += vanished(self._engine.present_under(file_uri(root)))
         self._engine.mark_gone(gone)
         return len(gone)
+
+    def _take_out(self, uris: Iterable[str]) -> int:
+        """Take places back that are left out now; gives how many images were there."""
+        count = 0
+        for uri in uris:
+            if self._engine.keys_at(uri):
+                count += self.forget(uri)
+        return count
 
     def _pool(self) -> Workers:
         if self._workers is None:

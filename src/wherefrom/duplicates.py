@@ -27,6 +27,7 @@ from wherefrom.meetings import Progress, Union, by_words, known_of, settled
 from wherefrom.places import is_at_hand, looked, spots
 from wherefrom.relations import Known, Relation, Tones, bars_seen, merit, related
 from wherefrom.search.answer import Edit, Kind, Match
+from wherefrom.search.frames import alike
 from wherefrom.search.pixels import Original, looked_at
 
 RADIUS = mih.RADIUS
@@ -309,6 +310,8 @@ def _groups_of(
     known = {one.key: one for one in members}
 
     def compared(one: Known, other: Known) -> Relation | None:
+        if not alike(one.image, other.image):
+            return None  # with one first page they are not yet one document
         return related(*sorted((one, other), key=lambda known: known.key), turned=turned)
 
     relations = list(plan.joined.get(number, ()))

@@ -6,6 +6,7 @@
     │   ├── EmptyFile            no bytes at all
     │   ├── NotAPicture          the leading bytes belong to no picture format
     │   ├── UnsupportedFormat    a picture format, or a variant of one, that nothing here decodes
+    │   ├── Excluded             left out: of another program, or by a pattern of the user
     │   ├── MissingExtra         a known format whose decoder is not installed; names the extra
     │   ├── TooLarge             over the cap on bytes or pixels, refused before allocation
     │   ├── TooSlow              decoding outlasted its time and was stopped
@@ -142,6 +143,14 @@ class UnsupportedFormat(PictureError):
     """A picture format, or a variant of one, that nothing here decodes."""
 
     code = "unsupported"
+    http_status = 415
+    skips = True
+
+
+class Excluded(PictureError):
+    """Left out of a folder: it belongs to another program, or a pattern of the user names it."""
+
+    code = "excluded"
     http_status = 415
     skips = True
 

@@ -20,7 +20,8 @@ class Outcome:
     """What became of one thing offered.
 
     `id` is the image's, None when there is none; `reason` is a sentence and `code` its word for
-    programs (see `wherefrom.errors`), both None for what was added or known.
+    programs (see `wherefrom.errors`), both None for what was added or known. `before` is True for what was
+    refused in an earlier run, and has not been read again since it has not changed.
     """
 
     status: Status
@@ -28,6 +29,7 @@ class Outcome:
     id: str | None = None
     reason: str | None = None
     code: str | None = None
+    before: bool = False
 
 
 @dataclass(slots=True)
@@ -35,8 +37,8 @@ class Report:
     """The outcomes of one `add`. `added` + `known` + `skipped` + `failed` is what was offered.
 
     `gone` counts the places that were marked as gone, `moved` those among them whose file was met elsewhere.
-    `interrupted` is True when it was stopped before everything had been looked at; what is in the report is
-    done all the same.
+    `taken_out` counts images that were taken out of the index since they are left out now. `interrupted` is
+    True when it was stopped before everything had been looked at; what is in the report is done all the same.
     """
 
     added: list[Outcome] = field(default_factory=list)
@@ -47,6 +49,7 @@ class Report:
     moved: int = 0
     seconds: float = 0.0
     interrupted: bool = False
+    taken_out: int = 0
 
     @property
     def offered(self) -> int:
@@ -73,10 +76,11 @@ class Report:
             "failed": [_reasoned(one) for one in self.failed],
             "gone": self.gone,
             "moved": self.moved,
+            "taken_out": self.taken_out,
             "interrupted": self.interrupted,
             "seconds": round(self.seconds, 3),
         }
 
 
-def _reasoned(one: Outcome) -> dict[str, str | None]:
-    return {"uri": one.uri, "reason": one.reason, "code": one.code}
+def _reasoned(one: Outcome) -> dict[str, object]:
+    return {"uri": one.uri, "reason": one.reason, "code": one.code, "before": one.before}

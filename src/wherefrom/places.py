@@ -17,6 +17,7 @@ from pathlib import Path
 
 from wherefrom.engine.records import FileStamp, Image, Link, Sighting
 from wherefrom.sources.folder import file_uri, path_of
+from wherefrom.sources.leaving import innards
 
 MOUNTS = ("/media", "/mnt", "/net", "/run/media", "/Volumes", "/autofs", "/misc")
 """Folders below which disks come and go."""
@@ -165,9 +166,10 @@ def _rank(sighting: Sighting) -> int:
 def spots(image: Image) -> list[tuple[Sighting, tuple[Sighting, ...]]]:
     """The files of an image that was looked at, each with the other places that lead to it.
 
-    What is not there any more is left out, and so is what is away where anything is at hand.
+    What is not there any more is left out, and so is what is away where anything is at hand, and what lies in
+    the innards of other programs, as thumbnails do: that neither goes nor is anything kept for it.
     """
-    at_hand = [one for one in image.sightings if _rank(one) < 3]
+    at_hand = [one for one in image.sightings if _is_at_hand(one)]
     left = at_hand or [one for one in image.sightings if one.there is None and one.gone is None]
     found: dict[tuple[int, int] | str, list[Sighting]] = {}
     for one in left:
@@ -176,8 +178,13 @@ def spots(image: Image) -> list[tuple[Sighting, tuple[Sighting, ...]]]:
 
 
 def is_at_hand(image: Image) -> bool:
-    """Whether an image that was looked at has a place that is there, or none that could be looked at."""
-    return not image.sightings or any(_rank(one) < 3 for one in image.sightings)
+    """Whether an image that was looked at has a place that is there, or is in no file at all."""
+    return not image.sightings or any(map(_is_at_hand, image.sightings))
+
+
+def _is_at_hand(sighting: Sighting) -> bool:
+    path = sighting.path
+    return _rank(sighting) < 3 and (path is None or innards(path) is None)
 
 
 def vanished(places: Iterable[tuple[int, str]]) -> list[int]:

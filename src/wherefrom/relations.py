@@ -18,6 +18,7 @@ from wherefrom.features.fingerprint import Fingerprint, QueryCode, turned_codes
 from wherefrom.features.keypoints import LEAST, Keypoints, Variant
 from wherefrom.search.answer import Edit, Evidence, Kind, Match
 from wherefrom.search.explain import Frame, explain
+from wherefrom.search.frames import alike
 from wherefrom.search.placing import Proof, agrees, placed, with_points
 from wherefrom.search.rank import score_of, score_of_proof
 from wherefrom.search.recall import CLAIM_RADIUS, Candidate, cost
@@ -216,7 +217,7 @@ def _is_one(match: Match, source: Image, made: Image) -> bool:
     More is asked of pairs that keypoints alone speak for than to find them in a search, since families chain.
     Of two photographs each shows what the other does not, or the one is seen at another angle.
     """
-    if match.kind not in (Kind.IDENTICAL, Kind.SAME, Kind.COPY):
+    if match.kind not in (Kind.IDENTICAL, Kind.SAME, Kind.COPY) or not alike(source, made):
         return False
     evidence = match.evidence
     if evidence.distance is not None and evidence.distance <= CLAIM_RADIUS:

@@ -20,7 +20,9 @@ from wherefrom.features.keypoints import KEPT
 from wherefrom.former import COLLECTION, PREFIX, default_collection, settings_file, variable
 from wherefrom.models.cards import Card
 from wherefrom.picture.decode import DEFAULT_LIMITS, Limits
+from wherefrom.processes.memory import share
 
+_LEAST_MEMORY = 512 * 1024**2
 _DEVICES = ("cpu", "cuda", "rocm")
 
 
@@ -30,7 +32,9 @@ class Settings:
 
     `collection` is where the command line looks; `workers` is how many processes decode, 0 for one per
     core; `max_bytes`, `max_pixels`, `max_scaled_pixels` and `decode_seconds` are the caps of
-    `wherefrom.picture.decode.Limits`; `fetch_seconds` is how long a URL may take; `keypoints` is how many of
+    `wherefrom.picture.decode.Limits`; `max_memory` is how many bytes a process that decodes may have, and one
+    that searches for the service may take, 0 for a share of what the machine has; `fetch_seconds` is how long
+    a URL may take; `keypoints` is how many of
     an image are kept: fewer take less room, more find smaller parts; `model` names the model that computes
     embeddings, empty for the one that `wherefrom models use` chose, and "none" for no look-alikes;
     `detector` names one that finds the things in a query, empty for where the model itself looks; `device` is
@@ -46,6 +50,7 @@ class Settings:
     max_pixels: int = DEFAULT_LIMITS.pixels
     max_scaled_pixels: int = DEFAULT_LIMITS.scaled_pixels
     decode_seconds: float = DEFAULT_LIMITS.seconds
+    max_memory: int = 0
     fetch_seconds: float = 30.0
     keypoints: int = KEPT
     model: str = ""
@@ -57,7 +62,8 @@ class Settings:
     @property
     def limits(self) -> Limits:
         """The caps on a picture."""
-        return Limits(self.max_bytes, self.max_pixels, self.max_scaled_pixels, self.decode_seconds)
+        memory = self.max_memory or share(0.5, 1024**3, DEFAULT_LIMITS.memory)
+        return Limits(self.max_bytes, self.max_pixels, self.max_scaled_pixels, self.decode_seconds, memory)
 
     @property
     def private_networks(self) -> tuple[str, ...]:
@@ -136,6 +142,8 @@ def _checked(name: str, value: object, where: str) -> int | float | str:
         number = float(str(value)) if kind is float else int(str(value))
     except ValueError:
         raise UsageError(f"{where} is a number, not {value!r}.") from None
-    if isinstance(value, bool) or number < 0 or (number == 0 and name != "workers"):
+    if isinstance(value, bool) or number < 0 or (number == 0 and name not in ("workers", "max_memory")):
         raise UsageError(f"{where} cannot be {value!r}.")
+    if name == "max_memory" and 0 < number < _LEAST_MEMORY:
+        raise UsageError(f"{where} cannot be below {_LEAST_MEMORY:,} bytes: no decoder would start.")
     return number

@@ -59,7 +59,7 @@ def test_every_command_prints_names_as_marks(odd: Path, capsys: pytest.CaptureFi
 
     _, err = said("index", str(odd), "-v", expect=Exit.SOME_FAILED)
     assert len(err) == len(NAMES) + 2 + 1
-    _, err = said("index", str(odd), "-q", expect=Exit.SOME_FAILED)
+    _, err = said("index", str(odd), "-q", "--retry", expect=Exit.SOME_FAILED)
     assert any(r"broken\x1b[0m\n.jpg" in line for line in err)
     for name in NAMES:
         out, _ = said("search", str(odd / os.fsdecode(name)))

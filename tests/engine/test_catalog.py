@@ -252,6 +252,28 @@ def test_a_place_that_changes_within_one_batch_ends_as_the_last(
     assert sound(catalog)
 
 
+def test_a_clock_that_was_set_back_makes_nothing_older(catalog: Catalog) -> None:
+    with patch("wherefrom.engine.catalog.now", lambda: 2_000_000_000_000_000):
+        catalog.add(new_images([1, 2]), VERSION)
+    with patch("wherefrom.engine.catalog.now", lambda: 1_000_000_000):
+        catalog.add(new_images([1]), VERSION)
+        catalog.unchanged([(uri(2), stamp(2))], READER)
+    for image in catalog.images([1, 2]).values():
+        (place,) = image.sightings
+        assert place.last_seen == place.first_seen == "2033-05-18T03:33:20Z"
+    assert list(catalog.damage([])) == []
+
+
+def test_a_collection_of_before_the_first_release_says_so(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as early, early:
+        early.execute("CREATE TABLE images (id INTEGER PRIMARY KEY, digest BLOB)")
+        early.execute("CREATE TABLE migrations (name TEXT PRIMARY KEY, applied INTEGER)")
+        early.execute("INSERT INTO migrations VALUES ('0001-images-sightings-features', 1)")
+    with pytest.raises(CollectionError, match="made by an early version") as caught:
+        Catalog(tmp_path)
+    assert type(caught.value) is CollectionError
+
+
 def test_first_seen_stays_and_last_seen_moves(catalog: Catalog) -> None:
     moments = [1_000_000_000, 61_000_000_000, 125_000_000_000]
     sightings: list[Sighting] = []

@@ -356,3 +356,11 @@ def test_a_small_search_loads_no_compiler(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "v")], cwd=Path(__file__).parents[2], check=True
     )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [np.inf, np.nan, 3e38])
+def test_scales_that_were_damaged_make_no_noise(scale: float) -> None:
+    rows = Vectors(np.full((3, 8), 127, np.int8), np.array([1.0, scale, 1.0], np.float32))
+    queries = Queries(np.full((1, 8), 30_000, np.int16), np.array([3e4], np.float32))
+    assert vector_scan.similarities(rows, queries).shape == (3, 1)

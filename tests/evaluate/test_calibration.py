@@ -168,6 +168,10 @@ def test_it_goes_to_json_and_back(right: list[float], wrong: list[float]) -> Non
         {"format": 1, "levels": [{"score": 95}]},
         {**calibration().as_json(), "levels": [{"score": 95.0, "claims": 1, "true": 2, "least": 0.5}]},
         {**calibration().as_json(), "more": 1},
+        *({**calibration().as_json(), "features": wrong} for wrong in (None, 3, "pdq", ["pdq"], {"pdq": 1})),
+        *({**calibration().as_json(), name: "x"} for name in ("confidence", "edited", "strangers", "images")),
+        *({**calibration().as_json(), "levels": wrong} for wrong in (None, 3, "x", [3], {"score": 1})),
+        {**calibration().as_json(), "made": 5},
     ],
 )
 def test_what_is_no_calibration_is_damage(plain: object) -> None:

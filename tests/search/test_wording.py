@@ -28,6 +28,7 @@ NAMES = (
     "noise",
     "overlay",
     "embedded",
+    "frames",
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from wherefrom.errors import Busy, CollectionMissing, Corrupt, NotFound, UsageError, WherefromError
+from wherefrom.server import pool as module
 from wherefrom.server.pool import Pool
 
 MODULE = "tests.server.failing_searcher"
@@ -24,14 +25,23 @@ def _findable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def pool_of(
-    count: int = 1, *, queue: int = 10, deadline: float = 20.0, plan: dict[str, Any] | None = None
+    count: int = 1,
+    *,
+    queue: int = 10,
+    deadline: float = 20.0,
+    plan: dict[str, Any] | None = None,
+    slow: Callable[[bytes], bool] = lambda _: False,
 ) -> AsyncIterator[Pool]:
-    pool = Pool(count, plan or {}, queue=queue, deadline=deadline, module=MODULE)
+    pool = Pool(count, plan or {}, queue=queue, deadline=deadline, module=MODULE, slow=slow)
     await pool.start()
     try:
         yield pool
     finally:
         await pool.stop()
+
+
+def is_slow(data: bytes) -> bool:
+    return data.startswith(b"slow")
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
@@ -165,5 +175,51 @@ def test_what_keeps_a_process_from_starting_is_raised() -> None:
         with pytest.raises(WherefromError, match="cannot be started"):
             async with pool_of(2, plan={"dies": True}):
                 pass
+
+    run(work)
+
+
+def test_what_is_slow_holds_up_nobody_else() -> None:
+    async def work() -> None:
+        async with pool_of(1, slow=is_slow) as pool:
+            slow = [asyncio.create_task(pool.call("sleep", seconds=0.6, data=b"slow")) for _ in range(2)]
+            for _ in range(3):
+                assert await pool.call("echo", data=b"quick") == b"quick"
+            assert not any(task.done() for task in slow)
+            assert await asyncio.gather(*slow) == ["slept", "slept"]
+            assert pool.waiting == pool.running == 0
+
+    run(work)
+
+
+def test_few_slow_ones_may_wait_and_their_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_IDLE", 0.2)
+
+    async def work() -> None:
+        async with pool_of(1, slow=is_slow) as pool:
+            calls = [pool.call("sleep", seconds=0.2, data=b"slow") for _ in range(12)]
+            said = await asyncio.gather(*calls, return_exceptions=True)
+            busy = [one for one in said if isinstance(one, Busy)]
+            assert 6 <= len(busy) <= 8
+            assert "take long" in str(busy[0])
+            (aside,) = {pool._aside}
+            while aside.up:
+                await asyncio.sleep(0.05)
+            assert await pool.call("echo", data=b"slow again") == b"slow again"
+
+    run(work)
+
+
+def test_a_slow_one_that_kills_its_process_is_told_so() -> None:
+    async def work() -> None:
+        async with pool_of(1, slow=is_slow) as pool:
+            with pytest.raises(Corrupt, match="exit 7"):
+                await pool.call("die", data=b"slow")
+            assert await pool.call("echo", data=b"slow") == b"slow"
+        async with pool_of(1, slow=is_slow, plan={}) as pool:
+            pool._aside._plan["dies"] = True
+            with pytest.raises(Busy, match="No process"):
+                await pool.call("echo", data=b"slow")
+            assert await pool.call("echo", data=b"quick") == b"quick"
 
     run(work)

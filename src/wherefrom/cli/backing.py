@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import click
 
-from wherefrom.cli.common import as_json, counted, in_collection, opened, print_json, say, size
+from wherefrom.cli.common import as_json, counted, done, in_collection, opened, print_json, say, size
+from wherefrom.errors import Exit
 from wherefrom.printing import plain
 
 _SECONDS = 10.0  # between lines that tell of progress
@@ -31,6 +32,12 @@ def backup(directory: str, collection: str | None, json_output: bool) -> None:
         print_json({"directory": directory, **copied._asdict()})
     what = f"{counted(copied.images, 'image')} and {counted(copied.files, 'uploaded file')}"
     say(f"Copied {what}, {size(copied.bytes)}, in {time.monotonic() - begun:.1f} s.")
+    if copied.damaged:
+        named = ", ".join(map(plain, copied.damaged[:3])) + (" ..." if len(copied.damaged) > 3 else "")
+        count = counted(len(copied.damaged), "uploaded file")
+        say(f"{count} were damaged before this copy was made, and are so in it: {named}.")
+        say("What can be done: wherefrom check")
+        done(Exit.SOME_FAILED)
     say(f"To look it over: wherefrom check -c {plain(directory)}")
 
 

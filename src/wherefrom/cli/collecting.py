@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import click
 
 from wherefrom.cli.common import as_json, counted, done, in_collection, opened, print_json, say, shown_place
-from wherefrom.errors import Exit, UsageError
+from wherefrom.errors import Excluded, Exit, NotAPicture, UnsupportedFormat, UsageError
 from wherefrom.outcome import Outcome, Report, Status
 from wherefrom.printing import plain
+from wherefrom.sources.leaving import BY_PATTERN
 
 if TYPE_CHECKING:
     from wherefrom.engine.records import FieldValue
 
+_VIDEOS = (".mov", ".mp4", ".m4v", ".avi", ".mkv", ".mts", ".m2ts", ".3gp", ".wmv", ".mpg", ".mpeg", ".webm")
 _NAMED = 10  # refused files that are named without being asked to
 
 
@@ -27,23 +29,38 @@ _NAMED = 10  # refused files that are named without being asked to
 @in_collection
 @click.option("--prune", is_flag=True, help="Mark files under these paths that have vanished.")
 @click.option("--retry", is_flag=True, help="Read files again that were refused before and have not changed.")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="Leave out files and folders of this name, as a line of .gitignore does. May be given often.",
+)
+@click.option(
+    "--no-default-excludes",
+    "everything",
+    is_flag=True,
+    help="Also look at thumbnails, bins and innards of other programs.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Print each file's outcome on stderr once it is final.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but what newly failed.")
 @as_json
 def index(
     paths: tuple[str, ...],
     collection: str | None,
     prune: bool,
     retry: bool,
+    exclude: tuple[str, ...],
+    everything: bool,
     verbose: bool,
     quiet: bool,
     json_output: bool,
 ) -> None:
     """Add the pictures in files and folders (or at URLs) to a collection.
 
-    Folders are walked to the bottom and every file is looked at, whatever its name. Files that have not
-    changed since the last time are known without reading them. Ctrl-C stops cleanly: what was reported
-    is in, and running the same command again carries on.
+    Folders are walked to the bottom and every file is looked at, whatever its name, but those of other
+    programs (thumbnails, bins, .DS_Store) and those that --exclude or a file .wherefromignore names. Files
+    that have not changed since the last time are known without reading them. Ctrl-C stops cleanly: what was
+    reported is in, and running the same command again carries on.
     """
 
     def tell(outcome: Outcome, _: Report) -> None:
@@ -58,10 +75,15 @@ def index(
             prune=prune,
             retry=retry,
             stop=stop,
+            exclude=exclude,
+            default_excludes=not everything,
         )
         if json_output:
             print_json(report.as_json())
-        _summarise(report, len(photos), named=not verbose)
+        if not quiet:
+            _summarise(report, len(photos), named=not verbose)
+        elif not verbose:
+            _name_refused([one for one in report.failed if not one.before], Status.FAILED)
     if report.interrupted:
         done(Exit.INTERRUPTED)
     if report.failed:
@@ -102,16 +124,38 @@ def _summarise(report: Report, total: int, *, named: bool) -> None:
         if report.moved == report.gone:
             moved = " It was met elsewhere." if report.gone == 1 else " All of them were met elsewhere."
         say(f"{gone} marked as missing.{moved}")
+    if report.taken_out:
+        say(f"{counted(report.taken_out, 'image')} left out now, and taken out of the index; files stay.")
+    left_out = [one for one in report.skipped if one.code == Excluded.code]
+    if left_out:
+        say(_left_out(left_out))
     if named:
-        _name_refused(report.failed, Status.FAILED)
-        _name_refused(report.skipped, Status.SKIPPED)
+        skipped = [one for one in report.skipped if one.code != Excluded.code]
+        before = sum(one.before for one in (*report.failed, *skipped))
+        _name_refused([one for one in report.failed if not one.before], Status.FAILED)
+        _name_refused([one for one in skipped if not one.before], Status.SKIPPED)
+        if before:
+            say(f"{before:,} refused as before; -v names them.")
     if report.interrupted:
         say("Interrupted. Run the same command again to carry on.")
+
+
+def _left_out(outcomes: list[Outcome]) -> str:
+    """What was left out, in one line."""
+    named = sum(BY_PATTERN in (one.reason or "") for one in outcomes)
+    others = len(outcomes) - named
+    parts = [f"{counted(others, 'file')} of other programs"] if others else []
+    parts += [f"{counted(named, 'file')} by patterns"] if named else []
+    return f"left out: {', '.join(parts)}"
 
 
 def _name_refused(refused: list[Outcome], status: Status) -> None:
     if not refused:
         return
+    videos = [one for one in refused if _is_video(one)]
+    if videos:
+        say(f"{counted(len(videos), 'video')}: not read")
+        refused = [one for one in refused if not _is_video(one)]
     by_code: dict[str, list[Outcome]] = {}
     for one in refused:
         by_code.setdefault(one.code or "", []).append(one)
@@ -123,6 +167,10 @@ def _name_refused(refused: list[Outcome], status: Status) -> None:
             shown += 1
     if len(refused) > shown:
         say(f"  ... --json lists all {len(refused):,}, with their reasons")
+
+
+def _is_video(one: Outcome) -> bool:
+    return one.code in (NotAPicture.code, UnsupportedFormat.code) and one.uri.lower().endswith(_VIDEOS)
 
 
 @click.command(short_help="Give images fields of your own.")

@@ -8,7 +8,7 @@ power as well as a crash.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ from wherefrom.engine.records import FieldValue, FileStamp, Image, NewImage, Pla
 from wherefrom.engine.statements import CHUNK, insert_rows, one_of, storable
 from wherefrom.engine.sums import with_crcs
 from wherefrom.engine.syntax import parse
-from wherefrom.engine.tables import feature_versions, images, removals, signs
+from wherefrom.engine.tables import feature_versions, images, removals, signs, uploads
 from wherefrom.engine.tables import sightings as places_seen
 from wherefrom.engine.terms import Filter
 from wherefrom.errors import CollectionDamaged
@@ -51,6 +51,7 @@ _MARKS = select(
     func.coalesce(select(func.max(removals.c.seq)).scalar_subquery(), 0),
 )
 _IMAGES = select(images).where(one_of(images.c.id))
+_UPLOADED = select(uploads.c.image_id).where(one_of(uploads.c.image_id))
 _SIGNS = select(signs).where(one_of(signs.c.image_id))
 _SIGHTINGS = (
     select(places_seen)
@@ -223,8 +224,12 @@ class Catalog:
 
     # Adding and removing
 
-    def add(self, new: Sequence[NewImage], version_of: Mapping[str, str]) -> list[tuple[int, bool]]:
+    def add(
+        self, new: Sequence[NewImage], version_of: Mapping[str, str], kept_bytes: Container[bytes] = ()
+    ) -> list[tuple[int, bool]]:
         """Add images and the places they were met at; `version_of` is the version of each feature kind.
+
+        Those whose digest is among `kept_bytes` were uploaded: they owe a file in the collection's directory.
 
         Returns, in the order given, each image's key and whether it was new. One that is known gains
         the place as a sighting.
@@ -262,6 +267,9 @@ class Catalog:
                     places.append((key, one.place))
             insert_rows(connection, images, with_crcs(image_rows))
             insert_rows(connection, signs, with_crcs(sign_rows))
+            owing = {key for one, (key, _) in zip(new, results, strict=True) if one.digest in kept_bytes}
+            there = set(connection.execute(_UPLOADED, {"values": list(owing)}).scalars()) if owing else set()
+            insert_rows(connection, uploads, with_crcs([(key,) for key in sorted(owing - there)]))
             for kind, rows in feature_rows.items():
                 kept.insert(connection, kind, rows)
             sightings.see(connection, places, moment)
@@ -395,6 +403,18 @@ class Catalog:
         if numbers:
             with self._database.writing() as connection:
                 sightings.mark_gone(connection, numbers, now())
+
+    def uploaded(self) -> Iterator[tuple[int, bytes]]:
+        """(key, digest) of the images whose bytes are kept in the collection's directory, in order of key."""
+        query = select(images.c.id, images.c.digest).join(uploads, uploads.c.image_id == images.c.id)
+        query, last = query.order_by(images.c.id).limit(CHUNK), 0
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(query.where(images.c.id > last)).all()
+            if not rows:
+                return
+            yield from ((row[0], row[1]) for row in rows)
+            last = rows[-1][0]
 
     # Damage
 

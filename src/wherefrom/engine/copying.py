@@ -19,6 +19,7 @@ from wherefrom.engine.database import Database
 from wherefrom.engine.files import sync, sync_directory
 from wherefrom.engine.marker import MARKER, marker_of, write_marker
 from wherefrom.engine.originals import FOLDER as UPLOADS
+from wherefrom.engine.originals import digest_of_name, holds
 from wherefrom.errors import CollectionError, UsageError
 
 UNFINISHED = "UNFINISHED BACKUP.txt"
@@ -31,11 +32,15 @@ OnPages = Callable[[int, int], None]
 
 
 class Copied(NamedTuple):
-    """What a backup holds: images, files of uploads, and bytes of all together."""
+    """What a backup holds: images, files of uploads, and bytes of all together.
+
+    `damaged` names the files of uploads that are not what was uploaded any more: they are copied as they are.
+    """
 
     images: int
     files: int
     bytes: int
+    damaged: tuple[str, ...] = ()
 
 
 def copy_collection(database: Database, target: Path, progress: OnPages | None = None) -> Copied:
@@ -52,7 +57,8 @@ def copy_collection(database: Database, target: Path, progress: OnPages | None =
         _begin(target)
         images = _copy_catalog(database, target / database.path.name, progress)
         # After the catalog: an upload's file is there before its image is.
-        files = sum(1 for _ in _copy_files(source / UPLOADS, target / UPLOADS))
+        files = list(_copy_files(source / UPLOADS, target / UPLOADS))
+        damaged = tuple(str(path.relative_to(target)) for path in files if not _is_whole(path))
         _finish(source, target)
         size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     except sqlite3.Error as error:
@@ -65,7 +71,7 @@ def copy_collection(database: Database, target: Path, progress: OnPages | None =
             f"{error.filename or target} could not be copied ({error.strerror}). Check that the disk has "
             f"room and may be written to, delete {target} and try again."
         ) from error
-    return Copied(images, files, size)
+    return Copied(images, len(files), size, damaged)
 
 
 def _begin(target: Path) -> None:
@@ -122,6 +128,11 @@ def _copy_files(source: Path, target: Path) -> Iterator[Path]:
             sync(inside / name)
             yield inside / name
         sync_directory(inside)
+
+
+def _is_whole(path: Path) -> bool:
+    digest = digest_of_name(path.name)
+    return digest is None or holds(path, digest)
 
 
 def _finish(source: Path, target: Path) -> None:

@@ -20,7 +20,16 @@ from wherefrom.engine.indexes import FOLDERS, Indexes, refreshed
 from wherefrom.engine.lock import WriterLock, same_file
 from wherefrom.engine.marker import MARKER, left_half_made, read_marker, write_marker
 from wherefrom.engine.originals import Originals
-from wherefrom.engine.records import FieldValue, FileStamp, Image, NewImage, Refusal, Sighting, digest_of
+from wherefrom.engine.records import (
+    FieldValue,
+    FileStamp,
+    Image,
+    NewImage,
+    Refusal,
+    Sighting,
+    digest_of,
+    image_id,
+)
 from wherefrom.engine.terms import Filter
 from wherefrom.engine.vectors import Found
 from wherefrom.engine.word_votes import Votes, WordQuery
@@ -242,7 +251,7 @@ class EmbeddedEngine:
             indexes = self._indexes.all()
             if originals:
                 self._originals.keep(originals)
-            results = self._catalog.add(images, self._versions)
+            results = self._catalog.add(images, self._versions, originals or ())
             refreshed(indexes)
         return results
 
@@ -335,12 +344,26 @@ class EmbeddedEngine:
             yield from self._catalog.damage(list(self._versions))
         except CollectionError as error:
             yield str(error)
+        yield from self._uploads_damaged()
         for kind in self._indexes.kinds:
             try:
                 self._check_version((kind,))
                 yield from self._indexes.damage(kind)
             except CollectionError as error:
                 yield str(error)
+
+    def _uploads_damaged(self) -> Iterator[str]:
+        try:
+            for _, digest in self._catalog.uploaded():
+                wrong = self._originals.damage(digest)
+                # What was removed while this was looking owes nothing any more.
+                if wrong is not None and self._catalog.keys_of([digest]):
+                    yield (
+                        f"{wrong}. Restore it from a backup, or upload it again after: "
+                        f"wherefrom remove {image_id(digest)}"
+                    )
+        except CollectionError as error:
+            yield str(error)
 
     # Inside
 

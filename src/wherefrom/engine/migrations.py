@@ -6,10 +6,11 @@ A step has a name, is never changed once released, and runs in the transaction t
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from wherefrom.errors import CollectionDamaged, CollectionTooNew
+from wherefrom.errors import CollectionDamaged, CollectionError, CollectionTooNew
 
 Step = Callable[[Connection], None]
 
@@ -20,6 +21,30 @@ def _statements(*sql: str) -> Step:
             connection.execute(text(statement))
 
     return run
+
+
+def _uploads(connection: Connection) -> None:
+    """Images whose bytes are kept in the collection's directory, each of which owes a file there.
+
+    Of those that were uploaded before, the ones that have their file.
+    """
+    from wherefrom.engine.originals import Originals, digests_in
+    from wherefrom.engine.sums import with_crcs
+
+    connection.execute(
+        text(
+            """CREATE TABLE uploads (
+                image_id INTEGER PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE,
+                crc INTEGER NOT NULL)"""
+        )
+    )
+    path = next(row[2] for row in connection.exec_driver_sql("PRAGMA database_list") if row[1] == "main")
+    for folder in Originals(Path(path).parent).folders():
+        for digest in digests_in(folder):
+            sql = "SELECT id FROM images WHERE digest = ?"
+            rows = [tuple(row) for row in connection.exec_driver_sql(sql, (digest,))]
+            for row in with_crcs(rows):
+                connection.exec_driver_sql("INSERT INTO uploads (image_id, crc) VALUES (?, ?)", row)
 
 
 STEPS: list[tuple[str, Step]] = [
@@ -119,6 +144,7 @@ STEPS: list[tuple[str, Step]] = [
                 data TEXT NOT NULL, crc INTEGER NOT NULL)""",
         ),
     ),
+    ("0007-uploads", _uploads),
 ]
 
 
@@ -135,10 +161,12 @@ def applied(connection: Connection) -> list[str]:
 def is_current(connection: Connection) -> bool:
     """True when no step is owed.
 
-    Raises CollectionTooNew when the database has been through all our steps and more, and
-    CollectionDamaged when the names it gives are not such a list.
+    Raises CollectionError for a database of before the first release, CollectionTooNew when the database has
+    been through all our steps and more, and CollectionDamaged when the names it gives are not such a list.
     """
     done, ours = applied(connection), [name for name, _ in STEPS]
+    if done and done != ours:
+        _check_age(connection)
     if done == ours[: len(done)]:
         return len(done) == len(ours)
     if done[: len(ours)] == ours:
@@ -146,6 +174,15 @@ def is_current(connection: Connection) -> bool:
             f"A later version of Wherefrom wrote this collection (step {done[-1]}); upgrade Wherefrom."
         )
     raise CollectionDamaged(f"The catalog's list of migrations is damaged: {', '.join(map(repr, done))}.")
+
+
+def _check_age(connection: Connection) -> None:
+    columns = {row[1] for row in connection.exec_driver_sql("PRAGMA table_info(images)")}
+    if columns and "crc" not in columns:
+        raise CollectionError(
+            "This collection was made by an early version, before the first release, and cannot be brought "
+            "up to date. Index the pictures into a new collection."
+        )
 
 
 def migrate(connection: Connection, moment: int) -> None:

@@ -6,6 +6,7 @@ is committed, and goes after the image has; what a crash leaves over belongs to 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -56,6 +57,16 @@ class Originals:
             for digest in digests:
                 delete(self._path(digest))
 
+    def damage(self, digest: bytes) -> str | None:
+        """What is wrong with the file of a digest, None when it is there and whole."""
+        path = self._path(digest)
+        try:
+            return None if holds(path, digest) else f"{path}, which was uploaded, is damaged"
+        except FileNotFoundError:
+            return f"{path}, which was uploaded, is gone"
+        except OSError as error:
+            return f"{path}, which was uploaded, cannot be read ({error.strerror})"
+
     def folders(self) -> Iterator[Path]:
         """The parts in which they lie."""
         if self._folder.is_dir():
@@ -66,7 +77,7 @@ class Originals:
         there: dict[bytes, Path] = {}
         gone = 0
         for path in folder.iterdir():
-            digest = _digest(path.name)
+            digest = digest_of_name(path.name)
             if digest is None:
                 delete(path)  # half written
                 gone += 1
@@ -84,7 +95,22 @@ class Originals:
         return self._folder / name[:2] / name
 
 
-def _digest(name: str) -> bytes | None:
+def holds(path: Path, digest: bytes) -> bool:
+    """Whether a file has the bytes of a SHA-256 digest. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest() == digest
+
+
+def digests_in(folder: Path) -> Iterator[bytes]:
+    """The digests by whose names files lie in one of the parts."""
+    for path in sorted(folder.iterdir()):
+        digest = digest_of_name(path.name)
+        if digest is not None:
+            yield digest
+
+
+def digest_of_name(name: str) -> bytes | None:
+    """The digest that a kept file's name states, None where it is no such name."""
     try:
         digest = bytes.fromhex(name)
     except ValueError:

@@ -42,12 +42,14 @@ _PRESENT_OF = select(sightings.c.image_id, sightings.c.id, sightings.c.uri).wher
     one_of(sightings.c.image_id), sightings.c.gone.is_(None), sightings.c.size.is_not(None)
 )
 _PRESENT = select(sightings.c.id, sightings.c.uri, sightings.c.image_id).where(sightings.c.gone.is_(None))
+# A clock that was set back does not make a sighting older than it was.
+_LATER = func.max(sightings.c.last_seen, bindparam("moment"))
 _SEEN = (
     update(sightings)
     .where(one_of(sightings.c.id))
     .values(
-        last_seen=bindparam("moment"),
-        times_sum=sightings.c.times_sum + LAST_SEEN * (bindparam("moment") - sightings.c.last_seen),
+        last_seen=_LATER,
+        times_sum=sightings.c.times_sum + LAST_SEEN * (_LATER - sightings.c.last_seen),
     )
 )
 _GONE = (
@@ -65,10 +67,10 @@ _SEEN_AGAIN = (
         size=bindparam("new_size"),
         mtime_ns=bindparam("new_mtime_ns"),
         crc=bindparam("new_crc"),
-        last_seen=bindparam("moment"),
+        last_seen=_LATER,
         gone=None,
         times_sum=sightings.c.times_sum
-        + LAST_SEEN * (bindparam("moment") - sightings.c.last_seen)
+        + LAST_SEEN * (_LATER - sightings.c.last_seen)
         - GONE * func.coalesce(sightings.c.gone, 0),
     )
 )

@@ -26,6 +26,7 @@ from wherefrom.engine.tables import (
     removals,
     sightings,
     signs,
+    uploads,
 )
 
 _REBUILD = "Run: wherefrom rebuild"
@@ -43,6 +44,7 @@ _IN_WORDS: dict[Table, tuple[str, str, str]] = {
     fields: ("a field of image number", "image_id", CURE),
     documents: ("the document", "name", _REBUILD),
     signs: ("the signs of image number", "image_id", _REBUILD),
+    uploads: ("the upload of image number", "image_id", CURE),
     refusals: ("the refusal of", "uri", _REBUILD),
 }
 

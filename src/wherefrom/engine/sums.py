@@ -24,6 +24,7 @@ from wherefrom.engine.tables import (
     removals,
     sightings,
     signs,
+    uploads,
 )
 
 LAST_SEEN, GONE = 3, 7
@@ -49,6 +50,7 @@ COVERED: dict[Table, tuple[str, ...]] = {
         fields,
         documents,
         signs,
+        uploads,
         refusals,
     )
 }

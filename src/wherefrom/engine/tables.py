@@ -147,6 +147,13 @@ removals = Table(
     Column("crc", Integer, nullable=False),
 )
 
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("image_id", Integer, primary_key=True),
+    Column("crc", Integer, nullable=False),
+)
+
 refusals = Table(
     "refusals",
     metadata,

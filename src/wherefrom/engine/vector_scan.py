@@ -115,7 +115,8 @@ def similarities(rows: Vectors, queries: Queries) -> NDArray[np.float32]:
     codes = rows.codes.astype(np.float32)
     sums = 256 * (codes @ high.T.astype(np.float32)).astype(np.int64)
     sums += (codes @ low.T.astype(np.float32)).astype(np.int64)
-    return sums.astype(np.float32) * rows.scales[:, None] * queries.units
+    with np.errstate(all="ignore"):  # scales that were damaged on the disk: `check` tells of them
+        return sums.astype(np.float32) * rows.scales[:, None] * queries.units
 
 
 def best(near: Near, k: int) -> Near:

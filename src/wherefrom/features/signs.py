@@ -62,6 +62,9 @@ def signs_of(data: bytes, picture: Picture) -> Signs:
         lossless,
         grid,
         sharp,
+        facts.codes or None,
+        facts.missing,
+        " ".join(facts.notes) or None,
     )
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from wherefrom.errors import ModelError, ModelMissing
 from wherefrom.models.cards import ROLES, Card
+from wherefrom.models.external import has_external_data
 
 Floats = NDArray[np.float32]
 
@@ -104,7 +105,7 @@ def open_session(card: Card, path: str | os.PathLike[str], threads: int = 1, dev
         )
     try:
         runtime = opened(path, threads, device)
-    except ModelMissing:
+    except ModelError:
         raise
     except Exception as error:  # the runtime's own classes, which it does not export
         raise ModelError(_failed(card, "cannot be opened", error)) from error
@@ -114,8 +115,14 @@ def open_session(card: Card, path: str | os.PathLike[str], threads: int = 1, dev
 def opened(path: str | os.PathLike[str], threads: int, device: str = "cpu") -> Any:
     """The runtime's session of an ONNX file, sparing of memory and quiet.
 
-    Raises `ModelMissing` without the runtime, and the runtime's own errors, which it does not export.
+    Raises `ModelMissing` without the runtime, `ModelError` for a model that keeps data in other files,
+    ValueError for what is no model, and the runtime's own errors, which it does not export.
     """
+    if has_external_data(path):
+        raise ModelError(
+            f"The model {os.fspath(path)} keeps weights in other files, which are not read: it may name any. "
+            f"Save it as one file, and use that."
+        )
     try:
         import onnxruntime
     except ImportError as error:

@@ -164,7 +164,7 @@ def _svg(data: bytes, plan: dict[str, Any]) -> tuple[Image.Image, int, int, int]
     return image, image.width, image.height, 1
 
 
-def _pdf(data: bytes, plan: dict[str, Any]) -> tuple[Image.Image, int, int, int]:
+def _document(data: bytes) -> Any:
     import pypdfium2
 
     try:
@@ -175,11 +175,31 @@ def _pdf(data: bytes, plan: dict[str, Any]) -> tuple[Image.Image, int, int, int]
         raise
     if len(document) == 0:
         raise Corrupt("The PDF file is damaged: it has no pages.")
-    page = document[0]
+    return document
+
+
+def _pdf(data: bytes, plan: dict[str, Any]) -> tuple[Image.Image, int, int, int]:
+    document = _document(data)
+    page = document[plan["page"]]
     width, height = page.get_size()
     _check("page", max(1, round(width)), max(1, round(height)), plan)
     image: Image.Image = page.render(scale=plan["side"] / max(width, height)).to_pil()
     return image, image.width, image.height, len(document)
+
+
+def _pages(data: bytes, plan: dict[str, Any]) -> tuple[Image.Image, int, int, int]:
+    """The first `count` pages small, each a square of `cell` pixels, below each other."""
+    from PIL import Image
+
+    document, cell = _document(data), plan["cell"]
+    strip = Image.new("RGB", (cell, cell * plan["count"]))
+    for number in range(plan["count"]):
+        page = document[number]
+        width, height = page.get_size()
+        _check("page", max(1, round(width)), max(1, round(height)), plan)
+        small = page.render(scale=4 * cell / max(width, height)).to_pil().convert("RGB")
+        strip.paste(small.resize((cell, cell), Image.Resampling.BOX), (0, cell * number))
+    return strip, strip.width, strip.height, len(document)
 
 
 def _raw(data: bytes, plan: dict[str, Any]) -> tuple[Image.Image, int, int, int]:
@@ -200,6 +220,6 @@ def _raw(data: bytes, plan: dict[str, Any]) -> tuple[Image.Image, int, int, int]
     return Image.fromarray(pixels), width, height, 1
 
 
-_MODULES = {"svg": "resvg_py", "pdf": "pypdfium2", "raw": "rawpy"}
-DECODERS = {"svg": _svg, "pdf": _pdf, "raw": _raw}
+_MODULES = {"svg": "resvg_py", "pdf": "pypdfium2", "pages": "pypdfium2", "raw": "rawpy"}
+DECODERS = {"svg": _svg, "pdf": _pdf, "pages": _pages, "raw": _raw}
 """Each takes a file's bytes and the plan, and gives an image, the stated width and height, and pages."""

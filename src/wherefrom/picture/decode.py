@@ -37,8 +37,9 @@ from wherefrom.errors import (
 from wherefrom.errors import UnsupportedFormat as Unsupported
 from wherefrom.picture import formats, tiff
 from wherefrom.picture.colour import UNCHANGED, WORKING_SIDE, image_of, is_srgb, to_pixels, tones_of
-from wherefrom.picture.directories import headed, pictures
+from wherefrom.picture.directories import count_pictures, headed, pictures
 from wherefrom.picture.formats import Format
+from wherefrom.picture.frames import MOST, Watched, watch
 from wherefrom.picture.metadata import Credit, blocks_of, read_credit
 from wherefrom.picture.picture import Facts, Picture, Pixels, upright
 from wherefrom.picture.samples import image_of_samples, to_8_bits
@@ -184,41 +185,58 @@ def _decode_builtin(
         width, height = image.size
         if kind.name == "jpeg":
             credit, orientation = _statements(image)
-            frames = 1
+            frames, watched = 1, Watched()
             pixels = _decode_jpeg(kind, image, data, colour, limits, gate, least)
         else:
             check_pixels(kind, width, height, limits.pixels)
             frames = _frames(image)
+
+            def frame(number: int) -> Pixels:
+                image.seek(number)
+                check_pixels(kind, *image.size, limits.pixels)
+                return to_pixels(_loaded(kind.name, image, data))
+
             with gate if width * height > HEAVY_PIXELS else nullcontext():
                 pixels = to_pixels(_loaded(kind.name, image, data))
-            credit, orientation = _statements(image)  # behind the pixels of a PNG, where it may lie
+                credit, orientation = _statements(image)  # behind the pixels of a PNG, where it may lie
+                watched = watch(frames, pixels, frame, width * height)
+                pixels = frame(watched.shown) if watched.shown else pixels
     if orientation >= 5:
         width, height = height, width
-    facts = Facts(kind.name, width, height, len(data), frames, credit, _decoder())
+    facts = Facts(kind.name, width, height, len(data), frames, credit, _decoder(), *watched)
     return Picture(upright(pixels, orientation), facts)
 
 
 def _decode_tiff(kind: Format, data: bytes, limits: Limits, gate: AbstractContextManager[object]) -> Picture:
-    """The first page that is a picture in its own right, by the decoder that gives its samples right."""
-    page, pages = pictures(data)
-    if page is None:
+    """The first page with something in it that is a picture in its own right."""
+    pages = pictures(data, MOST)
+    if not pages:
         raise Truncated("The TIFF file ends before the picture does.")
-    layout = tiff.layout_of(page)
+    first = tiff.layout_of(pages[0])
+    check_pixels(kind, first.width, first.height, limits.pixels)
+    with gate if first.width * first.height > HEAVY_PIXELS else nullcontext():
+        pixels, size = _page(kind, first, limits)
+        # Each page is read out of a copy of the file.
+        cost = max(first.width * first.height, len(data) // 4)
+        count = count_pictures(data) if len(pages) == MOST else len(pages)
+        watched = watch(count, pixels, lambda n: _page(kind, tiff.layout_of(pages[n]), limits)[0], cost)
+        if watched.shown:
+            pixels, size = _page(kind, tiff.layout_of(pages[watched.shown]), limits)
+    credit, _ = _statements(_Stated(headed(pages[0])))
+    return Picture(pixels, Facts(kind.name, *size, len(data), count, credit, _decoder(), *watched))
+
+
+def _page(kind: Format, layout: tiff.Layout, limits: Limits) -> tuple[Pixels, tuple[int, int]]:
+    """A page upright, and its width and height, by the decoder that gives its samples right."""
     check_pixels(kind, layout.width, layout.height, limits.pixels)
-    plain, headed_file = tiff.is_plain(layout), headed(page)
-    with gate if layout.width * layout.height > HEAVY_PIXELS else nullcontext():
-        if plain:
-            with _opened("tiff", headed_file) as opened:
-                credit, _ = _statements(opened)  # before it is loaded, and closed
-                opened.load()  # which turns it upright
-                pixels = to_pixels(opened)
-                width, height = opened.size
-        else:
-            image, height = tiff.read(layout)
-            credit, _ = _statements(_Stated(headed_file))
-            pixels = upright(to_pixels(image), page.integer(274, 1))
-            width, height = image.size if page.integer(274, 1) < 5 else image.size[::-1]
-    return Picture(pixels, Facts(kind.name, width, height, len(data), pages, credit, _decoder()))
+    if tiff.is_plain(layout):
+        with _opened("tiff", headed(layout.page)) as opened:
+            opened.load()  # which turns it upright
+            return to_pixels(opened), opened.size
+    image, _ = tiff.read(layout)
+    orientation = layout.page.integer(274, 1)
+    size = image.size if orientation < 5 else image.size[::-1]
+    return upright(to_pixels(image), orientation), size
 
 
 class _Stated:

@@ -101,23 +101,28 @@ def directory_at(data: bytes, place: int, order: Order, big: bool) -> Directory:
     return Directory(data, order, big, place, tags, following, whole)
 
 
-def pictures(data: bytes) -> tuple[Directory | None, int]:
-    """The directory of a TIFF that is its picture, and how many pages it has (at least 1).
+def pictures(data: bytes, most: int) -> list[Directory]:
+    """The directories of a TIFF that are pictures in their own right, up to `most` of them.
 
-    The picture is the first directory that is no reduced copy and no mask, else the first such one below
-    the first (SubIFDs), else the first. Pages are those that are pictures in their own right.
+    Where none is, the first such one below the first directory (SubIFDs), else that itself.
     """
     first: Directory | None = None
-    found: Directory | None = None
-    pages = 0
+    found: list[Directory] = []
     for one in directories(data):
         first = first or one
-        if one.is_picture and (one.whole or found is None):
-            found, pages = found or one, pages + 1
-    if found is None and first is not None:
-        below = (directory_at(data, at, first.order, first.big) for at in first.integers(_SUBIFDS)[:64])
-        found = next((one for one in below if one.tags and one.is_picture), None)
-    return found or first, max(1, pages)
+        if one.is_picture and (one.whole or not found):
+            found.append(one)
+        if len(found) == most:
+            break
+    if found or first is None:
+        return found
+    below = (directory_at(data, at, first.order, first.big) for at in first.integers(_SUBIFDS)[:64])
+    return [next((one for one in below if one.tags and one.is_picture), first)]
+
+
+def count_pictures(data: bytes) -> int:
+    """How many pages a TIFF has: directories that are pictures in their own right, at least 1."""
+    return max(1, sum(one.is_picture and one.whole for one in directories(data)))
 
 
 def headed(found: Directory) -> bytes:

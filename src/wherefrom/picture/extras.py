@@ -15,15 +15,17 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from typing import NamedTuple
 
-from wherefrom.errors import TooLarge, UnsupportedFormat
+from wherefrom.errors import PictureError, TooLarge, UnsupportedFormat
 from wherefrom.picture.apart import drawn
 from wherefrom.picture.colour import to_pixels
 from wherefrom.picture.decode import HEAVY_PIXELS, Limits, check_pixels
 from wherefrom.picture.formats import Format
+from wherefrom.picture.frames import MOST, Watched, watch
 from wherefrom.picture.metadata import Credit, blocks_of, read_credit
 from wherefrom.picture.picture import Facts, Picture, Pixels
 
 _MODULES = {"heic": "pi_heif", "jxl": "imagecodecs", "raw": "rawpy", "svg": "resvg_py", "pdf": "pypdfium2"}
+_CELL = 128  # side of a page in pixels, where all are looked through
 _RENDERED_SIDE = 1024  # longer side, in pixels, at which SVG and PDF are drawn: they have none of their own
 _SVG_BYTES = 32 * 1024 * 1024  # parsed XML takes ten times its bytes and more
 _HEAVY_RAW = 32 * 1024 * 1024  # bytes beyond which a RAW file is taken for a heavy one
@@ -37,6 +39,7 @@ class _Decoded(NamedTuple):
     height: int
     frames: int = 1
     credit: Credit = Credit()
+    watched: Watched = Watched()
 
 
 def installed(extra: str) -> bool:
@@ -49,7 +52,9 @@ def decode(kind: Format, data: bytes, limits: Limits, gate: Gate) -> Picture:
     name = kind.extra or ""
     done = _DECODERS[name](kind, data, limits, gate)
     decoder = f"{_MODULES[name]} {version(_MODULES[name].replace('_', '-'))}"
-    facts = Facts(kind.name, done.width, done.height, len(data), done.frames, done.credit, decoder)
+    facts = Facts(
+        kind.name, done.width, done.height, len(data), done.frames, done.credit, decoder, *done.watched
+    )
     return Picture(done.pixels, facts)
 
 
@@ -66,7 +71,16 @@ def _heic(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
     with _heavy(width, height, gate):
         image = container.to_pillow()  # turned upright by the library, as the container asks
         credit = read_credit(*blocks_of(image))
-        return _Decoded(to_pixels(image), image.width, image.height, len(container), credit)
+        pixels = to_pixels(image)
+
+        def frame(number: int) -> Pixels:
+            wide, high = container[number].size
+            check_pixels(kind, wide, high, limits.pixels)
+            return to_pixels(container[number].to_pillow())
+
+        watched = watch(len(container), pixels, frame, width * height)
+        pixels = frame(watched.shown) if watched.shown else pixels
+        return _Decoded(pixels, image.width, image.height, len(container), credit, watched)
 
 
 def _jxl(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
@@ -76,7 +90,13 @@ def _jxl(kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
     check_pixels(kind, width, height, limits.pixels)
     with _heavy(width, height, gate):
         image, frames = jxl.read(data)
-        return _Decoded(to_pixels(image), image.width, image.height, frames)
+        pixels = to_pixels(image)
+        # Each frame is decoded from the first one on.
+        watched = watch(
+            frames, pixels, lambda number: to_pixels(jxl.read(data, number)[0]), width * height * frames // 2
+        )
+        pixels = to_pixels(jxl.read(data, watched.shown)[0]) if watched.shown else pixels
+        return _Decoded(pixels, image.width, image.height, frames, watched=watched)
 
 
 def _raw(_kind: Format, data: bytes, limits: Limits, gate: Gate) -> _Decoded:
@@ -171,8 +191,22 @@ def _length(text: str) -> float | None:
 
 
 def _pdf(_kind: Format, data: bytes, limits: Limits, _gate: Gate) -> _Decoded:
-    done = drawn("pdf", data, limits, side=_RENDERED_SIDE)
-    return _Decoded(to_pixels(done.image), done.width, done.height, done.pages)
+    done = drawn("pdf", data, limits, side=_RENDERED_SIDE, page=0)
+    watched = _looked_through(data, done.pages, limits) if done.pages > 1 else Watched()
+    if watched.shown:
+        done = drawn("pdf", data, limits, side=_RENDERED_SIDE, page=watched.shown)
+    return _Decoded(to_pixels(done.image), done.width, done.height, done.pages, watched=watched)
+
+
+def _looked_through(data: bytes, pages: int, limits: Limits) -> Watched:
+    """All pages of a document, drawn small in a process of their own: what they cost is not the first's."""
+    count = min(pages, MOST)
+    try:
+        strip = to_pixels(drawn("pages", data, limits, cell=_CELL, count=count).image)
+    except (PictureError, ValueError):
+        return Watched()
+    cells = strip.reshape(count, _CELL, _CELL, -1)
+    return watch(pages, cells[0], lambda number: cells[number], _CELL * _CELL)
 
 
 _DECODERS: dict[str, Callable[[Format, bytes, Limits, Gate], _Decoded]] = {

@@ -139,8 +139,8 @@ def codestream_of(data: bytes, enough: int | None = None) -> bytes:
     raise Truncated(_ENDS)
 
 
-def read(data: bytes) -> tuple[Image.Image, int]:
-    """The first frame as an 8-bit Pillow image, and how many frames there are.
+def read(data: bytes, number: int = 0) -> tuple[Image.Image, int]:
+    """A frame, by its number, as an 8-bit Pillow image, and how many frames there are.
 
     Raises Truncated, Corrupt or UnsupportedFormat.
     """
@@ -152,7 +152,7 @@ def read(data: bytes) -> tuple[Image.Image, int]:
         given, bits = data, header.bits
         if header.lossy and not header.floats and 8 < bits < 16:
             given, bits = _finer(data, header)
-        values = np.asarray(imagecodecs.jpegxl_decode(given, index=0, numthreads=1))
+        values = np.asarray(imagecodecs.jpegxl_decode(given, index=number, numthreads=1))
     except RuntimeError as error:
         if "frame count" in str(error) or "MORE_INPUT" in str(error):
             raise Truncated(_ENDS) from error

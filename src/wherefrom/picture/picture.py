@@ -21,7 +21,10 @@ class Facts:
     `width` and `height` are those of the whole upright picture in pixels, whatever size it was
     decoded at; `frames` counts the frames of an animation or the pages of a document; `bytes` is the
     size of the file; `decoder` names what decoded it, since bits drift a little from one decoder to
-    the next.
+    the next. Of several frames the one numbered `shown` (0 is the first) is the picture, and `codes` such
+    files apart (see `wherefrom.picture.frames`). `missing` is the
+    share of the picture that the file lacks: 0 for a whole one; `width` and `height` are then those of what
+    is there. `notes` are sentences on what was read and what was not.
     """
 
     format: str
@@ -31,6 +34,10 @@ class Facts:
     frames: int = 1
     credit: Credit = field(default_factory=Credit)
     decoder: str = ""
+    shown: int = 0
+    codes: str = ""
+    missing: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,10 @@ class Signs:
     format keeps every pixel; `grid` how strongly the blocks of a JPEG stand out of a file that is none
     (0 to 1), and `sharp` the energy of the finest detail over that of the next coarser: next to nothing
     where the picture was blurred or enlarged. Both are None where it was decoded at a reduced size.
+
+    `frames` are the codes of all its frames or pages where there are several (see
+    `wherefrom.picture.frames`), `missing` the share of the picture that the file lacks (0 to 1), and `note`
+    what was said of that when it was read.
     """
 
     camera: bool = False
@@ -28,6 +32,9 @@ class Signs:
     lossless: bool = False
     grid: float | None = None
     sharp: float | None = None
+    frames: str | None = None
+    missing: float = 0.0
+    note: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What differs from a file without any signs."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from wherefrom.errors import CollectionDamaged
 from wherefrom.search.rank import precision_score
@@ -24,6 +24,7 @@ CLAIMS_BEGIN = 95.0
 SCORES = "1"
 """The version of what scores mean (`rank.py`); it rises when they change, and calibrations lapse."""
 
+_Made = TypeVar("_Made", bound="Calibration")
 _LEAST_SHARE = 0.5  # that can be asked for
 _CERTAIN = 100.0  # the score of identical bytes, which need no calibration
 
@@ -118,12 +119,23 @@ class Calibration:
             if plain["format"] != FORMAT:
                 return None
             rest = {name: value for name, value in plain.items() if name not in ("format", "levels")}
-            return cls(levels=_levels([Level(**level) for level in plain["levels"]]), **rest)
-        except (KeyError, TypeError, ValueError) as error:
+            return _checked(cls(levels=_levels([Level(**level) for level in plain["levels"]]), **rest))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise CollectionDamaged(
                 f"The calibration of this collection cannot be read ({error}). "
                 f"To forget it, run: wherefrom evaluate --forget-calibration"
             ) from error
+
+
+def _checked(made: _Made) -> _Made:
+    if not isinstance(made.features, dict) or not all(
+        isinstance(value, str) for value in (made.made, made.version, *made.features.values())
+    ):
+        raise ValueError("features, versions and times are texts")
+    counts = (made.edited, made.strangers, made.images)
+    if any(type(count) is not int or count < 0 for count in counts) or not 0 < made.confidence < 1:
+        raise ValueError("counts and confidence are numbers")
+    return made
 
 
 def _levels(levels: Sequence[Level]) -> tuple[Level, ...]:

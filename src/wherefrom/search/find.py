@@ -20,9 +20,11 @@ from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint, fingerprint
 from wherefrom.features.keypoints import ASKED, LEAST, Keypoints, keypoints
 from wherefrom.picture.picture import Picture
+from wherefrom.picture.signs import Signs
 from wherefrom.search.answer import CLAIMS, Answer, Kind, Match
 from wherefrom.search.direction import Side, directed
 from wherefrom.search.explain import identical
+from wherefrom.search.frames import only_begins
 from wherefrom.search.judging import judged, proof_of, should_agree, word_queries
 from wherefrom.search.pixels import Read, confirms, looked_at, original, sides
 from wherefrom.search.placing import Proof
@@ -168,6 +170,7 @@ def compare(first: Any, second: Any, settings: Settings) -> Match | None:
         known.quality,
         "",
         facts.credit,
+        signs=Signs(frames=facts.codes or None, missing=facts.missing),
     )
     if query.digest == digest:
         return Match(Kind.IDENTICAL, 100.0, image, identical(image))
@@ -308,7 +311,7 @@ def _looked_at(matches: Sequence[Match], query: Query, read: Read) -> list[Match
             looked = directed(looked, query.side(), side)
         if looked is not None:
             kept.append(looked)
-    return ranked(kept)
+    return ranked([only_begins(match, query.picture.facts) for match in kept])
 
 
 def _why_nothing(

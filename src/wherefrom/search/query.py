@@ -149,7 +149,12 @@ class Query:
                 "Plain borders were found around this picture; it was searched with and without them."
             )
         if self.picture.facts.frames > 1:
-            notes.append(f"The file has {self.picture.facts.frames} frames or pages; the first was searched.")
+            which = "the first was searched"
+            if self.picture.facts.shown:
+                number = self.picture.facts.shown + 1
+                which = f"number {number}, the first with something in it, was searched"
+            notes.append(f"The file has {self.picture.facts.frames} frames or pages; {which}.")
+        notes.extend(self.picture.facts.notes)
         return notes
 
     def facts(self, extra: Iterable[str] = (), shown: Embedding | None = None) -> QueryFacts:

@@ -88,6 +88,7 @@ _ALONE = {
     "compression": "compressed until blocks show",
     "overlay": "something laid over it",
     "embedded": "a part of a larger picture",
+    "frames": "begins with the same page or frame; whether it goes on alike is not known",
 }
 
 _MEASURED: dict[str, Callable[[float], str]] = {
@@ -102,5 +103,6 @@ _MEASURED: dict[str, Callable[[float], str]] = {
     "noise": lambda deviation: f"noise added: about {deviation:.0f} grey levels",
     "compression": _compressed,
     "overlay": lambda share: f"something laid over it: {_percent(share)} of what both show",
+    "frames": lambda _: "begins with the same page or frame, and goes on otherwise",
     "embedded": lambda share: f"fills {_percent(share)} of the picture",
 }

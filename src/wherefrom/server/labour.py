@@ -21,18 +21,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from wherefrom.errors import NotFound, UsageError, WherefromError, error_classes
+from wherefrom.errors import Excluded, NotFound, PictureError, UsageError, WherefromError, error_classes
 from wherefrom.outcome import Outcome, Report, Status
 from wherefrom.server.found import Found
 from wherefrom.server.jobs import Job, Tools, Work, allowed
 from wherefrom.sources.folder import Unopened, walk
+from wherefrom.sources.leaving import LeavingOut
 
 _NAMED = 500  # refused files that a report names
 _LEAST, _MOST = 16, 2_000  # files added at a time
 _SHORT, _LONG = 0.4, 1.0  # seconds that adding them should take: whoever uploads meanwhile waits for it
 
 _OPTIONS: dict[str, dict[str, type]] = {
-    "index": {"path": str, "prune": bool, "retry": bool},
+    "index": {"path": str, "prune": bool, "retry": bool, "default_excludes": bool},
     "duplicates": {"turned": bool, "parts": bool},
     "check": {},
     "rebuild": {},
@@ -69,25 +70,29 @@ def index(job: Job, tools: Tools) -> dict[str, Any]:
     collection = tools.collection(job.collection)
     path, retry = job.options["path"], bool(job.options.get("retry"))
     inside = Inside(tools.index_roots)
+    leaving = LeavingOut(defaults=job.options.get("default_excludes", True))
     refused, count = list[dict[str, Any]](), dict.fromkeys(Status, 0)
     gone = moved = 0
     total = _Total(path, job.stop)
 
     def tell(outcome: Outcome, _: Report | None = None) -> None:
         count[outcome.status] += 1
-        if outcome.reason and len(refused) < _NAMED:
+        if outcome.reason and outcome.code != Excluded.code and len(refused) < _NAMED:
             refused.append(_told(outcome))
         job.done, job.total = sum(count.values()), total.found
         job.version += 1
 
-    found, size, begun = iter(walk(path, may_follow=inside.holds)), 4 * _LEAST, time.monotonic()
+    found = iter(walk(path, may_follow=inside.holds, leaving=leaving))
+    size, begun = 4 * _LEAST, time.monotonic()
     while some := list(islice(found, size)):
         job.check()
         start = time.monotonic()
         paths: list[str] = []
         for one in some:
             if isinstance(one, Unopened):
-                tell(Outcome(Status.FAILED, one.uri, None, str(one.error), one.error.code))
+                skips = isinstance(one.error, PictureError) and one.error.skips
+                status = Status.SKIPPED if skips else Status.FAILED
+                tell(Outcome(status, one.uri, None, str(one.error), one.error.code))
             elif inside.holds(one.path):  # looked at again, since what it lies in may be a link by now
                 paths.append(one.path)
             else:

@@ -4,6 +4,9 @@ Each has the collections open to read and does one thing at a time. What they ar
 are msgpack over a socket: data, never code. A request that finds the queue full, or would come too late, is
 turned away; a process that hangs or dies is replaced, and only the request it was at is told so. The event
 loop does nothing but pass bytes along.
+
+Pictures that may be slow to decode wait in a short queue of their own, for a process of their own, which is
+started when there is one and ends when there has been none for a while: they hold up each other alone.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import struct
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from typing import Any
 import msgpack
 
 from wherefrom.errors import Busy, Corrupt, WherefromError, error_classes
+from wherefrom.picture.cost import is_slow
 
 HEADER = struct.Struct("<I")
 MESSAGE = 512 * 1024 * 1024
@@ -31,6 +35,8 @@ MESSAGE = 512 * 1024 * 1024
 
 _STARTING = 120.0  # seconds in which a process is ready: models and compiled code are loaded
 _AGAIN = 1.0  # seconds before a process that could not be started is tried again
+_IDLE = 60.0  # seconds after which the process for slow pictures ends when none has come
+_SLOW = 4  # requests with slow pictures that may wait
 _STARTS = 5  # failures in a row after which requests are told instead of waiting
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -43,8 +49,39 @@ class _Job:
     timer: asyncio.TimerHandle | None = None
 
 
+class _Line:
+    """Requests that wait, first come first served."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[_Job] = deque()
+        self.there = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self.waiting)
+
+    def put(self, job: _Job) -> None:
+        self.waiting.append(job)
+        self.there.set()
+
+    async def next(self) -> _Job:
+        while not self.waiting:
+            self.there.clear()
+            await self.there.wait()
+        job = self.waiting.popleft()
+        if job.timer is not None:
+            job.timer.cancel()
+        return job
+
+    def forget(self, job: _Job) -> bool:
+        """Take a request out; gives whether it waited here."""
+        if job in self.waiting:
+            self.waiting.remove(job)
+            return True
+        return False
+
+
 class Pool:
-    """A number of processes that answer, and the queue before them. For one event loop."""
+    """A number of processes that answer, and the queues before them. For one event loop."""
 
     def __init__(
         self,
@@ -54,13 +91,17 @@ class Pool:
         queue: int,
         deadline: float,
         module: str = "wherefrom.server.searcher",
+        slow: Callable[[bytes], bool] = is_slow,
     ) -> None:
-        """Start nothing yet. `plan` is the first message to each process, whose `serve` is in `module`."""
+        """Start nothing yet. `plan` is the first message to each process, whose `serve` is in `module`;
+        `slow` tells which bytes belong into the queue for what is slow."""
         self.count, self.limit, self.deadline = max(1, count), queue, deadline
-        self._plan, self._module = dict(plan), module
-        self._waiting: deque[_Job] = deque()
-        self._there = asyncio.Event()
+        # How many there are says how much memory each may take.
+        self._plan, self._module = {**plan, "processes": self.count + 1}, module
+        self._is_slow = slow
+        self._quick, self._slow = _Line(), _Line()
         self._members = [_Member(self._plan, self._module) for _ in range(self.count)]
+        self._aside = _Member(self._plan, self._module)
         self._tasks: list[asyncio.Task[None]] = []
         self._running = 0
         self._failed = 0
@@ -71,7 +112,7 @@ class Pool:
     @property
     def waiting(self) -> int:
         """Requests that no process has taken up yet."""
-        return len(self._waiting)
+        return len(self._quick) + len(self._slow)
 
     @property
     def running(self) -> int:
@@ -99,19 +140,26 @@ class Pool:
             await self.stop()
             raise _first(errors) from None
         self._tasks = [asyncio.create_task(self._serve(member)) for member in self._members]
+        self._tasks.append(asyncio.create_task(self._serve_slow(self._aside)))
 
     async def stop(self) -> None:
         """End every process; who still waits is told that the service is stopping."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        while self._waiting:
-            _fail(self._waiting.popleft(), Busy("The service is stopping."))
-        await asyncio.gather(*(member.end() for member in self._members))
+        for line in (self._quick, self._slow):
+            while line.waiting:
+                _fail(line.waiting.popleft(), Busy("The service is stopping."))
+        await asyncio.gather(*(member.end() for member in (*self._members, self._aside)))
 
     async def call(self, verb: str, /, **what: Any) -> Any:
         """What a process answers; raises what it raises, and Busy when there is no room or no time."""
-        if len(self._waiting) + self._running >= self.limit + self.count:
+        line = self._quick
+        if any(isinstance(value, bytes) and self._is_slow(value) for value in what.values()):
+            line = self._slow
+            if len(line) >= _SLOW:
+                raise Busy("Too many pictures that take long are waiting; try again in a moment.", 5)
+        if len(self._quick) + self._running >= self.limit + self.count:
             raise Busy(
                 f"{self.limit} requests are waiting already; try again in a moment.", self._time_to_clear()
             )
@@ -122,42 +170,53 @@ class Pool:
         job = _Job({"verb": verb, **what}, end, loop.create_future())
         # Half the time is kept for the work itself, so that what is begun can be ended.
         job.timer = loop.call_at(end - self.deadline / 2, self._expire, job)
-        self._waiting.append(job)
-        self._there.set()
+        line.put(job)
         try:
             return await job.answer
         finally:
             self._forget(job)
 
     def _time_to_clear(self) -> int:
-        return max(1, round(len(self._waiting) * self._seconds / self.count))
+        return max(1, round(len(self._quick) * self._seconds / self.count))
 
     def _expire(self, job: _Job) -> None:
-        if job in self._waiting:
-            self._waiting.remove(job)
+        if self._quick.forget(job) or self._slow.forget(job):
             _fail(job, Busy("There was no time for this request; try again.", self._time_to_clear()))
 
     def _forget(self, job: _Job) -> None:
         if job.timer is not None:
             job.timer.cancel()
-        if job in self._waiting:  # nobody waits for it any more
-            self._waiting.remove(job)
+        for line in (self._quick, self._slow):
+            line.forget(job)  # nobody waits for it any more
 
     async def _serve(self, member: _Member) -> None:
         while True:
             if not member.up and not await self._restarted(member):
                 continue
-            while not self._waiting:
-                self._there.clear()
-                await self._there.wait()
-            job = self._waiting.popleft()
-            if job.timer is not None:
-                job.timer.cancel()
+            job = await self._quick.next()
             self._running += 1
             try:
                 await self._work(member, job)
             finally:
                 self._running -= 1
+
+    async def _serve_slow(self, member: _Member) -> None:
+        """As above, by a process that is there while there is something for it."""
+        while True:
+            try:
+                async with asyncio.timeout(_IDLE if member.up else None):
+                    job = await self._slow.next()
+            except TimeoutError:
+                await member.end()
+                continue
+            try:
+                if not member.up:
+                    await member.start()
+            except (OSError, EOFError, TimeoutError, ValueError, WherefromError):
+                await member.end()
+                _fail(job, Busy("No process could be started for this picture; the log says why.", 10))
+            else:
+                await self._work(member, job, slow=True)
 
     async def _restarted(self, member: _Member) -> bool:
         try:
@@ -170,7 +229,7 @@ class Pool:
         self._failed = 0
         return True
 
-    async def _work(self, member: _Member, job: _Job) -> None:
+    async def _work(self, member: _Member, job: _Job, *, slow: bool = False) -> None:
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
@@ -190,7 +249,8 @@ class Pool:
                 _fail(job, error_of(said))
             elif not job.answer.done():
                 job.answer.set_result(said["answer"])
-        self._seconds += 0.1 * (loop.time() - start - self._seconds)
+        if not slow:
+            self._seconds += 0.1 * (loop.time() - start - self._seconds)
 
     async def _lose(self, member: _Member) -> None:
         self.replaced += 1

@@ -15,11 +15,13 @@ import msgpack
 
 from wherefrom.collection import Collection, open_collection
 from wherefrom.errors import TooLarge, WherefromError
+from wherefrom.processes.memory import share
 from wherefrom.server.pool import HEADER, MESSAGE
 from wherefrom.settings import Settings
 
-MEMORY = 3 * 1024**3
-"""Bytes that a process may take beyond what it has when it is ready: a net under the caps on pixels."""
+MEMORY = (512 * 1024**2, 3 * 1024**3)
+"""The least and the most bytes that a process is allowed beyond what it has when it is ready: half of what
+the machine has is shared by all of them, where the setting `max_memory` does not say."""
 
 
 def serve(handle: int) -> None:
@@ -39,7 +41,7 @@ def serve(handle: int) -> None:
     except WherefromError as error:
         _send(channel, _told(error))
         return
-    _limit_memory()
+    _limit_memory(memory_of(plan))
     _send(channel, {"answer": None})
     while (message := _read(stream)) is not None:
         verb = message.pop("verb")
@@ -103,14 +105,20 @@ def _warm(collection: Collection) -> None:
     collection.compare(picture, picture)
 
 
-def _limit_memory() -> None:
+def memory_of(plan: dict[str, Any]) -> int:
+    """The bytes that each search process may take beyond what it has when it is ready."""
+    stated: int = plan["settings"]["max_memory"]
+    return stated or share(0.5 / plan["processes"], *MEMORY)
+
+
+def _limit_memory(memory: int) -> None:
     if sys.platform != "linux":  # elsewhere a limit on data is refused, or means something else
         return
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pages = int(Path("/proc/self/statm").read_text().split()[5])  # data and stack
-    most = pages * resource.getpagesize() + MEMORY
+    most = pages * resource.getpagesize() + memory
     highest = resource.getrlimit(resource.RLIMIT_DATA)[1]
     most = most if highest == resource.RLIM_INFINITY else min(most, highest)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))

@@ -13,7 +13,8 @@ from urllib.parse import quote_from_bytes
 from wherefrom.engine.marker import is_marker, marker_of
 from wherefrom.engine.records import FileStamp
 from wherefrom.engine.uris import SAFE, file_uri, path_of
-from wherefrom.errors import Unreadable, WherefromError
+from wherefrom.errors import Excluded, Unreadable, WherefromError
+from wherefrom.sources.leaving import LeavingOut, Pattern
 
 __all__ = ["FoundFile", "Unopened", "file_uri", "is_collection", "path_of", "walk"]
 
@@ -38,14 +39,18 @@ class Unopened:
 
 
 def walk(
-    root: str | os.PathLike[str], *, may_follow: Callable[[str], bool] | None = None
+    root: str | os.PathLike[str],
+    *,
+    may_follow: Callable[[str], bool] | None = None,
+    leaving: LeavingOut | None = None,
 ) -> Iterator[FoundFile | Unopened]:
     """Every regular file at or below `root`, in order of name within each folder.
 
     Links to files are followed and counted under their own name. Links to folders are followed after
     everything that lies below `root` itself, and only to folders not seen yet: loops end, and a file
     inside `root` keeps its own path whatever points there. Folders that hold a collection are passed
-    over. What cannot be read is given as `Unopened`, and so is a link that `may_follow` does not let through.
+    over. What cannot be read is given as `Unopened`, and so is a link that `may_follow` does not let through,
+    and every file that is left out, with the error `Excluded`; without `leaving`, nothing is.
     """
     start = os.path.abspath(root)
     try:
@@ -57,9 +62,10 @@ def walk(
         yield _found(start, status)
         return
     seen: set[tuple[int, int]] = set()
-    waiting, links = [(start, status)], deque[tuple[str, os.stat_result]]()
+    known = () if leaving is None else leaving.at(start)
+    waiting, links = [(start, status, known)], deque[tuple[str, os.stat_result, tuple[Pattern, ...]]]()
     while waiting or links:
-        folder, status = waiting.pop() if waiting else links.popleft()
+        folder, status, known = waiting.pop() if waiting else links.popleft()
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
@@ -74,7 +80,15 @@ def walk(
             continue
         below = []
         prefix = uri if uri.endswith("/") else uri + "/"
+        if leaving is not None:
+            known = leaving.below(folder, [entry.name for entry in entries], known)
+        own = os.path.basename(folder)  # noqa: PTH119
         for entry in entries:
+            if leaving is not None:
+                is_folder = entry.is_dir()
+                if why := leaving.why(entry.path, entry.name, own, is_folder, known):
+                    yield from _left_out(entry.path, is_folder and not entry.is_symlink(), Excluded(why))
+                    continue
             if may_follow is not None and entry.is_symlink() and not may_follow(entry.path):
                 yield Unopened(prefix + _quoted(entry.name), Unreadable(_OUTSIDE))
                 continue
@@ -88,9 +102,34 @@ def walk(
             if not stat.S_ISDIR(status.st_mode):
                 yield _found(entry.path, status, prefix + _quoted(entry.name))
             elif entry.is_symlink():
-                links.append((entry.path, status))
+                links.append((entry.path, status, known))
             else:
-                below.append((entry.path, status))
+                below.append((entry.path, status, known))
+        waiting.extend(reversed(below))
+
+
+def _left_out(path: str, is_folder: bool, error: Excluded) -> Iterator[Unopened]:
+    """Every file of what is left out, links not followed: each gets an outcome."""
+    waiting = [path]
+    if not is_folder:
+        yield Unopened(file_uri(path), error)
+        return
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as failure:
+            yield Unopened(file_uri(folder), _unreadable(failure))
+            continue
+        if any(is_marker(entry.name) for entry in entries):
+            continue
+        below = []
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                below.append(entry.path)
+            else:
+                yield Unopened(file_uri(entry.path), error)
         waiting.extend(reversed(below))
 
 

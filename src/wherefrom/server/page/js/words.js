@@ -220,6 +220,7 @@ const edits = {
   aspect: (ratio) => (ratio && ratio < 1 ? "squeezed" : "stretched"),
   perspective: () => "seen at an angle",
   embedded: (share) => (share ? `fills ${percent(share)} of your picture` : "set into something else"),
+  frames: (differ) => (differ ? "begins with the same page or frame, and goes on otherwise" : "begins with the same page or frame"),
   grey: () => "colours removed",
   sepia: () => "colours changed to sepia",
   tint: () => "colours changed to one hue",
