@@ -17,7 +17,8 @@ from tests.scenes import encoded, picture
 
 HIDE = """
 import os, signal, sys
-import importlib, selectors, socket, subprocess, tempfile, asyncio, multiprocessing, concurrent.futures.process
+import importlib, selectors, socket, subprocess, tempfile, asyncio, multiprocessing
+import concurrent.futures.process
 for name in ("numpy", "cv2", "PIL.Image", "onnxruntime", "sqlalchemy", "numba", "fastapi",
              "uvicorn", "click", "prometheus_client", "limits",
              "limits.storage", "multipart", "pypdfium2"):
