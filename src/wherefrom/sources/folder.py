@@ -120,7 +120,7 @@ def _left_out(path: str, is_folder: bool, error: Excluded) -> Iterator[Unopened]
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as failure:
-            yield Unopened(file_uri(folder), _unreadable(failure))
+            yield Unopened(file_uri(folder), Unreadable.of(failure))
             continue
         if any(is_marker(entry.name) for entry in entries):
             continue
