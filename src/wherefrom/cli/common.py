@@ -8,16 +8,18 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wherefrom.errors import Exit, WherefromError
+from wherefrom.errors import CollectionMissing, Exit, WherefromError
 from wherefrom.printing import plain, plain_lines
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
     from wherefrom.engine.records import Image, Sighting
+    from wherefrom.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,17 +36,44 @@ def in_collection(command: F) -> F:
         "--collection",
         "collection",
         metavar="DIR",
-        help="The collection's directory. Default: $WHEREFROM_COLLECTION, then ./photos.wherefrom.",
+        help="The collection's directory. Default: $WHEREFROM_COLLECTION, then the nearest photos.wherefrom, "
+        "in this folder or above.",
     )(command)
 
 
 def opened(path: str | None, *, create: bool = False) -> AbstractContextManager[Collection]:
-    """The collection that a command works on."""
+    """The collection that a command works on; with `create`, it is made, and remembered as known.
+
+    Raises CollectionMissing, which names those that are known.
+    """
     from wherefrom.collection import open_collection
+    from wherefrom.known import remember
     from wherefrom.settings import load
 
     settings = load()
-    return open_collection(path or settings.collection, create=create, settings=settings)
+    where = path or settings.collection
+    try:
+        found = open_collection(where, create=create, settings=settings)
+    except CollectionMissing as error:
+        raise _missing(error, path, settings) from error
+    if create:
+        remember(Path(os.path.abspath(os.path.expanduser(where))), settings.registry)
+    return found
+
+
+def _missing(error: CollectionMissing, path: str | None, settings: Settings) -> CollectionMissing:
+    """The same, with what can be done instead: the collections that are known are named."""
+    from wherefrom.former import COLLECTION
+    from wherefrom.known import known
+    from wherefrom.sources.folder import is_collection
+
+    said = str(error)
+    if path is None and settings.collection == COLLECTION:
+        said = "There is no collection in this folder or above. Make one with: wherefrom index FOLDER"
+    others = [str(one) for one in known(settings.registry) if is_collection(one)][:5]
+    if others:
+        said += f" Or choose one that is known with -c: {', '.join(others)}"
+    return CollectionMissing(said)
 
 
 def say(text: str = "") -> None:

@@ -96,8 +96,8 @@ def walk(
                 status = entry.stat()
             except OSError as error:
                 nowhere = isinstance(error, FileNotFoundError) and entry.is_symlink()
-                why = Unreadable("This link leads to nothing.") if nowhere else Unreadable.of(error)
-                yield Unopened(prefix + _quoted(entry.name), why)
+                told = Unreadable("This link leads to nothing.") if nowhere else Unreadable.of(error)
+                yield Unopened(prefix + _quoted(entry.name), told)
                 continue
             if not stat.S_ISDIR(status.st_mode):
                 yield _found(entry.path, status, prefix + _quoted(entry.name))
