@@ -41,8 +41,8 @@ class Settings:
     what models compute on, `cpu`, `cuda` or `rocm`: what is not there gives way to the processor, with a
     notice; `key_file` is where the keys of the service are kept, empty for `keys.db` in the first collection;
     `registry` is the file in which the command line lists the collections it knows, empty for one in the
-    user's folder of state, and "none" for no list; `allow_private` names networks that are not public, such as
-    10.1.0.0/16, with spaces or commas between, from which URLs may be fetched all the same.
+    user's folder of state, "none" for no list; `allow_private` names networks that are not public,
+    such as 10.1.0.0/16, with spaces or commas between, from which URLs may be fetched all the same.
     """
 
     collection: str = COLLECTION

@@ -113,7 +113,7 @@ def test_search_prints_json_and_exits_like_grep(home: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
-        (["search", "pictures/notes.txt"], Exit.PICTURE, "not a picture"),
+        (["search", "pictures/notes.txt"], Exit.PICTURE, "a text file; only pictures are read"),
         (["compare", "pictures", "pictures"], Exit.PICTURE, "pictures: this is a folder"),
         (["search", "pictures/picture 001.jpg", "--limit", "0"], Exit.USAGE, "limit"),
         (["search", "pictures/picture 001.jpg", "--kinds", "eaual"], Exit.USAGE, "eaual"),
@@ -308,6 +308,7 @@ def test_duplicates_in_three_forms(home: Path, capsys: pytest.CaptureFixture[str
     out, err = called(capsys, "duplicates", "--upright")
     assert "pictures/again, smaller.png" in out
     assert "1 group; 1 file could go" in err
+    assert "could go: the source is larger and shows more detail" in " ".join(out.split())
 
 
 def test_verbose_index_tells_each_outcome(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -222,3 +222,13 @@ def test_alpha_in_other_guises() -> None:
     keyed = decode(encode(solid(COLOUR), "PNG", transparency=COLOUR)).pixels
     assert np.array_equal(middle(keyed), (255, 255, 255))
     assert np.array_equal(middle(decode(encode(solid((1,), "1"), "PNG")).pixels), 255)
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (3, 900, 3), (90, 60, 3), (2, 4000), (20, 20)])
+def test_pixels_are_bounded_and_average_what_they_were(shape: tuple[int, ...]) -> None:
+    pixels = np.resize(np.array([10, 30], np.uint8), shape)
+    found = module.bounded(pixels, 400)
+    assert found.shape[0] * found.shape[1] <= 400
+    assert found.ndim == pixels.ndim
+    assert abs(float(found.mean()) - 20) < 1.5
+    assert module.bounded(pixels, 10**6) is pixels

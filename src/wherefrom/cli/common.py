@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wherefrom.errors import CollectionMissing, Exit, WherefromError
+from wherefrom.errors import CollectionLocked, CollectionMissing, Exit, WherefromError
 from wherefrom.printing import plain, plain_lines
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ def in_collection(command: F) -> F:
     )(command)
 
 
+_TURN_SECONDS = 60.0
+"""How long a command waits while another process is writing."""
+
+
 def opened(path: str | None, *, create: bool = False) -> AbstractContextManager[Collection]:
     """The collection that a command works on; with `create`, it is made, and remembered as known.
 
@@ -58,6 +62,7 @@ def opened(path: str | None, *, create: bool = False) -> AbstractContextManager[
         raise _missing(error, path, settings) from error
     if create:
         remember(Path(os.path.abspath(os.path.expanduser(where))), settings.registry)
+    found.wait_for_turn(_TURN_SECONDS, told_to_wait)
     return found
 
 
@@ -74,6 +79,11 @@ def _missing(error: CollectionMissing, path: str | None, settings: Settings) -> 
     if others:
         said += f" Or choose one that is known with -c: {', '.join(others)}"
     return CollectionMissing(said)
+
+
+def told_to_wait(error: CollectionLocked) -> None:
+    """Say who is writing to the collection, while a command waits for its turn."""
+    say(f"{str(error).partition('. ')[0]}. Waiting for it to let go; Ctrl-C stops.")
 
 
 def say(text: str = "") -> None:

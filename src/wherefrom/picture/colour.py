@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -78,6 +79,19 @@ def _white(image: Image.Image, boxes: list[tuple[int, int, int, int]]) -> float:
 
 def _finite(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def bounded(pixels: Pixels, most: int) -> Pixels:
+    """Pixels of which there are at most so many: a strip or ribbon is averaged down, along its length first
+    where its shorter side is a few pixels alone."""
+    height, width = pixels.shape[:2]
+    if height * width <= most:
+        return pixels
+    factor = min(math.ceil(math.sqrt(height * width / most)), height, width)
+    short, long = math.ceil(min(height, width) / factor), max(height, width)
+    along = max(factor, math.ceil(long / (most // short)))
+    factors = (along, factor) if width >= height else (factor, along)
+    return np.ascontiguousarray(image_of(pixels).reduce(factors))
 
 
 def image_of(pixels: Pixels) -> Image.Image:

@@ -66,7 +66,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why one picture is called the source of another: a code, and a phrase that says it of the source."""
+    """Why one picture is called the source of another: a code, and a phrase."""
 
     code: str
     text: str
@@ -89,7 +89,7 @@ class Direction:
 
     @property
     def sentence(self) -> str:
-        """The reasons in one phrase, said of the source."""
+        """The first two reasons in one phrase."""
         return ", and ".join(reason.text for reason in self.why[:2])
 
     def as_json(self) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from wherefrom.search.answer import Edit
+from wherefrom.search.answer import Direction, Edit
 
 _SLIGHT, _STRONG = 0.05, 0.15  # of the range: how a change of tone is called
 
@@ -29,6 +29,12 @@ def listed(edits: Iterable[Edit]) -> list[str]:
     elif overlays:
         said.append(in_words(overlays[0]))
     return said
+
+
+def likely(direction: Direction) -> str:
+    """Which of query and match was likely made from the other and why, as a phrase said of the match."""
+    which = "likely made from it" if direction.source == "match" else "likely made from your picture"
+    return f"{which}: {direction.sentence}"
 
 
 def _percent(share: float) -> str:

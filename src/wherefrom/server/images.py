@@ -101,7 +101,7 @@ async def add(request: Request, collection: CollectionName = None) -> JSONRespon
             uploads = [_upload(said, data, None, said.uri or said.url)]
         else:
             raise wrong_body(body, "multipart/form-data with parts `image`, or application/json with `url`")
-        outcomes: list[Outcome] = await service.add(name, uploads)
+        outcomes: list[Outcome] = await service.add(name, uploads, request.state.caller.name)
     counts = {one.value: 0 for one in Status}
     for one in outcomes:
         counts[one.status.value] += 1

@@ -123,7 +123,9 @@ async def add(request: Request, collection: str) -> Response:
         pictures, errors = await _offered(request, given)
         before = await service.run(name, lambda held: {path: entries.at(held, path) for path in pictures})
         outcomes: list[Outcome] = await service.add(
-            name, [Upload(data, uri=uri_of(path)) for path, data in pictures.items()]
+            name,
+            [Upload(data, uri=uri_of(path)) for path, data in pictures.items()],
+            request.state.caller.name,
         )
     added = {path: one for path, one in zip(pictures, outcomes, strict=True) if one.status in _DONE}
     errors += [

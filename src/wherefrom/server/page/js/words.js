@@ -304,3 +304,11 @@ function turned(degrees) {
   if (Math.abs(clockwise - 180) < 0.5) return "turned upside down";
   return clockwise > 180 ? `turned ${shown(360 - clockwise)} to the left` : `turned ${shown(clockwise)} to the right`;
 }
+
+/** Which of the two was likely made from the other and why, "" where nothing says so. @param {import("./types.js").Match} best */
+export function likely(best) {
+  const direction = best.evidence.direction;
+  if (!direction) return "";
+  const why = direction.why.slice(0, 2).map((reason) => reason.text).join(", and ");
+  return direction.from === "match" ? ` Likely made from it: ${why}.` : ` Likely made from your picture: ${why}.`;
+}

@@ -1,0 +1,207 @@
+"""Mutated and hostile files as queries, by library and command: each back in time, the caller's memory flat.
+
+    python benchmarks/hostile_queries.py [COUNT] [--seconds 5] [--by-command 100] [--out FILE.json]
+
+Every format that is read here is mutated; among the files are PDFs whose forms show each other without end,
+JPEGs of hundreds of scans, pictures of a hundred million pixels in a few kilobytes, and drawings without end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.pictures import BUILTIN, NAMES, mutated, pdf, png, sample, slow_jpeg, slow_pdf, svg
+
+from common import machine, say, versions
+
+GRACE = 5.0
+"""Seconds beyond the limit in which a query has to be back."""
+
+_APART = ("dng", "svg", "pdf")  # each of these takes a process of its own: fewer of them
+_SAID = 1000  # queries between lines that tell of progress
+
+
+class Ended(NamedTuple):
+    """How a query ended: the code of its error, `found` or `nothing`; in how many seconds."""
+
+    kind: str
+    how: str
+    seconds: float
+
+
+def bombs() -> dict[str, bytes]:
+    """Files that ask for more than there is."""
+    blank = bytes(10_000 * 1251)
+    return {
+        "forms": slow_pdf(),
+        "wide forms": slow_pdf(6, 60),
+        "deep forms": slow_pdf(28, 2),
+        "scans": slow_jpeg(),
+        "hundred million pixels": png(10_000, 10_000, depth=1, colour=0, rows=blank),
+        "a strip of pixels": png(1_000_000, 90, depth=1, colour=0, rows=bytes(90 * 125_001)),
+        "a long page": pdf(content=b"q 1 0 0 rg 0 0 96 64 re f Q " * 300_000),
+        "a drawing without end": svg(
+            '<filter id="f"><feTurbulence baseFrequency="0.1" numOctaves="100000000"/></filter>'
+            '<rect width="96" height="64" filter="url(#f)"/>'
+        ),
+    }
+
+
+def files(count: int, seed: int = 14) -> Iterator[tuple[str, bytes]]:
+    """So many files, each with its kind: the bombs, and mutated samples of every format."""
+    chance = random.Random(seed)
+    yield from list(bombs().items())[:count]
+    for number in range(count - len(bombs())):
+        if number % 2500 == 1250:
+            name = ("forms", "scans")[number // 2500 % 2]
+            yield f"mutated {name}", mutated(bombs()[name], chance)
+            continue
+        name = chance.choice(_APART) if number % 40 == 0 else chance.choice(_QUICK)
+        data = sample(name)
+        for _ in range(chance.choice((1, 1, 2, 4))):
+            data = mutated(data, chance) or b"x"
+        yield name, data
+
+
+_QUICK = tuple(name for name in NAMES if name not in _APART)
+assert set(BUILTIN) <= set(_QUICK)
+
+
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak() -> int:
+    """The most that it ever had."""
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def gallery(folder: Path) -> Path:
+    """A collection of a few of the samples as they are."""
+    import wherefrom
+
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for name in BUILTIN:
+        (pictures / f"{name}.bin").write_bytes(sample(name))
+    noise = Image.effect_noise((400, 300), 90)
+    noise.save(pictures / "noise.png")
+    with wherefrom.open(folder / "c", create=True) as made:
+        made.add(pictures)
+    return folder / "c"
+
+
+def by_library(place: Path, count: int) -> tuple[list[Ended], list[int]]:
+    """Every file through `search`, each tenth through `compare` too; and this process's memory on the way."""
+    import wherefrom
+
+    ended, memory = [], []
+    with wherefrom.open(place) as photos:
+        for number, (kind, data) in enumerate(files(count)):
+            begun = time.monotonic()
+            try:
+                how = "found" if len(photos.search(data)) else "nothing"
+                if number % 10 == 0:
+                    photos.compare(data, sample("png"))
+            except wherefrom.WherefromError as error:
+                how = error.code
+            except Exception as error:  # noqa: BLE001 - that is what is looked for
+                how = f"ESCAPED {type(error).__name__}: {error}"[:200]
+            ended.append(Ended(kind, how, time.monotonic() - begun))
+            if number % 100 == 99:
+                memory.append(resident())
+            if number % _SAID == _SAID - 1:
+                say(f"{number + 1:,} of {count:,}, {memory[-1] / 1e6:.0f} MB")
+    return ended, memory
+
+
+def by_command(place: Path, count: int, folder: Path) -> list[Ended]:
+    """So many of the files, the bombs first, through `wherefrom search`."""
+    ended = []
+    for kind, data in (("honest", sample("png")), *files(count, seed=15)):
+        path = folder / "query"
+        path.write_bytes(data)
+        begun = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "wherefrom", "search", str(path), "-c", str(place), "--json"],
+            capture_output=True,
+            check=False,
+        )
+        how = f"exit {done.returncode}"
+        if b"Traceback" in done.stderr or done.returncode not in (0, 1, 3):
+            how = f"ESCAPED {how}"
+        ended.append(Ended(kind, how, time.monotonic() - begun))
+    return ended
+
+
+def told(ended: list[Ended], limit: float) -> dict[str, Any]:
+    """The figures of a run; the first of a run of commands says what a command takes to start."""
+    if ended and ended[0].kind == "honest":
+        limit += ended[0].seconds
+    slowest = sorted(ended, key=lambda one: -one.seconds)[:5]
+    return {
+        "queries": len(ended),
+        "ended": dict(Counter(one.how for one in ended)),
+        "escaped": [one for one in ended if one.how.startswith("ESCAPED")][:10],
+        "late": [one for one in ended if one.seconds > limit + GRACE],
+        "slowest": [(one.kind, one.how, round(one.seconds, 2)) for one in slowest],
+        "seconds": round(sum(one.seconds for one in ended), 1),
+    }
+
+
+def measured(count: int, seconds: float, commands: int) -> dict[str, Any]:
+    """The figures of both runs."""
+    os.environ |= {"WHEREFROM_DECODE_SECONDS": f"{seconds:g}", "WHEREFROM_MODEL": "none"}
+    with tempfile.TemporaryDirectory(prefix="hostile-queries-") as name:
+        place = gallery(Path(name))
+        library, memory = by_library(place, count)
+        early = memory[: max(1, len(memory) // 4)]
+        return {
+            "machine": machine(),
+            "versions": versions(),
+            "limit": seconds,
+            "library": told(library, seconds),
+            "memory": {
+                "peak_mb": round(peak() / 1e6),
+                "first_quarter_mb": round(max(early, default=0) / 1e6),
+                "last_mb": round((memory or [0])[-1] / 1e6),
+            },
+            "command": told(by_command(place, commands, Path(name)), seconds),
+        }
+
+
+def main() -> None:
+    """Run it, and print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("count", type=int, nargs="?", default=10_000)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--by-command", type=int, default=100)
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    found = measured(asked.count, asked.seconds, asked.by_command)
+    text = json.dumps(found, indent=2)
+    if asked.out:
+        asked.out.write_text(text + "\n")
+    print(text)
+    if any(found[way]["escaped"] or found[way]["late"] for way in ("library", "command")):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
