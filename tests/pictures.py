@@ -175,9 +175,9 @@ def tiff_of(pixels: NDArray[Any], *more: Tag, order: Order = "<") -> bytes:
     return tiff([*kept, *more], order=order, body=pixels.astype(pixels.dtype.newbyteorder(order)).tobytes())
 
 
-def dng(orientation: int = 1, width: int = 512, height: int = 384) -> bytes:
-    """Sensor data of the quadrants under an RGGB filter, as a camera would store them."""
-    seen = np.asarray(stored(orientation, quadrants(width, height)), np.float32) / 255
+def dng(orientation: int = 1, width: int = 512, height: int = 384, image: Image.Image | None = None) -> bytes:
+    """Sensor data of the quadrants, or of an image, under an RGGB filter, as a camera would store them."""
+    seen = np.asarray(stored(orientation, image or quadrants(width, height)), np.float32) / 255
     linear = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4)
     mosaic = linear[:, :, 1].copy()
     mosaic[0::2, 0::2] = linear[0::2, 0::2, 0]

@@ -38,6 +38,7 @@ COMMIT_IMAGES = 512
 COMMIT_SECONDS = 0.5
 """... or how long the first of them may wait for it."""
 
+_LOOK_SECONDS = 0.05  # between looks at what is offered meanwhile
 _LOOKUP = 1000  # files looked up in the catalog at a time
 
 
@@ -156,6 +157,33 @@ class Adding:
             self.report.seconds = time.monotonic() - start
         return self.report
 
+    def serve(
+        self,
+        more: Callable[[], Offer | None],
+        is_wanted: Callable[[Offer], bool],
+        at_once: int,
+    ) -> None:
+        """Add what `more` gives, `at_once` at a time, until it gives None and all that was given is settled.
+
+        `more` is asked again and again, whenever there is room. What is being decoded and is wanted no longer
+        is stopped; nothing is told of it.
+        """
+        try:
+            while True:
+                while len(self._reading) < at_once and (offer := more()) is not None:
+                    self._submit(offer)
+                for number, offer in list(self._reading.items()):
+                    if not is_wanted(offer) and self._workers.drop(number):
+                        del self._reading[number]
+                if not self._reading:
+                    if not self._done:
+                        return
+                    self._commit()
+                self._collect(_LOOK_SECONDS)
+        finally:
+            self._commit()
+            self._reading.clear()
+
     def _unknown(self, batch: Sequence[Item]) -> Iterator[Offer]:
         """Settle what needs no reading; give the rest."""
         files = [item for item in batch if isinstance(item, FoundFile)]
@@ -256,7 +284,8 @@ class Adding:
                 if offer.upload is not None and offer.upload.fields:
                     self._engine.set_fields([key], offer.upload.fields)
                 status = Status.ADDED if new else Status.KNOWN
-                outcome = Outcome(status, offer.uri, image_id(read.image.digest))
+                note = read.image.signs.note if read.image.signs is not None else None
+                outcome = Outcome(status, offer.uri, image_id(read.image.digest), note=note)
             else:
                 continue
             self._tell(outcome)

@@ -6,17 +6,18 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wherefrom.adding import Adding, Offer, OnOutcome, offers
 from wherefrom.asking import Asking
+from wherefrom.deciding import Decisions, pairs
 from wherefrom.engine.base import Engine
 from wherefrom.engine.batches import batched
 from wherefrom.engine.copying import Copied
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.fields import checked as checked_fields
 from wherefrom.engine.records import Image, digest_of
-from wherefrom.errors import Excluded, NotFound, Unreadable
+from wherefrom.errors import CollectionLocked, Excluded, NotFound, Unreadable, UsageError
 from wherefrom.features.embedding import dimension_of
 from wherefrom.features.extract import nothing, versions_of
 from wherefrom.outcome import Outcome, Report, Status
@@ -28,8 +29,11 @@ from wherefrom.sources.folder import file_uri
 from wherefrom.sources.leaving import LeavingOut
 from wherefrom.workers import Task, Workers
 
+T = TypeVar("T")
+
 if TYPE_CHECKING:
-    pass
+    from wherefrom.acting.doing import Acted, Result
+    from wherefrom.duplicates import Group
 
 
 def open_collection(
@@ -52,7 +56,8 @@ class Collection(Asking):
     """Images with their sightings and features, open for search. Made by `wherefrom.open`.
 
     Thread-safe for searching. One process at a time may change a collection; the first change takes
-    the lock and `close` gives it back. Others search meanwhile and see what is added at once.
+    the lock, which is given back by `close`, by `let_go`, and between two changes to who waits for it. Others
+    search meanwhile and see what is added at once.
     """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
@@ -61,6 +66,20 @@ class Collection(Asking):
         self._adding = threading.Lock()
         self._receivers: Workers | None = None
         self._receiving = threading.Lock()
+
+    def wait_for_turn(
+        self, seconds: float, on_wait: Callable[[CollectionLocked], None] | None = None
+    ) -> None:
+        """From now on wait so long, rather than not at all, where another process is writing.
+
+        `on_wait` is told who is, when it takes more than a moment. What lets go in between is a service and
+        `add` of this version; anything else is waited for until its end.
+        """
+        self._engine.wait_for_turn(seconds, on_wait)
+
+    def let_go(self, idle: float) -> bool:
+        """Give the writer's lock back if nothing was changed for so many seconds; gives whether it was."""
+        return self._engine.let_go(idle)
 
     def close(self) -> None:
         """Let files, locks and worker processes go."""
@@ -139,35 +158,56 @@ class Collection(Asking):
         the place of each in `uploads` and its outcome once it is final. Raises CollectionLocked when another
         process is writing, UsageError for fields of no use, before anything is added.
         """
+        waiting = iter(list(enumerate(uploads)))
         outcomes: dict[int, Outcome] = {}
-        numbers: dict[int, int] = {}
 
-        def items() -> Iterator[Offer]:
-            for number, upload in enumerate(uploads):
-                checked_fields(upload.fields)
-                offer = Offer(upload.known_as, data=upload.data, upload=upload)
-                numbers[id(offer)] = number
-                yield offer
-
-        def settled(offer: Offer, outcome: Outcome) -> None:
-            number = numbers[id(offer)]
+        def settled(number: int, outcome: Outcome) -> None:
             outcomes[number] = outcome
             if on_outcome is not None:
                 on_outcome(number, outcome)
 
-        offered = list(items())
+        for upload in uploads:
+            checked_fields(upload.fields)
+        self.receive_each(lambda: next(waiting, None), settled, lambda _: True)
+        return [outcomes[number] for number in range(len(uploads))]
+
+    def receive_each(
+        self,
+        more: Callable[[], tuple[T, Upload] | None],
+        on_outcome: Callable[[T, Outcome], None],
+        is_wanted: Callable[[T], bool],
+    ) -> None:
+        """The same for pictures that come one by one: `more` gives the next one and a mark of it.
+
+        `more` is asked whenever a worker is free, until it gives None and all is settled; `on_outcome` is
+        told each mark with its outcome, once it is final. One that `is_wanted` no more is stopped, and
+        nothing is told of it. Fields have to be of use (`engine.fields.checked`).
+        """
+        marks: dict[int, tuple[Offer, T]] = {}
+
+        def offered() -> Offer | None:
+            given = more()
+            if given is None:
+                return None
+            mark, upload = given
+            offer = Offer(upload.known_as, data=upload.data, upload=upload)
+            marks[id(offer)] = offer, mark
+            return offer
+
+        def settled(offer: Offer, outcome: Outcome) -> None:
+            on_outcome(marks.pop(id(offer))[1], outcome)
+
         with self._receiving:
             if self._receivers is None:
                 self._receivers = self._new_workers()
             try:
-                Adding(self._engine, self._receivers, self._settings.limits, on_settled=settled).run(
-                    iter(offered)
+                Adding(self._engine, self._receivers, self._settings.limits, on_settled=settled).serve(
+                    offered, lambda offer: is_wanted(marks[id(offer)][1]), self._settings.worker_count
                 )
             except BaseException:
                 self._receivers.close()
                 self._receivers = None
                 raise
-        return [outcomes[number] for number in range(len(offered))]
 
     def sweep(self) -> int:
         """Delete what a crash has left of uploads that were never added; gives how many there were."""
@@ -187,6 +227,81 @@ class Collection(Asking):
                 self.remove(image.id)
         self._engine.mark_gone(sorted(here))
         return len(found)
+
+    def not_duplicates(self, ids: Iterable[str]) -> None:
+        """Remember that the images of these ids are no duplicates of each other: no group has two of them.
+
+        Raises UsageError for fewer than two, NotFound for one that is not here, CollectionLocked.
+        """
+        self._decide(ids, "apart")
+
+    def keep_both(self, ids: Iterable[str]) -> None:
+        """Remember that the images of these ids are all kept: none of them could go for another's sake.
+
+        A single id stands for the files with its bytes. Raises as `not_duplicates` does.
+        """
+        self._decide(ids, "both")
+
+    def undecide(self, ids: Iterable[str]) -> int:
+        """Take back what was said of these images with each other; gives how many pairs it was of."""
+        told = pairs(list(ids))
+        kept = Decisions.of(self._engine)
+        taken = len((kept.apart | kept.both) & told)
+        kept.apart -= told
+        kept.both -= told
+        if taken:
+            kept.keep(self._engine)
+        return taken
+
+    def _decide(self, ids: Iterable[str], what: str) -> None:
+        stated = list(ids)
+        told = pairs(stated)
+        if what == "apart" and any(one == other for one, other in told):
+            raise UsageError("Files with the same bytes are duplicates; keep_both lets them stay.")
+        for one in stated:
+            self.get(one)
+        kept = Decisions.of(self._engine)
+        kept.apart -= told
+        kept.both -= told
+        (kept.apart if what == "apart" else kept.both).update(told)
+        kept.keep(self._engine)
+
+    def act(
+        self,
+        groups: Iterable[Group],
+        way: str = "trash",
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        on_result: Callable[[Result], None] | None = None,
+    ) -> Acted:
+        """Do something about the files of groups that could go (`Group.spare`), one at a time.
+
+        `trash` moves them to the system's bin, `move` below `folder` as they lie, `hardlink` makes each a
+        name of the file that is kept, and `reflink` lets the two share what they hold; the latter two only of
+        the same bytes. Right before, both files are read and are what was indexed; else a file is passed
+        over, with the reason in the result. `undo_acts` takes it back.
+
+        Raises UsageError, CollectionLocked, CollectionError where it cannot be written what is done.
+        """
+        from wherefrom.acting.doing import act, steps
+
+        with self._adding:
+            plan, passed = steps(groups, way)
+            target = None if folder is None else os.fspath(folder)
+            acted = act(self, plan, way, target, on_result)
+        acted.passed[:0] = passed
+        return acted
+
+    def undo_acts(self) -> list[tuple[str, str | None]]:
+        """Undo the last `act` that was not undone: the path of each file, and why it is not back, or None."""
+        from wherefrom.acting.doing import undo
+
+        with self._adding:
+            done = [(deed.path, why) for deed, why in undo(self)]
+        for path, why in done:
+            if why is None:
+                self.add(path)
+        return done
 
     def attach(self, id_or_uri: str | os.PathLike[str], /, **fields: str | float | bool | None) -> int:
         """Give the image of an id, or every image seen at a uri or path, fields of your own to filter by.

@@ -9,7 +9,7 @@ make families (`families`); an image that only contains another is said to do so
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -23,12 +23,18 @@ from wherefrom.engine.batches import batched
 from wherefrom.engine.records import Image, Sighting
 from wherefrom.families import CLOSE, Branch, Look, trees
 from wherefrom.features.fingerprint import turned_codes
+from wherefrom.keeping import one_shot, ordered, paired, why
 from wherefrom.meetings import Progress, Union, by_words, known_of, settled
 from wherefrom.places import is_at_hand, looked, spots
-from wherefrom.relations import Known, Relation, Tones, bars_seen, merit, related
-from wherefrom.search.answer import Edit, Kind, Match
+from wherefrom.relations import Known, Relation, Tones, bars_seen, related
+from wherefrom.search.answer import Direction, Edit, Evidence, Kind, Match
+from wherefrom.search.direction import by_files, directed
+from wherefrom.search.find import is_among
 from wherefrom.search.frames import alike
-from wherefrom.search.pixels import Original, looked_at
+from wherefrom.search.pixels import Read, looked_at
+from wherefrom.search.placing import area
+
+Compared = Callable[[Known, Known], Relation | None]
 
 RADIUS = mih.RADIUS
 """Bits within which two images are taken for one picture: half of a search, since groups chain."""
@@ -37,7 +43,8 @@ _SCANNED = 2_000  # images below which every pair is simply compared
 _BATCH = 1_024  # codes searched for at a time
 _JOINED = 4_096  # pairs joined at a time
 _NEAREST = 3  # pairs of an image that are kept besides those that hold a group together
-_COVERED = 0.35  # by overlays, likewise: screens of one application are alike around what they show
+_KNOWN = 4_096  # comparisons that are remembered
+_COVERED = 0.3  # by what differs, likewise: screens of one application are alike around what they show
 _AGREEMENT = 0.85  # of pixels, for images whose fingerprints are not near: two photographs agree less
 
 
@@ -49,6 +56,11 @@ class Duplicate:
     that it was likely made from, `edits` what was then done, and `kind`, `score` (0 to 100) and `distance`
     (bits of 256, None where fingerprints are not near) what it is to that one. A further place of an image
     has the image itself as its parent. `links` are the other places that lead to the same file.
+
+    `suggestion` is `spare` where the file could go, since what it was made from, or the same bytes, stay;
+    `choice` where nothing says which of the two was first; `keep` where it belongs to one that is kept, as
+    RAW and JPEG of one shot do; `part` where the two only share a part. `why` says so in a phrase, and
+    `direction` why its parent is called its source.
     """
 
     image: Image
@@ -58,6 +70,9 @@ class Duplicate:
     parent: str
     score: float
     edits: tuple[Edit, ...] = ()
+    suggestion: str = "spare"
+    why: str = ""
+    direction: Direction | None = None
     links: tuple[Sighting, ...] = ()
 
     def as_json(self) -> dict[str, object]:
@@ -70,6 +85,9 @@ class Duplicate:
             "parent": self.parent,
             "score": self.score,
             "edits": [edit.as_json() for edit in self.edits],
+            "suggestion": self.suggestion,
+            "why": self.why,
+            "direction": None if self.direction is None else self.direction.as_json(),
             **_facts(self.image),
             **_at(self.place, self.links),
         }
@@ -92,7 +110,7 @@ class Part:
     @property
     def place(self) -> Sighting | None:
         """Where the other image is."""
-        found = spots(looked(self.image))
+        found = ordered(looked(self.image))
         return found[0][0] if found else None
 
     def as_json(self) -> dict[str, object]:
@@ -114,6 +132,8 @@ class Group:
     Every one of them is another file that was there when the group was made: links and other names of a file
     are the `links` of the one that is told. The others come with every parent before its children. `parts`
     are images that share a part with one of the group, and belong to it no more than that.
+    `kind` is `picture`; in a group of the kind `parts` nothing is one picture: the others are crops,
+    screenshots and the like of the first, and none could go.
     """
 
     keep: Image
@@ -121,12 +141,23 @@ class Group:
     why: str
     others: tuple[Duplicate, ...]
     parts: tuple[Part, ...] = ()
+    kind: str = "picture"
     links: tuple[Sighting, ...] = ()
 
     @property
+    def choice(self) -> bool:
+        """Whether it is the reader's choice which of some files to keep: nothing says which was first."""
+        return any(other.suggestion == "choice" for other in self.others)
+
+    @property
+    def spare(self) -> tuple[Duplicate, ...]:
+        """The files that could go."""
+        return tuple(other for other in self.others if other.suggestion == "spare")
+
+    @property
     def spare_bytes(self) -> int:
-        """What removing the others would free."""
-        return sum(other.image.bytes for other in self.others)
+        """What removing those that could go would free."""
+        return sum(other.image.bytes for other in self.spare)
 
     def as_json(self) -> dict[str, object]:
         """The group in the shape that all faces share."""
@@ -136,6 +167,8 @@ class Group:
             | _at(self.place, self.links),
             "others": [other.as_json() for other in self.others],
             "parts": [part.as_json() for part in self.parts],
+            "kind": self.kind,
+            "choice": self.choice,
             "spare_bytes": self.spare_bytes,
         }
 
@@ -156,24 +189,32 @@ def groups(
     look: Look | None = None,
     tones: Tones | None = None,
     progress: Progress | None = None,
+    allowed: NDArray[np.int64] | None = None,
+    exact: bool = False,
 ) -> Iterator[Group]:
-    """Every group, the one with most files first.
+    """Every group, the one with most files first; then those of the kind `parts`.
 
     With `turned` also mirrored, turned and negative copies; with `parts` also crops and whatever else is met
     by its keypoints, which takes some milliseconds an image. `look` compares the pixels of what is about to
-    be told, and by `tones` bars that are written on are known.
+    be told, and by `tones` bars that are written on are known. With `allowed`, keys that rise, no other image
+    is told; with `exact` only files that are the same byte for byte.
     """
     entries, codes = _all_codes(engine)
+    if allowed is not None or exact:
+        wanted = np.zeros(len(entries), bool) if exact or allowed is None else np.isin(entries // 2, allowed)
+        entries, codes = entries[wanted], codes[wanted]
     keys = entries // 2
     union = Union()
     near = _near(keys, codes, turned)
     for one, other in near.holding:
         union.join(one, other)
     for key in engine.seen_twice():
-        union.add(key)
+        if allowed is None or is_among(key, allowed):
+            union.add(key)
     met: list[Relation] = []
     if parts:
-        met = settled(list(by_words(engine, np.unique(keys).tolist(), union, turned, progress)), union)
+        seen = by_words(engine, np.unique(keys).tolist(), union, turned, progress)
+        met = settled([one for one in seen if allowed is None or _lets(allowed, one)], union)
     for relation in met:
         if relation.joins:
             union.join(relation.source.key, relation.made.key)
@@ -186,23 +227,49 @@ def groups(
         for number in numbers:
             members = _at_hand([known[key] for key in found[number] if key in known])
             yield from _groups_of(members, plan, number, turned=turned, look=look, tones=tones)
+    yield from _part_groups(met, {key: number for number, keys in enumerate(found) for key in keys}, look)
 
 
-def looks(read: Original) -> Look:
-    """What compares the pixels of two images whose files `read` still finds; others stay as they are."""
+def _lets(allowed: NDArray[np.int64], relation: Relation) -> bool:
+    return is_among(relation.source.key, allowed) and is_among(relation.made.key, allowed)
+
+
+def looks(read: Read) -> Look:
+    """What compares the pixels of two images whose files `read` still finds, and tells which was made from
+    which; others stay as they are. What was looked at once is known."""
     cached = lru_cache(maxsize=8)(read)
+    known: dict[tuple[int, str], Match | None] = {}
 
     def look(made: Known, match: Match) -> Match | None:
-        query, picture = cached(made.image), cached(match.image)
-        if query is None or picture is None:
+        name = made.key, match.id
+        if name not in known:
+            if len(known) >= _KNOWN:
+                known.clear()
+            known[name] = compare(made, match)
+        return known[name]
+
+    def compare(made: Known, match: Match) -> Match | None:
+        query, other = cached(made.image), cached(match.image)
+        if query is None or other is None:
             return match
-        seen = looked_at(match, query, picture)
-        if seen is None or match.evidence.distance is not None:
-            return seen
-        covered = sum(edit.amount or 0.0 for edit in seen.evidence.edits if edit.name == "overlay")
-        return seen if (seen.evidence.agreement or 0.0) >= _AGREEMENT and covered < _COVERED else None
+        seen = looked_at(match, query.picture, other.picture)
+        if seen is not None and match.evidence.distance is None:
+            covered = _covered(seen.evidence)
+            if (seen.evidence.agreement or 0.0) < _AGREEMENT or covered >= _COVERED:
+                return None
+        return None if seen is None else directed(seen, query, other)
 
     return look
+
+
+def _covered(evidence: Evidence) -> float:
+    """The share of what both show that lies within the outlines of what differs, or is masked."""
+    outlines = [edit.area for edit in evidence.edits if edit.name == "overlay" and edit.area]
+    masked = sum(edit.amount or 0.0 for edit in evidence.edits if edit.name == "mask")
+    if not outlines or not evidence.query_area:
+        return masked
+    shown = max(area(np.array(evidence.query_area)), 1.0)
+    return masked + sum(area(np.array(outline)) for outline in outlines) / shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,34 +391,41 @@ def _groups_of(
         relations = [bars_seen(relation, tones) for relation in relations]
     shared = plan.parts.get(number, ())
     for tree in trees(members, relations, compared, look):
-        group = _group(tree, shared)
+        group = _group(tree, shared, compared, look)
         if group is not None:
             yield group
 
 
-def _group(tree: Sequence[Branch], shared: Sequence[Relation]) -> Group | None:
+def _group(
+    tree: Sequence[Branch], shared: Sequence[Relation], compared: Compared, look: Look | None
+) -> Group | None:
     root = tree[0].known
     below: dict[int, list[Branch]] = {}
     for branch in tree[1:]:
         if branch.parent is not None:
             below.setdefault(branch.parent.key, []).append(branch)
+    images = [branch.known.image for branch in tree]
     others: list[Duplicate] = []
+    reasons: list[str] = []
     keep: Sighting | None = None
     kept_links: tuple[Sighting, ...] = ()
     waiting = [tree[0]]
     while waiting:
         branch = waiting.pop()
         image, match = looked(branch.known.image), branch.match
-        files = spots(image)
+        files = ordered(image)
         first, links = files[0] if files else (None, ())
         if match is not None:
             evidence = match.evidence
             made = Duplicate(image, first, match.kind, evidence.distance, match.id, match.score)
-            others.append(replace(made, edits=evidence.edits, links=links))
+            suggestion, why_so, told = _suggested(branch, root, images, compared, look)
+            reasons += [reason.text for reason in told.why] if told is not None else []
+            made = replace(made, edits=evidence.edits, direction=told, links=links)
+            others.append(replace(made, suggestion=suggestion, why=why_so))
         elif first is not None:
             keep, kept_links = first, links
         for place, links in files[1:]:
-            again = Duplicate(image, place, Kind.IDENTICAL, 0, image.id, 100.0)
+            again = Duplicate(image, place, Kind.IDENTICAL, 0, image.id, 100.0, why="the same bytes")
             others.append(replace(again, links=links))
         waiting.extend(reversed(below.get(branch.known.key, ())))
     others = _apart(keep, others)
@@ -360,8 +434,87 @@ def _group(tree: Sequence[Branch], shared: Sequence[Relation]) -> Group | None:
     inside = {branch.known.key for branch in tree}
     parts = [part for relation in shared if (part := _part(relation, inside)) is not None]
     parts.sort(key=lambda part: (part.member, -part.score, part.image.id))
-    images = [branch.known.image for branch in tree]
-    return Group(root.image, keep, _why(images), tuple(others), tuple(parts), kept_links)
+    shown = [root.image, *(one.image for one in others if one.image.id != root.image.id)]
+    text = why(shown, reasons)
+    if any(one.suggestion == "choice" for one in others):
+        text = _UNKNOWN
+    return Group(root.image, keep, text, tuple(others), tuple(parts), links=kept_links)
+
+
+_UNKNOWN = "your choice: nothing says for sure which of them was first"
+_FRAMES = "of the several frames or pages only one was compared"
+
+
+def _suggested(
+    branch: Branch, root: Known, images: Sequence[Image], compared: Compared, look: Look | None
+) -> tuple[str, str, Direction | None]:
+    """What is suggested for a file that is not the first of its group, why, and what says so."""
+    image, match, parent = branch.known.image, branch.match, branch.parent
+    assert match is not None
+    assert parent is not None
+    told = _told(branch.known, match)
+    if (told is None or told.source != "match") and parent is not root:
+        relation = compared(root, branch.known)
+        if relation is not None and relation.joins:
+            direct = relation.match if look is None else look(relation.made, relation.match)
+            found = None if direct is None else _told(relation.made, direct)
+            if found is not None:
+                forward = (found.source == "match") == (relation.source is root)
+                told = replace(found, source="match" if forward else "query")
+    for other in images:
+        if other.id != image.id and one_shot(other, image) is not None:
+            return "keep", paired(other, image), told
+    if any(edit.name in ("crop", "embedded") for edit in match.evidence.edits):
+        return "part", "it shows a part of the picture", told
+    if max(one.frames for one in (image, match.image)) > 1:
+        return "choice", _FRAMES, None
+    if told is not None and told.source == "match":
+        return "spare", told.sentence, told
+    return "choice", "nothing says which of the two was first", None
+
+
+def _told(made: Known, match: Match) -> Direction | None:
+    """Which of two was first: by their pixels where these were compared, else by what is kept of them."""
+    if match.evidence.direction is not None or match.evidence.agreement is not None:
+        return match.evidence.direction
+    return by_files(made.image, match.image, match.evidence.edits)
+
+
+def _part_groups(met: Sequence[Relation], number_of: Mapping[int, int], look: Look | None) -> Iterator[Group]:
+    """Images with those that show a part of them, or have them as a part, and are one picture with none."""
+    found: dict[int, tuple[Known, list[Duplicate]]] = {}
+    told: set[tuple[int, int]] = set()
+    for relation in met:
+        source, made = relation.source, relation.made
+        ours, theirs = number_of.get(source.key), number_of.get(made.key)
+        if relation.joins or (ours is not None and ours == theirs):
+            continue
+        # Of two families that share a part it is said once.
+        pair = (source.key if ours is None else -1 - ours, made.key if theirs is None else -1 - theirs)
+        if pair in told or pair[::-1] in told or not (_is_there(source.image) and _is_there(made.image)):
+            continue
+        match = relation.match if look is None else look(made, relation.match)
+        if match is None:
+            continue
+        told.add(pair)
+        evidence, image = match.evidence, made.image
+        place, links = ordered(looked(image))[0]
+        one = Duplicate(image, place, Kind.PARTIAL, evidence.distance, match.id, match.score, links=links)
+        one = replace(one, edits=evidence.edits, suggestion="part", why=_SHARED, direction=evidence.direction)
+        found.setdefault(source.key, (source, []))[1].append(one)
+    for source, others in found.values():
+        others.sort(key=lambda one: (-one.score, one.image.id))
+        place, links = ordered(looked(source.image))[0]
+        yield Group(source.image, place, _SHARING, tuple(others), kind="parts", links=links)
+
+
+def _is_there(image: Image) -> bool:
+    seen = looked(image)
+    return bool(seen.sightings) and is_at_hand(seen)
+
+
+_SHARED = "the two share a part and are not one picture"
+_SHARING = "the others share a part with it: none could go for another's sake"
 
 
 def _part(relation: Relation, inside: set[int]) -> Part | None:
@@ -394,18 +547,3 @@ def _apart(keep: Sighting | None, others: Sequence[Duplicate]) -> list[Duplicate
             found.append(one)
             seen.update(() if file is None else (file,))
     return found
-
-
-def _why(images: Sequence[Image]) -> str:
-    """Why the first is kept."""
-    if len(images) == 1:
-        return "the files are the same, byte for byte"
-    first, second = images[0], min(images[1:], key=merit)
-    pixels = first.width * first.height
-    if pixels > second.width * second.height:
-        return f"largest: {first.width} × {first.height}"
-    if pixels < second.width * second.height:
-        return "shows it whole and without a border"
-    if first.bytes > second.bytes:
-        return "least compressed of the largest"
-    return "earliest of equals"

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import count
 
-from wherefrom.relations import Known, Relation, change, explained, geometry_of, merit
+from wherefrom.keeping import merit
+from wherefrom.relations import Known, Relation, change, explained, geometry_of
 from wherefrom.search.answer import Match
 
 Look = Callable[[Known, Match], Match | None]
@@ -23,12 +25,15 @@ Related = Callable[[Known, Known], Relation | None]
 CLOSE = 64
 """Members up to which every one is compared with the root by keypoints too."""
 
+_BACK, _ASKED = 4, 12  # steps from a root to what it was made of, and relations looked at in each
 _LOOKED_AT = 32  # relations of a family whose pixels are compared
 _AGAINST = 4.0  # added to the change of a relation that is taken against its direction
 _DEEPER = 0.15  # added for each level: of copies that are alike, none is made from another
 _BITS = 64.0  # of distance between fingerprints that weigh as much as a change of 1
 _PART = 0.7  # share of a picture below which what shows it may be one part of several
 _APART = 0.2  # share of the smaller of two parts that the other may cover for them to lie apart
+
+_NUMBERS = count()  # that no two relations on a heap are ever compared themselves
 
 Box = tuple[float, float, float, float]
 
@@ -101,12 +106,12 @@ def _tree(
         ways[relation.source.key].append(relation)
         ways[relation.made.key].append(relation)
     if len(members) <= CLOSE:
-        met = {key for one in ways[root.key] for key in (one.source.key, one.made.key)}
-        for known in members.values():
-            if known.key not in met and known.key != root.key:
-                near = related(root, known)
-                if near is not None and near.joins:
-                    ways[root.key].append(near)
+        _meet(root, members, ways, related)
+    first = root if look is None else _earliest(root, ways, look)
+    if first is not root:
+        root = first
+        if len(members) <= CLOSE:
+            _meet(root, members, ways, related)
     tree = {root.key: Branch(root, None, None)}
     heap: list[tuple[float, int, int, Relation]] = []
     _reach(root, ways, tree, heap)
@@ -127,6 +132,34 @@ def _tree(
     return list(tree.values())
 
 
+def _meet(root: Known, members: dict[int, Known], ways: dict[int, list[Relation]], related: Related) -> None:
+    """Compare all that are not compared with the root yet."""
+    met = {key for one in ways[root.key] for key in (one.source.key, one.made.key)}
+    for known in members.values():
+        if known.key not in met and known.key != root.key:
+            near = related(root, known)
+            if near is not None and near.joins:
+                ways[root.key].append(near)
+
+
+def _earliest(root: Known, ways: dict[int, list[Relation]], look: Look) -> Known:
+    """What the root itself was made of, as the pixels tell: the root where they tell nothing else."""
+    seen = {root.key}
+    for _ in range(_BACK):
+        older: list[Known] = []
+        for relation in ways[root.key][:_ASKED]:
+            match = look(relation.made, relation.match)
+            told = None if match is None else match.evidence.direction
+            if told is not None:
+                source = relation.source if told.source == "match" else relation.made
+                older += [] if source.key in seen else [source]
+        if not older:
+            break
+        root = min(older, key=lambda known: merit(known.image))
+        seen.add(root.key)
+    return root
+
+
 def _reach(
     known: Known,
     ways: dict[int, list[Relation]],
@@ -142,7 +175,7 @@ def _reach(
         evidence = relation.match.evidence
         cost = change(evidence.edits) + (evidence.distance or 0) / _BITS + _DEEPER * tree[known.key].depth
         cost += 0 if forward else _AGAINST
-        heappush(heap, (cost, other.key, len(heap), relation))
+        heappush(heap, (cost, other.key, next(_NUMBERS), relation))
 
 
 def _box(relation: Relation) -> Box:

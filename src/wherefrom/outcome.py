@@ -21,7 +21,8 @@ class Outcome:
 
     `id` is the image's, None when there is none; `reason` is a sentence and `code` its word for
     programs (see `wherefrom.errors`), both None for what was added or known. `before` is True for what was
-    refused in an earlier run, and has not been read again since it has not changed.
+    refused in an earlier run, and has not been read again since it has not changed. `note` is a sentence on
+    what was read although its file is not quite sound.
     """
 
     status: Status
@@ -30,6 +31,7 @@ class Outcome:
     reason: str | None = None
     code: str | None = None
     before: bool = False
+    note: str | None = None
 
 
 @dataclass(slots=True)
@@ -56,6 +58,11 @@ class Report:
         """How many things were offered and got an outcome."""
         return len(self.added) + len(self.known) + len(self.skipped) + len(self.failed)
 
+    @property
+    def noted(self) -> list[Outcome]:
+        """Those whose files were read although they are damaged or not whole."""
+        return [one for one in (*self.added, *self.known) if one.note is not None]
+
     def record(self, outcome: Outcome) -> None:
         """Put an outcome into its list."""
         lists = {
@@ -72,6 +79,7 @@ class Report:
             "offered": self.offered,
             "added": len(self.added),
             "known": len(self.known),
+            "incomplete": [{"uri": one.uri, "note": one.note} for one in self.noted],
             "skipped": [_reasoned(one) for one in self.skipped],
             "failed": [_reasoned(one) for one in self.failed],
             "gone": self.gone,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from wherefrom.engine.records import Image
 from wherefrom.features.fingerprint import Fingerprint, QueryCode, turned_codes
 from wherefrom.features.keypoints import LEAST, Keypoints, Variant
+from wherefrom.keeping import merit
 from wherefrom.search.answer import Edit, Evidence, Kind, Match
 from wherefrom.search.explain import Frame, explain
 from wherefrom.search.frames import alike
@@ -86,12 +87,6 @@ class Relation:
     def cut(self) -> bool:
         """Whether what was made shows less of the source, or has a border around it."""
         return any(edit.name in ("crop", "border") for edit in self.match.evidence.edits)
-
-
-def merit(image: Image) -> tuple[float, float, str, str]:
-    """Lowest for the image to keep: the most pixels, then most bytes a pixel, then the earliest."""
-    pixels = image.width * image.height
-    return -pixels, -image.bytes / pixels, _date(image), image.id
 
 
 def related(one: Known, other: Known, *, turned: bool = True, by_keypoints: bool = False) -> Relation | None:
@@ -190,10 +185,6 @@ _WEIGHTS: dict[str, Callable[[float], float]] = {
     "rotate": lambda _: 0.6,
     "perspective": lambda _: 1.5,
 }
-
-
-def _date(image: Image) -> str:
-    return image.credit.taken or (image.sightings[0].first_seen if image.sightings else image.added)
 
 
 def _extent(match: Match) -> float:

@@ -103,6 +103,22 @@ class Workers:
         """Queue a task."""
         self._waiting.append(task)
 
+    def drop(self, number: int) -> bool:
+        """Let a task go that nobody waits for any more; a worker that is at it alone is ended.
+
+        Gives whether it could be: then there is no result. One of several tasks of a worker is done.
+        """
+        for queue in (self._waiting, self._alone):
+            for task in [task for task in queue if task.number == number]:
+                queue.remove(task)
+                return True
+        for worker in self._workers:
+            if [task.number for task in worker.tasks] == [number]:
+                worker.end()
+                self._workers.remove(worker)
+                return True
+        return False
+
     def ready(self, timeout: float) -> list[Read]:
         """Results that have come in; waits up to `timeout` seconds for the first.
 

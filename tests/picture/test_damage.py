@@ -43,12 +43,24 @@ def test_empty_and_foreign() -> None:
         assert_sentence(caught.value)
 
 
+HALF = ("bmp", "avif", "jp2", "j2k", "ppm", "lossless", "animated")  # of which nothing is read
+
+
 @pytest.mark.parametrize("name", BUILTIN)
-def test_half_a_file_is_truncated(name: str) -> None:
+def test_half_a_file_is_truncated_or_read_as_far_as_it_goes(name: str) -> None:
     data = sample(name)
-    cut = data[: {"pages": 1000, "gif": 300, "apng": 150, "animated": 60}.get(name, len(data) // 2)]
-    with pytest.raises(Truncated, match=r"ends before the picture does\.$"):
-        decode(cut)
+    cut = data[: {"pages": 1000, "gif": 60, "apng": 60, "animated": 60}.get(name, len(data) // 2)]
+    if name in HALF:
+        with pytest.raises(Truncated, match=r"ends before the picture does\.$"):
+            decode(cut)
+        return
+    try:
+        picture = decode(cut)
+    except Truncated:
+        assert name in ("jpeg", "progressive", "tiff-lzw", "pages", "gif", "apng")  # little but their heads
+    else:
+        assert picture.facts.missing > 0
+        assert picture.facts.notes
 
 
 @pytest.mark.parametrize("name", BUILTIN)
@@ -65,7 +77,9 @@ def test_a_file_cut_anywhere_gives_a_picture_or_a_reason(name: str) -> None:
         except PictureError as error:
             assert_sentence(error)
         else:
-            assert (picture.facts.width, picture.facts.height) == (WIDTH, HEIGHT)
+            whole = picture.facts.missing == 0
+            assert picture.facts.width == WIDTH
+            assert picture.facts.height == HEIGHT if whole else picture.facts.height <= HEIGHT
 
 
 @pytest.mark.parametrize("name", BUILTIN)

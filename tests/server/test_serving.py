@@ -149,3 +149,28 @@ def test_what_is_added_elsewhere_is_found_at_once(photos: Path, tmp_path: Path) 
         assert client.post("/api/v1/images", files={"image": more}).status_code == 201
         for _ in range(4):
             assert client.post("/api/v1/search", files={"image": more}).json()["total"] == 1
+
+
+def test_index_beside_a_server_just_works(photos: Path, tmp_path: Path) -> None:
+    """Right after an upload, and while more are sent: each gets its turn, and all are in."""
+    folder = folder_of(tmp_path / "more", 6, first=30)[0].parent
+    statuses: list[int] = []
+    with served(photos, options=("--workers", "1")) as server, server.client() as client:
+        assert client.post("/api/v1/images", files={"image": encoded(picture(60))}).status_code == 201
+        command = [sys.executable, "-m", "wherefrom.cli.main", "index", str(folder), "-c", str(photos)]
+        with subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, env=os.environ | {"WHEREFROM_MODEL": "none"}
+        ) as index:
+            number = 61
+            while index.poll() is None and number < 100:
+                sent = client.post("/api/v1/images", files={"image": encoded(picture(number))})
+                statuses.append(sent.status_code)
+                number += 1
+            _, said = index.communicate(timeout=100)
+        assert index.returncode == 0, said
+        assert "6 added" in said
+        assert set(statuses) == {201}, "nobody is turned away meanwhile"
+        found = client.get("/api/v1/images?limit=1").json()["total"]
+    assert found == 3 + 1 + 6 + len(statuses)
+    with open_collection(photos, settings=PLAIN) as held:
+        assert held.check() == []

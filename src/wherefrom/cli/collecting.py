@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wherefrom.cli.common import as_json, counted, done, in_collection, opened, print_json, say, shown_place
+from wherefrom.cli.common import (
+    as_json,
+    counted,
+    done,
+    in_collection,
+    opened,
+    print_json,
+    say,
+    shown_place,
+    told_to_wait,
+)
 from wherefrom.errors import Excluded, Exit, NotAPicture, UnsupportedFormat, UsageError
 from wherefrom.outcome import Outcome, Report, Status
 from wherefrom.printing import plain
@@ -68,6 +79,7 @@ def index(
         say(plain(f"{outcome.status.value} {outcome.uri}{reason}"))
 
     with opened(collection, create=True) as photos, _interruptible() as stop:
+        photos.wait_for_turn(math.inf, told_to_wait)
         report = photos.add(
             list(paths),
             progress=not quiet and not verbose,
@@ -116,8 +128,12 @@ def _summarise(report: Report, total: int, *, named: bool) -> None:
         f"{len(report.skipped):,} skipped",
         f"{len(report.failed):,} failed",
     ]
+    if report.noted:
+        counts[0] += f" ({len(report.noted):,} of them damaged or not whole)"
     files, images = counted(report.offered, "file"), counted(total, "image")
     say(f"{files} in {report.seconds:.1f} s: {', '.join(counts)}. {images} in all.")
+    for one in report.noted[:_NAMED]:
+        say(f"  {shown_place(one.uri)}: {one.note}")
     if report.gone:
         gone = "1 file is gone; it was" if report.gone == 1 else f"{report.gone:,} files are gone; they were"
         moved = "" if not report.moved else f" {report.moved:,} of them were met elsewhere."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wherefrom.errors import Exit, WherefromError
+from wherefrom.errors import CollectionLocked, Exit, WherefromError
 from wherefrom.printing import plain, plain_lines
 
 if TYPE_CHECKING:
@@ -38,13 +38,24 @@ def in_collection(command: F) -> F:
     )(command)
 
 
+_TURN_SECONDS = 60.0
+"""How long a command waits while another process is writing."""
+
+
 def opened(path: str | None, *, create: bool = False) -> AbstractContextManager[Collection]:
     """The collection that a command works on."""
     from wherefrom.collection import open_collection
     from wherefrom.settings import load
 
     settings = load()
-    return open_collection(path or settings.collection, create=create, settings=settings)
+    photos = open_collection(path or settings.collection, create=create, settings=settings)
+    photos.wait_for_turn(_TURN_SECONDS, told_to_wait)
+    return photos
+
+
+def told_to_wait(error: CollectionLocked) -> None:
+    """Say who is writing to the collection, while a command waits for its turn."""
+    say(f"{str(error).partition('. ')[0]}. Waiting for it to let go; Ctrl-C stops.")
 
 
 def say(text: str = "") -> None:

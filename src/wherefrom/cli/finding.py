@@ -185,7 +185,7 @@ def _notes(answer: Answer, numbered: bool) -> None:
         say(shown)
     for note in answer.query.notes:
         say(plain(note))
-    if not answer.matches:
+    if not answer.matches and not any(note.startswith("No match") for note in answer.query.notes):
         say("Nothing found.")
 
 
@@ -224,9 +224,10 @@ def _is_lost(match: Match) -> bool:
 
 
 def _said(evidence: Evidence) -> list[str]:
-    from wherefrom.search.wording import listed
+    from wherefrom.search.wording import likely, listed
 
-    return listed(evidence.edits)
+    said = listed(evidence.edits)
+    return said if evidence.direction is None else [*said, likely(evidence.direction)]
 
 
 @click.command(short_help="Tell whether two pictures are one.")

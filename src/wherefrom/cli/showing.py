@@ -8,7 +8,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,9 +27,11 @@ from wherefrom.cli.common import (
     shown_place,
     size,
 )
+from wherefrom.cli.duplicating import acting, decided, do, print_paths, way_of
 from wherefrom.cli.lookalikes import lines_about
 from wherefrom.errors import Exit, NotFound, UsageError
 from wherefrom.places import looked
+from wherefrom.preferring import ordered
 from wherefrom.printing import plain
 from wherefrom.search.wording import in_words
 
@@ -118,29 +120,65 @@ def list_images(collection: str | None, filter: str | None, limit: int | None, j
 @click.option("--csv", "csv_output", is_flag=True, help="Print CSV on stdout, a line for each file.")
 @click.option("--upright", is_flag=True, help="Leave out mirrored, turned and negative copies: quicker.")
 @click.option("--quick", is_flag=True, help="Compare whole pictures alone: no crops, and no file is opened.")
+@acting
 @as_json
 def duplicates(
-    collection: str | None, csv_output: bool, upright: bool, quick: bool, json_output: bool
+    collection: str | None, csv_output: bool, upright: bool, quick: bool, json_output: bool, **chosen: Any
 ) -> None:
     """Group the files that are one picture: the likely original, which is suggested to be kept, and what was
-    made from it, and how. Nothing is removed.
+    made from it, and how. Nothing is touched unless --trash, --move-to, --hardlink or --reflink says so, and
+    then only what could go: each file is read again right before, and --undo takes it back.
     """
-    if csv_output and json_output:
-        raise UsageError("Choose one of --csv and --json.")
+    if csv_output + json_output + chosen["print0"] > 1:
+        raise UsageError("Choose one of --csv, --json and --print0.")
+    way = way_of(chosen)
     with opened(collection) as photos:
-        groups = list(photos.duplicates(turned=not upright, parts=not quick, progress=_looked_for()))
-    if json_output:
+        if decided(photos, chosen, json_output):
+            return
+        options = {name: chosen[name] for name in ("exact", "filter", "prefer")}
+        found = photos.duplicates(turned=not upright, parts=not quick, progress=_looked_for(), **options)
+        groups = list(ordered(found, chosen["sort"]))
+        if way is not None:
+            do(photos, groups, *way, chosen, json_output)
+            return
+    if chosen["print0"]:
+        print_paths(groups)
+    elif json_output:
         print_json({"groups": [group.as_json() for group in groups]})
     elif csv_output:
         click.echo(_as_csv(groups), nl=False)
     else:
-        for number, group in enumerate(groups, 1):
-            put("\n".join(_family(number, group)) + "\n")
-    spare = sum(len(group.others) for group in groups)
-    freed = size(sum(group.spare_bytes for group in groups))
-    say(f"{counted(len(groups), 'group')}; {counted(spare, 'file')} could go, {freed}.")
+        _print(groups)
+    pictures = [group for group in groups if group.kind == "picture"]
+    spare = sum(len(group.spare) for group in pictures)
+    freed = size(sum(group.spare_bytes for group in pictures))
+    choices = sum(1 for group in pictures for other in group.others if other.suggestion == "choice")
+    said = f"{counted(len(pictures), 'group')}; {counted(spare, 'file')} could go, {freed}"
+    said += f"; {counted(choices, 'file')} left to your choice" if choices else ""
+    parts = sum(len(group.others) for group in groups if group.kind == "parts")
+    say(f"{said}; {counted(parts, 'file')} that only share a part." if parts else f"{said}.")
     if not groups:
         done(Exit.NOTHING_FOUND)
+
+
+def _print(groups: Sequence[Group]) -> None:
+    """The groups, and in a section of their own those that only share a part."""
+    pictures = [group for group in groups if group.kind == "picture"]
+    for number, group in enumerate(pictures, 1):
+        put("\n".join(_family(number, group)) + "\n")
+    if len(pictures) < len(groups):
+        put("Crops and parts: these share a part, and none could go for another's sake.\n")
+    for number, group in enumerate((one for one in groups if one.kind == "parts"), len(pictures) + 1):
+        put("\n".join(_sharing(number, group)) + "\n")
+
+
+def _sharing(number: int, group: Group) -> list[str]:
+    lines = [f"{number}. {counted(len(group.others) + 1, 'file')} that share a part"]
+    lines += _entry(1, _shown(group.place, group.keep), "", group.keep)
+    for other in group.others:
+        edits = ", ".join(in_words(edit) for edit in other.edits)
+        lines += _entry(2, _shown(other.place, other.image), f"part {other.score:.1f}: {edits}", other.image)
+    return lines
 
 
 def _looked_for() -> Callable[[int, int], None]:
@@ -158,9 +196,12 @@ def _looked_for() -> Callable[[int, int], None]:
 
 def _family(number: int, group: Group) -> list[str]:
     """A group as lines: a tree of files, each with how it comes from the one that it is below."""
-    spare = f"{counted(len(group.others), 'file')} could go, {size(group.spare_bytes)}"
+    spare = f"{counted(len(group.spare), 'file')} could go, {size(group.spare_bytes)}"
+    if not group.spare:
+        spare = "your choice" if group.choice else "none could go"
     lines = [f"{number}. {counted(len(group.others) + 1, 'file')}, one picture; {spare}"]
-    lines += _entry(1, _shown(group.place, group.keep), f"keep; {group.why}", group.keep)
+    first = group.why if group.choice else f"keep; {group.why}"
+    lines += _entry(1, _shown(group.place, group.keep), first, group.keep)
     lines += _parts(group, group.keep, 1)
     depths = {group.keep.id: 1}
     for other in group.others:
@@ -171,15 +212,20 @@ def _family(number: int, group: Group) -> list[str]:
         edits = ", ".join(in_words(edit) for edit in other.edits)
         what = "identical, byte for byte" if again else f"{other.kind.value} {other.score:.1f}"
         what += f": {edits}" if edits else ""
+        if not again:
+            what += f"; {_SUGGESTED[other.suggestion]}: {other.why}"
         lines += _entry(depth, _shown(other.place, other.image), what, other.image)
         if not again:
             lines += _parts(group, other.image, depth)
     return lines
 
 
+_SUGGESTED = {"spare": "could go", "choice": "your choice", "keep": "keep", "part": "a part"}
+
+
 def _entry(depth: int, place: str, what: str, image: Image) -> list[str]:
     indent = "  " * min(depth, _DEEPEST)
-    facts = f"{described(image)}; {what}"
+    facts = f"{described(image)}; {what}" if what else described(image)
     wrapped = textwrap.wrap(facts, _WIDTH, initial_indent=f"{indent}    ", subsequent_indent=f"{indent}    ")
     return [f"{indent}{place}", *wrapped]
 
@@ -200,20 +246,27 @@ def _shown(place: Sighting | None, image: Image) -> str:
 
 def _as_csv(groups: Sequence[Group]) -> str:
     names = ("group", "suggestion", "why", "kind", "width", "height", "format", "bytes", "uri", "id")
+
+    def path_of(place: Sighting | None) -> str:
+        return (place.path if place else None) or ""
+
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow((*names, "parent", "score", "edits"))
+    writer.writerow((*names, "parent", "score", "edits", "path"))
     for number, group in enumerate(groups, 1):
         keep = group.keep
         facts = (keep.width, keep.height, keep.format, keep.bytes)
         uri = group.place.uri if group.place else ""
-        writer.writerow((number, "keep", group.why, "", *facts, uri, keep.id, "", "", ""))
+        first = "part" if group.kind == "parts" else "choice" if group.choice else "keep"
+        writer.writerow(
+            (number, first, group.why, "", *facts, uri, keep.id, "", "", "", path_of(group.place))
+        )
         for one in group.others:
             image, uri = one.image, one.place.uri if one.place else ""
             facts = (image.width, image.height, image.format, image.bytes)
             edits = "; ".join(in_words(edit) for edit in one.edits)
-            row = (number, "spare", "", one.kind.value, *facts, uri, image.id)
-            writer.writerow((*row, one.parent, one.score, edits))
+            row = (number, one.suggestion, one.why, one.kind.value, *facts, uri, image.id)
+            writer.writerow((*row, one.parent, one.score, edits, path_of(one.place)))
     return buffer.getvalue()
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +18,7 @@ from wherefrom.engine.records import FieldValue, FileStamp, Image, NewImage, Ref
 from wherefrom.engine.terms import Filter
 from wherefrom.engine.vectors import Found
 from wherefrom.engine.word_votes import Votes, WordQuery
+from wherefrom.errors import CollectionLocked
 
 
 class CodeHit(NamedTuple):
@@ -38,6 +39,9 @@ class Engine(Protocol):
 
     What `add` returns is searchable; what `remove` returns is gone; both have been committed.
     """
+
+    directory: Path
+    """Where what is kept lies, if it is on this machine."""
 
     def add(
         self, images: Sequence[NewImage], originals: Mapping[bytes, bytes] | None = None
@@ -187,6 +191,14 @@ class Engine(Protocol):
 
     def backup(self, directory: Path, progress: OnPages | None = None) -> Copied:
         """Copy what is kept to a directory that is new or empty, as it is at one moment."""
+        ...
+
+    def wait_for_turn(self, seconds: float, on_wait: Callable[[CollectionLocked], None] | None) -> None:
+        """Wait so long, from now on, where another process is writing; `on_wait` is told who is."""
+        ...
+
+    def let_go(self, idle: float) -> bool:
+        """Let others write if nothing was changed for `idle` seconds, or they wait; gives whether it did."""
         ...
 
     def close(self) -> None:

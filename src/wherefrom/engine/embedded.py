@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +33,13 @@ from wherefrom.engine.records import (
     image_id,
 )
 from wherefrom.engine.terms import Filter
+from wherefrom.engine.turns import Turns
 from wherefrom.engine.vectors import Found
 from wherefrom.engine.word_votes import Votes, WordQuery
 from wherefrom.errors import (
     CollectionDamaged,
     CollectionError,
+    CollectionLocked,
     CollectionMissing,
     FeatureMismatch,
     UsageError,
@@ -43,6 +47,9 @@ from wherefrom.errors import (
 from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, VERSIONS
 
 __all__ = ["MARKER", "EmbeddedEngine"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _LOCK = "writer.lock"
 _IN_WORDS = {
@@ -54,8 +61,27 @@ _IN_WORDS = {
 _COPIES = (FINGERPRINT, KEYPOINTS)  # kinds of features by which copies are found
 
 
+def _changing(
+    method: Callable[Concatenate[EmbeddedEngine, P], T],
+) -> Callable[Concatenate[EmbeddedEngine, P], T]:
+    """A method that changes the collection; afterwards whoever waits to write may."""
+
+    @wraps(method)
+    def change(self: EmbeddedEngine, /, *given: P.args, **named: P.kwargs) -> T:
+        try:
+            with self._turns.changing():
+                return method(self, *given, **named)
+        finally:
+            self.let_go()
+
+    return change
+
+
 class EmbeddedEngine:
-    """A collection's directory. Reads from the start; becomes its one writer at the first change."""
+    """A collection's directory. Reads from the start; becomes its one writer at the first change.
+
+    Between two changes it lets go of the writer's lock for other processes that wait for it (`turns.py`).
+    """
 
     def __init__(
         self,
@@ -79,6 +105,7 @@ class EmbeddedEngine:
         self._closed = False
         self._pid = os.getpid()
         self._writer: WriterLock | None = None
+        self._turns = Turns(directory)
         self._versions = versions
         self._originals = Originals(directory)
         self._orders: dict[str, tuple[Marks, NDArray[np.int64]]] = {}
@@ -237,6 +264,7 @@ class EmbeddedEngine:
 
     # Changes
 
+    @_changing
     def add(
         self, images: Sequence[NewImage], originals: Mapping[bytes, bytes] | None = None
     ) -> list[tuple[int, bool]]:
@@ -255,6 +283,7 @@ class EmbeddedEngine:
             refreshed(indexes)
         return results
 
+    @_changing
     def remove(self, keys: Sequence[int]) -> int:
         """Remove images; gives how many there were. Gone on return."""
         self._become_writer()
@@ -268,6 +297,7 @@ class EmbeddedEngine:
             refreshed(indexes)
         return removed
 
+    @_changing
     def sweep(self) -> int:
         """Delete kept originals that belong to no image, which a crash leaves; gives how many there were."""
         swept = 0
@@ -277,6 +307,7 @@ class EmbeddedEngine:
                 swept += self._originals.sweep(folder, self._catalog.keys_of)
         return swept
 
+    @_changing
     def set_fields(self, keys: Sequence[int], fields: Mapping[str, FieldValue | None]) -> int:
         """Give images fields, or with None take them away; gives how many images there were."""
         self._become_writer()
@@ -286,21 +317,25 @@ class EmbeddedEngine:
         """The JSON value kept with the collection under that name, None when there is none."""
         return self._catalog.document(name)
 
+    @_changing
     def keep_document(self, name: str, value: Any) -> bool:
         """Keep a JSON value under a name, or with None forget it; gives whether there was one before."""
         self._become_writer()
         return self._catalog.keep_document(name, value)
 
+    @_changing
     def refuse(self, rows: Sequence[Refusal]) -> None:
         """Remember files that gave no picture."""
         self._become_writer()
         self._catalog.refuse(rows)
 
+    @_changing
     def mark_gone(self, numbers: Sequence[int]) -> None:
         """Mark sightings as no longer there."""
         self._become_writer()
         self._catalog.mark_gone(numbers)
 
+    @_changing
     def refresh_features(self, rows: Sequence[tuple[int, str, dict[str, bytes]]]) -> None:
         """Replace the features of images: (key, decoder, data by kind)."""
         self._become_writer()
@@ -309,6 +344,7 @@ class EmbeddedEngine:
                 kind, version, [(key, decoder, data[kind]) for key, decoder, data in rows]
             )
 
+    @_changing
     def rebuild(self) -> None:
         """Derive every index from the catalog again."""
         self._become_writer()
@@ -416,7 +452,30 @@ class EmbeddedEngine:
             self._writer.release()
             self._writer = None
 
+    def wait_for_turn(self, seconds: float, on_wait: Callable[[CollectionLocked], None] | None) -> None:
+        """Wait so long, from now on, where another process is writing; `on_wait` is told who is."""
+        self._turns.seconds, self._turns.on_wait = seconds, on_wait
+
+    def let_go(self, idle: float = math.inf) -> bool:
+        """Let go of the writer's lock if somebody waits for it, or if nothing was changed for `idle` seconds.
+
+        The next change takes it again. Gives whether it was let go.
+        """
+        with self._lock:
+            if self._writer is None or self._closed or self._pid != os.getpid():
+                return False
+            if not self._turns.is_over(idle):
+                return False
+            self._indexes.end_writing()
+            self._release()
+            self._turns.over()
+            return True
+
     def _become_writer(self) -> None:
+        """Have the lock of the collection, once it is this process's turn; see `_take_lock`."""
+        self._turns.take(self._take_lock)
+
+    def _take_lock(self) -> None:
         """Have the lock of the collection that was opened, in the process that opened it.
 
         Raises CollectionLocked and CollectionError, before anything is changed.

@@ -123,6 +123,13 @@ class Indexes:
         with self._lock:
             self._open, self._columns, self._write = {}, {}, True
 
+    def end_writing(self) -> None:
+        """Let those that are opened from now on only read; those that wrote still answer whoever has them."""
+        with self._lock:
+            for index in self._open.values():
+                index.close()
+            self._open, self._columns, self._write = {}, {}, False
+
     def clear(self) -> None:
         """Forget all that is derived; the next that is opened begins with nothing. Raises OSError."""
         with self._lock:

@@ -16,11 +16,12 @@ import functools
 import importlib
 import io
 import logging
+import math
 import re
 import struct
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from wherefrom.errors import (
     Unreadable,
 )
 from wherefrom.errors import UnsupportedFormat as Unsupported
-from wherefrom.picture import formats, tiff
+from wherefrom.picture import formats, kinds, lenient, tiff
 from wherefrom.picture.colour import UNCHANGED, WORKING_SIDE, bounded, image_of, is_srgb, to_pixels, tones_of
 from wherefrom.picture.directories import count_pictures, headed, pictures
 from wherefrom.picture.formats import Format
@@ -105,12 +106,7 @@ def decode(
         with warnings.catch_warnings():
             # Decoders warn of large or odd files; the caps here decide, and damage ends in an error.
             warnings.simplefilter("ignore")
-            if kind.extra is not None:
-                from wherefrom.picture import extras
-
-                done = extras.decode(kind, data, limits, gate or nullcontext())
-            else:
-                done = _decode_builtin(kind, data, colour, limits, gate or nullcontext(), least)
+            done = _strictly(kind, data, colour, limits, gate or nullcontext(), least)
             return Picture(bounded(done.pixels, HEAVY_PIXELS), done.facts)
     except PictureError:
         raise
@@ -125,6 +121,79 @@ def decode(
         raise _broken(kind, data, error) from error
 
 
+def _strictly(
+    kind: Format,
+    data: bytes,
+    colour: bool,
+    limits: Limits,
+    gate: AbstractContextManager[object],
+    least: int,
+) -> Picture:
+    """Decode what is sound; what is not, and is read here, leniently in a second try."""
+    if kind.extra is not None:
+        from wherefrom.picture import extras
+
+        return extras.decode(kind, data, limits, gate)
+    try:
+        return _decode_builtin(kind, data, colour, limits, gate, least)
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, PictureError) and not isinstance(error, Truncated | Corrupt):
+            raise
+        broken = error if isinstance(error, PictureError) else _broken(kind, data, error)
+        if not isinstance(broken, Truncated | Corrupt) or getattr(error, "errno", None) is not None:
+            raise
+        found = _leniently(kind, data, colour, limits, least)
+        if found is None:
+            raise
+        return found
+
+
+def _leniently(kind: Format, data: bytes, colour: bool, limits: Limits, least: int) -> Picture | None:
+    """What is there of a file that is damaged or cut short, with a note; None where that is too little."""
+    try:
+        if kind.name == "tiff":
+            return _decode_tiff(kind, data, limits, nullcontext(), partly=True)
+        found = lenient.mended(kind.name, data, limits.pixels)
+        if found is None:
+            return None
+        mended = formats.FORMATS[found.format]
+        picture = _decode_builtin(mended, found.data, colour, limits, nullcontext(), least)
+        orientation = 1
+        if found.kept < 1:
+            with _opened(found.format, found.data) as image:
+                orientation = _statements(image)[1]
+    except (ImportError, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001 - what cannot be mended stays what it was
+        return None
+    facts = replace(
+        picture.facts, format=kind.name, bytes=len(data), missing=found.missing, notes=(found.note,)
+    )
+    return _cut(Picture(picture.pixels, facts), found.kept, orientation)
+
+
+def _cut(picture: Picture, kept: float, orientation: int) -> Picture:
+    """The picture without the last of the rows of its file, which is turned by `orientation`."""
+    if kept >= 1:
+        return picture
+    # Where the rows that are there come to lie when the file's are turned upright.
+    there = np.zeros((1000, 1000), np.uint8)
+    there[: int(1000 * kept)] = 1
+    lies = upright(there, orientation)
+    across, down = np.flatnonzero(lies.any(axis=0)) / 1000, np.flatnonzero(lies.any(axis=1)) / 1000
+
+    def box(high: int, wide: int) -> tuple[slice, slice]:
+        rows = slice(math.ceil(down[0] * high), max(1, int((down[-1] + 0.001) * high)))
+        return rows, slice(math.ceil(across[0] * wide), max(1, int((across[-1] + 0.001) * wide)))
+
+    rows, columns = box(picture.facts.height, picture.facts.width)
+    pixels = np.ascontiguousarray(picture.pixels[box(*picture.pixels.shape[:2])])
+    size = {"width": columns.stop - columns.start, "height": rows.stop - rows.start}
+    return Picture(pixels, replace(picture.facts, **size))
+
+
 def recognise(head: bytes, size: int, limits: Limits = DEFAULT_LIMITS) -> Format:
     """The format of a file of `size` bytes that begins with `head` (all of it, or at least `formats.HEAD`).
 
@@ -135,10 +204,8 @@ def recognise(head: bytes, size: int, limits: Limits = DEFAULT_LIMITS) -> Format
     if size == 0:
         raise EmptyFile("The file is empty.")
     kind = formats.sniff(head)
-    if kind is None:
-        raise NotAPicture("This is not a picture: its first bytes belong to no picture format.")
-    if not kind.decoded:
-        raise Unsupported(f"{kind.title} files are not supported.")
+    if kind is None or not kind.decoded or head[:4] == _JPEG_LS:
+        raise _unread(head)
     if kind.extra is not None:
         from wherefrom.picture import extras
 
@@ -147,6 +214,18 @@ def recognise(head: bytes, size: int, limits: Limits = DEFAULT_LIMITS) -> Format
     if size > limits.bytes:
         raise TooLarge(f"The file has {size:,} bytes; the limit is {limits.bytes:,}.")
     return kind
+
+
+def _unread(head: bytes) -> PictureError:
+    """Why a file is not read whose first bytes belong to no format that is."""
+    known = kinds.kind_of(head[: formats.HEAD])
+    if known is not None and known.is_picture:
+        return Unsupported(f"This is {known.words}, which is not read here.")
+    if known is not None:
+        return NotAPicture(f"This is {known.words}; only pictures are read.")
+    if not head.strip(b"\0"):
+        return NotAPicture("It begins with nothing but zeros: this is not a picture, or a copy that failed.")
+    return NotAPicture("This is not a picture: its first bytes belong to no picture format.")
 
 
 def check_pixels(kind: Format, width: int, height: int, cap: int) -> None:
@@ -162,13 +241,15 @@ def check_pixels(kind: Format, width: int, height: int, cap: int) -> None:
 def _broken(kind: Format, data: bytes, error: Exception) -> PictureError:
     if type(error).__name__ == "DecompressionBombError":  # Pillow's own cap: a GIF's frame beyond its screen
         return TooLarge(f"The {kind.title} file unfolds to more pixels than are allowed.")
+    if (variant := kinds.variant_of(kind.name, data)) is not None:
+        return Unsupported(f"This is {variant}, which is not read here.")
     if formats.is_cut_short(kind.name, data):
         return Truncated(f"The {kind.title} file ends before the picture does.")
     said = error.args[0] if error.args else ""
     detail = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
     detail = re.sub(r"\bb'([ -~]*?)'", r"\1", detail.split("\n")[0]).strip().rstrip(".")[:160]
-    if detail.startswith(_VARIANTS):
-        return Unsupported(f"The {kind.title} file is of a kind that is not supported: {detail}.")
+    if kind.name == "raw" and detail.startswith("Unsupported file format"):
+        return Unsupported("This camera RAW file is of a kind that is not read here.")
     if not detail or isinstance(error, LookupError | TypeError | AttributeError | struct.error):
         detail = "its parts contradict each other"  # what a decoder trips over says nothing to people
     return Corrupt(f"The {kind.title} file is damaged: {detail}.")
@@ -210,13 +291,25 @@ def _decode_builtin(
     return Picture(upright(pixels, orientation), facts)
 
 
-def _decode_tiff(kind: Format, data: bytes, limits: Limits, gate: AbstractContextManager[object]) -> Picture:
-    """The first page with something in it that is a picture in its own right."""
+def _decode_tiff(
+    kind: Format,
+    data: bytes,
+    limits: Limits,
+    gate: AbstractContextManager[object],
+    *,
+    partly: bool = False,
+) -> Picture:
+    """The first page with something in it that is a picture in its own right.
+
+    If `partly`, the first page as far as it goes.
+    """
     pages = pictures(data, MOST)
     if not pages:
         raise Truncated("The TIFF file ends before the picture does.")
     first = tiff.layout_of(pages[0])
     check_pixels(kind, first.width, first.height, limits.pixels)
+    if partly:
+        return _half_tiff(kind, first, len(pages))
     with gate if first.width * first.height > HEAVY_PIXELS else nullcontext():
         pixels, size = _page(kind, first, limits)
         # Each page is read out of a copy of the file.
@@ -227,6 +320,20 @@ def _decode_tiff(kind: Format, data: bytes, limits: Limits, gate: AbstractContex
             pixels, size = _page(kind, tiff.layout_of(pages[watched.shown]), limits)
     credit, _ = _statements(_Stated(headed(pages[0])))
     return Picture(pixels, Facts(kind.name, *size, len(data), count, credit, _decoder(), *watched))
+
+
+def _half_tiff(kind: Format, layout: tiff.Layout, pages: int) -> Picture:
+    """A page as far as it goes, with a note; raises Truncated where that is too little."""
+    image, there = tiff.read(layout, lenient=True)
+    if there < lenient.LEAST * layout.height:
+        raise Truncated("The TIFF file ends before the picture does.")
+    orientation = layout.page.integer(274, 1)
+    size = image.size if orientation < 5 else image.size[::-1]
+    missing = max(1 - there / layout.height, lenient.DETAIL)
+    credit, _ = _statements(_Stated(headed(layout.page)))
+    facts = Facts(kind.name, *size, len(layout.page.data), pages, credit, _decoder())
+    facts = replace(facts, missing=missing, notes=(lenient.said(missing),))
+    return Picture(upright(to_pixels(image), orientation), facts)
 
 
 def _page(kind: Format, layout: tiff.Layout, limits: Limits) -> tuple[Pixels, tuple[int, int]]:
@@ -378,8 +485,7 @@ _PILLOW = {
     "jp2": ("Jpeg2KImagePlugin", "Jpeg2KImageFile"),
     "pnm": ("PpmImagePlugin", "PpmImageFile"),
 }
-# How decoders begin to say that a file is sound and not for them.
-_VARIANTS = ("unknown pixel mode", "Unsupported BMP", "Unsupported feature", "Unsupported file format")
+_JPEG_LS = b"\xff\xd8\xff\xf7"
 
 
 @functools.lru_cache(maxsize=1)

@@ -144,6 +144,10 @@ def is_plain(layout: Layout) -> bool:
     if layout.compression not in _DECODED:
         name = _COMPRESSIONS.get(layout.compression, f"scheme {layout.compression}")
         raise UnsupportedFormat(f"This TIFF file is compressed by {name}, which is not read here.")
+    if layout.meaning not in (*_COLOURS, 4, 6, 8):
+        raise UnsupportedFormat(
+            f"This TIFF file has colours of kind {layout.meaning}, which are not read here."
+        )
     shallow = set(layout.bits) <= {8} or (layout.bits == (1,) and not layout.apart)
     unsigned = set(layout.formats) <= {1, 4}
     return shallow and unsigned and not (layout.apart and layout.compression in _PACKED)

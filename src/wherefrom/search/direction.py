@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from wherefrom.engine.records import Image
 from wherefrom.features.signs import jpeg_tables, orientation_of, signs_of
 from wherefrom.picture.picture import Picture, Pixels
 from wherefrom.picture.signs import Signs
 from wherefrom.search import tone, traces
 from wherefrom.search.alignment import Matrix, align, luma
-from wherefrom.search.answer import Direction, Evidence, Kind, Match, Reason
+from wherefrom.search.answer import Direction, Edit, Evidence, Kind, Match, Reason
 from wherefrom.search.overlays import differing
 
 Name = Literal["query", "match"]
+Kin = TypeVar("Kin")
 
 RATES = {
     "resaved": 0.99,
@@ -30,10 +32,10 @@ RATES = {
     "enlarged": 0.99,
     "cut": 0.99,
     "surrounded": 0.99,
-    "laid-over": 0.99,
+    "laid-over": 0.97,
     "colours": 0.99,
-    "clipped": 0.99,
-    "blurred": 0.99,
+    "blurred": 0.97,
+    "whole": 0.99,
     "camera": 0.99,
     "raw": 0.99,
     "date": 0.97,
@@ -41,36 +43,40 @@ RATES = {
 """How often each reason was right where it spoke."""
 
 SENTENCES = {
-    "resaved": "the other holds what it holds, saved again",
-    "recompressed": "the other was compressed once more",
-    "larger": "it is larger and shows more detail",
-    "enlarged": "the other is an enlargement",
-    "cut": "it goes on where the other ends",
-    "surrounded": "the other has something around it",
-    "laid-over": "the other has something laid over it",
-    "colours": "the other has lost its colours",
-    "clipped": "the other has lost its lights or its shadows",
-    "blurred": "the other is blurred",
-    "camera": "it is as a camera wrote it",
-    "raw": "it is a camera's raw file",
-    "date": "it is of an earlier date",
+    "resaved": "the copy holds what the source holds, saved again",
+    "recompressed": "the copy was compressed once more",
+    "larger": "the source is larger and shows more detail",
+    "enlarged": "the copy is an enlargement",
+    "cut": "the source goes on where the copy ends",
+    "surrounded": "the copy has something around it",
+    "laid-over": "the copy has something laid over it",
+    "colours": "the copy has lost its colours",
+    "blurred": "the copy is blurred",
+    "whole": "the copy lacks a part of the picture",
+    "camera": "the source is as a camera wrote it",
+    "raw": "the source is a camera's raw file",
+    "date": "the source is of an earlier date",
 }
 """What each reason says, of the source."""
 
 _RESAVED = 0.35  # `traces.Loss.rest` below which all that a JPEG lost is lost in the other file, too
 _ROUNDED = (0.8, 1.45)  # between which a JPEG was rounded from the other file ...
-_NO_STRAYS, _STRAYS = 0.01, 0.05  # ... with so few strays; and what no file of that JPEG has
-_MORE, _NO_MORE = 0.16, 0.08  # `traces.detail`: what a reduction leaves out, what an enlargement adds
+_NO_STRAYS, _STRAYS = 0.006, 0.05  # ... with so few strays; and what no file of that JPEG has
+_LEVEL, _SAME_COLOURS = 0.7, 6.0  # grey levels by which compression moves the mean, and colours
+_MORE, _MUCH_MORE, _NO_MORE = (
+    0.16,
+    0.3,
+    0.08,
+)  # `traces.detail`: of what was reduced, of enlargements
 _LITTLE_MORE = 0.04  # the same of enlargements by less than half
 _TOP = 0.15  # energy in the smaller's topmost band, below which it was enlarged or blurred itself
 _REDUCED = 1.25  # linear: a smaller change of size says nothing
+_SHARP = 0.3  # `Signs.sharp` that no enlargement had, compressed or not
 _BEYOND = 0.03  # share of a picture beyond what both show
 _GOES_ON, _BREAKS, _BREAKS_OFF = 2.2, 2.0, 5.0  # `traces.Edges`: sharpness of the border between the two
-_FLAT = 0.28  # how much more of what differs is of few tones, where something was laid over
-_VARIED = 0.4  # of what differs, that a photograph shows in few tones
+_RIM, _EDGE = 1.8, 5.0  # how much sharper the border of what differs is where something was laid over
 _DIFFERS = (0.008, 0.5)  # share of the picture that differs, for that to be said
 _COLOURED, _COLOURLESS = 5.0, 1.6  # `traces.Looks.colours`
-_CLIPPED = 0.012
 _BLURRED = 0.3  # of the other's fine detail
 
 
@@ -156,6 +162,10 @@ def decided(votes: dict[str, Name]) -> Direction | None:
 def reasons(evidence: Evidence, query: Side, match: Side) -> dict[str, Name]:
     """Every reason that speaks, by its code, with the side that it calls the source."""
     votes = by_signs(query.signs, match.signs, query.taken, match.taken)
+    turned = any(edit.name == "mirror" for edit in evidence.edits)
+    raw = [side.picture.facts.format == "raw" for side in (query, match)]
+    if raw[0] != raw[1]:
+        votes["raw"] = "query" if raw[0] else "match"
     if evidence.transform is None:
         return votes
     transform = np.array(evidence.transform, np.float64)
@@ -171,17 +181,39 @@ def reasons(evidence: Evidence, query: Side, match: Side) -> dict[str, Name]:
         _by_looks(evidence, transform, back, ratio, query, match),
     ):
         votes |= found
+    if turned:  # whichever is larger may be the one that was mirrored
+        votes.pop("larger", None)
+        votes.pop("recompressed", None)
     return votes
 
 
 def by_signs(query: Signs, match: Signs, taken: str | None, other: str | None) -> dict[str, Name]:
     """What files say by themselves: a camera's is the source of what no camera wrote."""
     votes: dict[str, Name] = {}
+    if (query.missing > 0) != (match.missing > 0):
+        votes["whole"] = "query" if match.missing > 0 else "match"
     if query.camera != match.camera:
         votes["camera"] = "query" if query.camera else "match"
     if taken and other and len(taken) >= 10 and len(other) >= 10 and taken[:10] != other[:10]:
         votes["date"] = "query" if taken < other else "match"
     return votes
+
+
+def by_files(query: Image, match: Image, edits: tuple[Edit, ...] = ()) -> Direction | None:
+    """The direction between two images of one picture whose files are not at hand.
+
+    Of one that is only smaller (`edits` say so) the larger is the source where it is so sharp that it cannot
+    have been enlarged.
+    """
+    mine, its = query.signs or Signs(), match.signs or Signs()
+    votes = by_signs(mine, its, query.credit.taken, match.credit.taken)
+    if (query.format == "raw") != (match.format == "raw"):
+        votes["raw"] = "query" if query.format == "raw" else "match"
+    ratio = (query.width / match.width) if {edit.name for edit in edits} == {"scale"} else 1.0
+    larger: Name = "query" if ratio > 1 else "match"
+    if not 1 / _REDUCED < ratio < _REDUCED and (_sides(mine, its)[larger].sharp or 0.0) > _SHARP:
+        votes["larger"] = larger
+    return decided(votes)
 
 
 def _by_compression(transform: Matrix, query: Side, match: Side) -> dict[str, Name]:
@@ -193,6 +225,9 @@ def _by_compression(transform: Matrix, query: Side, match: Side) -> dict[str, Na
     turned = np.rot90(match.grey, turns)
     there = np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
     here = np.ascontiguousarray(np.rot90(query.grey[:, ::-1] if mirrored else query.grey, -turns))
+    level = abs(float(query.grey.mean()) - float(there.mean()))
+    even = level < _LEVEL and query.picture.pixels.ndim == match.picture.pixels.ndim
+    even = even and abs(_colour(query.picture.pixels) - _colour(match.picture.pixels)) < _SAME_COLOURS
     losses: dict[Name, traces.Loss | None] = {"query": None, "match": None}
     if query.steps is not None:
         losses["query"] = traces.loss(query.grey, query.steps, there)
@@ -206,9 +241,19 @@ def _by_compression(transform: Matrix, query: Side, match: Side) -> dict[str, Na
         if mine.rest < _RESAVED and (theirs is None or theirs.rest > 2 * mine.rest):
             votes["resaved"] = one
         apart = theirs is None or theirs.strays > _STRAYS
-        if _ROUNDED[0] < mine.rest < _ROUNDED[1] and mine.strays < _NO_STRAYS and apart:
+        sure = theirs is not None or _sides(query, match)[other].signs.lossless
+        if _ROUNDED[0] < mine.rest < _ROUNDED[1] and mine.strays < _NO_STRAYS and apart and sure and even:
             votes["recompressed"] = other
     return votes
+
+
+def _sides(query: Kin, match: Kin) -> dict[Name, Kin]:
+    return {"query": query, "match": match}
+
+
+def _colour(pixels: Pixels) -> float:
+    """The mean distance between the channels."""
+    return 0.0 if pixels.ndim == 2 else float(np.ptp(pixels[::3, ::3].astype(np.int16), axis=2).mean())
 
 
 _WAYS: tuple[tuple[Name, Name], ...] = (("query", "match"), ("match", "query"))
@@ -226,9 +271,10 @@ def _by_detail(transform: Matrix, back: Matrix, ratio: float, query: Side, match
     if found is None:
         return {}
     more, top = found
-    if more > _MORE:
+    far = max(ratio, 1 / ratio) >= 1.7
+    if more > (_MUCH_MORE if far else _MORE):
         return {"larger": larger}
-    bound = _NO_MORE if max(ratio, 1 / ratio) >= 1.7 else _LITTLE_MORE
+    bound = _NO_MORE if far else _LITTLE_MORE
     if more < bound and top > _TOP:
         return {"enlarged": _other(larger)}
     return {}
@@ -290,12 +336,15 @@ def _by_looks(
     votes: dict[str, Name] = {}
     for source, a, b in ((names[0], its, mine), (names[1], mine, its)):
         # `a` is what was made, `b` the source
-        if _DIFFERS[0] < share < _DIFFERS[1] and alike < 0.5 and b.flat < _VARIED and a.flat > b.flat + _FLAT:
+        if (
+            _DIFFERS[0] < share < _DIFFERS[1]
+            and alike < 0.6
+            and a.rim > _RIM * b.rim + _EDGE
+            and a.flat > b.flat - 0.1
+        ):
             votes["laid-over"] = source
         if b.colours > _COLOURED and a.colours < _COLOURLESS:
             votes["colours"] = source
-        if a.clipped > _CLIPPED and a.clipped > 3 * b.clipped:
-            votes["clipped"] = source
         if a.top < _BLURRED * b.top and 0.9 < ratio < 1.1 and share < _DIFFERS[0]:
             votes["blurred"] = source
     return votes

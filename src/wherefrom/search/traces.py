@@ -214,15 +214,13 @@ def edges(grey: Grey, area: Matrix) -> Edges | None:
 class Looks:
     """What one picture has where it was laid over the other, and of the whole.
 
-    `flat` is the share of few tones where the two differ, `spread` the deviation of luma there, `colours` how
-    far colours vary beyond what lightness explains, `clipped` the share that is black or white where the
-    other is not, `top` the energy of its finest detail.
+    `flat` is the share of few tones where the two differ, `rim` the mean slope of luma around it, `colours`
+    how far colours vary beyond what lightness explains, `top` the energy of its finest detail.
     """
 
     flat: float
-    spread: float
+    rim: float
     colours: float
-    clipped: float
     top: float
 
 
@@ -240,28 +238,21 @@ def looks(aligned: Aligned, differs: Pixels, least: int = 24) -> tuple[Looks, Lo
         if one.std() > 1 and two.std() > 1:
             alike = float(np.corrcoef(one, two)[0, 1])
     beside = aligned.mask & (cv2.dilate(chosen, np.ones((9, 9), np.uint8)) == 0)
+    ring = cv2.dilate(chosen, np.ones((3, 3), np.uint8)) - cv2.erode(chosen, np.ones((3, 3), np.uint8))
+    around = (ring > 0) & aligned.mask
     made = []
-    for part, grey, other in zip((aligned.query, aligned.match), greys, greys[::-1], strict=True):
+    for part, grey in zip((aligned.query, aligned.match), greys, strict=True):
         here = part[where]
-        flat, spread = 0.0, 0.0
+        flat, rim = 0.0, 0.0
         if len(here) > 32:
             levels = (here >> 4).astype(np.int64)
             keys = levels if levels.ndim == 1 else levels @ np.array([256, 16, 1])
             counts = np.sort(np.unique(keys, return_counts=True)[1])[::-1]
-            flat, spread = float(counts[:3].sum() / len(keys)), float(grey[where].std())
-        clipped = _clipped(grey, other, aligned.mask & ~where)
-        made.append(Looks(flat, spread, _colours(part, grey, aligned), clipped, _top(grey, beside)))
+            flat = float(counts[:3].sum() / len(keys))
+            slopes = [cv2.Sobel(grey, cv2.CV_32F, x, 1 - x, ksize=3, scale=1 / 8) for x in (0, 1)]
+            rim = float(np.hypot(*slopes)[around].mean()) if around.any() else 0.0
+        made.append(Looks(flat, rim, _colours(part, grey, aligned), _top(grey, beside)))
     return made[0], made[1], share, alike
-
-
-def _clipped(grey: Grey, other: Grey, where: Mask) -> float:
-    """The share that is white, or black, where the other has tones of its own."""
-    whole, found = max(1.0, float(where.sum())), 0.0
-    for extreme in (grey >= 253, grey <= 2):
-        chosen = other[extreme & where & (other > 8) & (other < 247)]
-        if len(chosen) > 64 and np.ptp(np.percentile(chosen, (10, 90))) > 12:
-            found += len(chosen) / whole
-    return found
 
 
 def _colours(part: Pixels, grey: Grey, aligned: Aligned) -> float:

@@ -81,7 +81,7 @@ class ToldGroups(BaseModel):
     groups: list[dict[str, Any]]
     total: int
     files: int = Field(description="In all groups.")
-    bytes_to_free: int = Field(description="By removing all but the one to keep, in all groups.")
+    bytes_to_free: int = Field(description="By removing what could go, in all groups.")
     next: str | None
     job: str
 
@@ -219,12 +219,14 @@ def _group(held: Collection, number: int, row: dict[str, Any]) -> dict[str, Any]
     for id in {row["keep"]["id"], *(one["id"] for one in row["others"])}:
         known.update((image.id, image) for image in held.find(id))
     keep = {**row["keep"], "kind": None, "score": None, "sentence": row["keep"]["why"]}
+    keep["suggestion"] = "part" if row.get("kind") == "parts" else "keep"
     members = [one for one in (keep, *row["others"]) if one["id"] in known]
     if len(members) < 2:
         return None
     images = [
         known[one["id"]].as_json()
-        | {name: one.get(name) for name in ("uri", "kind", "score", "parent", "edits")}
+        | {name: one.get(name) for name in ("uri", "kind", "score", "parent", "edits", "direction")}
+        | {"suggestion": one.get("suggestion", "spare"), "why": one.get("why", "")}
         | {"sentence": one["sentence"] or ("the same bytes" if one["kind"] == "identical" else "")}
         for one in members
     ]
@@ -234,7 +236,9 @@ def _group(held: Collection, number: int, row: dict[str, Any]) -> dict[str, Any]
         "why": row["keep"]["why"],
         "images": images,
         "parts": row["parts"],
-        "bytes_to_free": sum(int(str(image["bytes"])) for image in images[1:]),
+        "kind": row.get("kind", "picture"),
+        "choice": row.get("choice", False),
+        "bytes_to_free": sum(int(str(one["bytes"])) for one in images[1:] if one["suggestion"] == "spare"),
     }
 
 

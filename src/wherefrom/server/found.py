@@ -42,7 +42,7 @@ class Found:
         """Add a group."""
         assert self._file is not None
         self.groups += 1
-        self.files += len(group["others"]) + 1
+        self.files += len(group["others"]) + 1 if group.get("kind") != "parts" else 0
         self.spare += group["spare_bytes"]
         self._file.write(json.dumps(group).encode() + b"\n")
 

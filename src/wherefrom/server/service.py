@@ -13,12 +13,13 @@ from typing import Any, Literal, TypeVar
 
 from wherefrom.collection import Collection, open_collection
 from wherefrom.engine.patience import Patience
-from wherefrom.errors import BlockedAddress, Busy, CollectionMissing, UsageError
+from wherefrom.errors import BlockedAddress, Busy, CollectionLocked, CollectionMissing, UsageError
 from wherefrom.outcome import Outcome
 from wherefrom.receiving import Upload
 from wherefrom.server.asked import MOST, Asked, arranged
 from wherefrom.server.config import Config
 from wherefrom.server.pool import Pool
+from wherefrom.server.uploads import Budget
 from wherefrom.server.writer import Writer
 
 __all__ = ["Asked", "Service", "Upload"]
@@ -30,6 +31,8 @@ _THREADS = {"quick": 8, "long": 4, "filter": 4}
 """Threads for reading: what is quick, what goes through a collection once, and what callers may make slow."""
 
 _READS = 64  # of each kind that may wait for them
+_IDLE = 2.0  # seconds without a change after which other processes may write
+_LOOK = 0.3  # seconds between looks whether some want to
 _FETCHES = 8  # URLs fetched at once
 _FETCHES_WAITING = 32
 
@@ -50,8 +53,10 @@ class Service:
         self._pool = Pool(config.worker_count, _plan(config), queue=config.queue, deadline=config.deadline)
         self._threads = {kind: _Threads(count, f"wherefrom-{kind}") for kind, count in _THREADS.items()}
         self._stopping = threading.Event()
+        self._resting: asyncio.Task[None] | None = None
         self._fetchers = ThreadPoolExecutor(_FETCHES, thread_name_prefix="wherefrom-fetch")
         self._fetching = 0
+        self.budget = Budget(config.in_memory)
         self.on_answer: Callable[[dict[str, Any]], None] | None = None
         self.on_outcomes: Callable[[Sequence[Outcome]], None] | None = None
 
@@ -79,13 +84,17 @@ class Service:
         """Open the collections and start the processes. Raises what opening raises."""
         for name, path in self.config.collections:
             opened = await asyncio.to_thread(open_collection, path, settings=self.config.settings)
+            opened.wait_for_turn(self.config.deadline / 2)
             self._collections[name] = opened
             self._writers[name] = Writer(opened, self.config)
         await self._pool.start()
+        self._resting = asyncio.create_task(self._rest())
 
     async def stop(self) -> None:
         """Finish what was acknowledged or is being written, and let everything go."""
         self._stopping.set()
+        if self._resting is not None:
+            self._resting.cancel()
         await asyncio.gather(*(asyncio.to_thread(writer.close) for writer in self._writers.values()))
         await self._pool.stop()
         for threads in self._threads.values():
@@ -94,6 +103,13 @@ class Service:
         for collection in self._collections.values():
             await asyncio.to_thread(collection.close)
         self._collections.clear()
+
+    async def _rest(self) -> None:
+        """Have collections let go of the writer's lock: soon for who waits, and when nothing is changed."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            for collection in self._collections.values():
+                await asyncio.to_thread(collection.let_go, _IDLE)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Service]:
@@ -145,9 +161,9 @@ class Service:
         made: bytes = await self._pool.call(verb, name=self.name_of(name), **what)
         return made
 
-    async def add(self, name: str | None, uploads: Sequence[Upload]) -> list[Outcome]:
-        """Add pictures and keep their bytes; an outcome for each, in order, once all are committed."""
-        outcomes = await self._writers[self.name_of(name)].add(uploads)
+    async def add(self, name: str | None, uploads: Sequence[Upload], who: str = "") -> list[Outcome]:
+        """Add pictures that `who` sends and keep their bytes; an outcome for each, once committed."""
+        outcomes = await self._writers[self.name_of(name)].add(uploads, who)
         if self.on_outcomes is not None:
             self.on_outcomes(outcomes)
         return outcomes
@@ -156,20 +172,25 @@ class Service:
         """Remove an image, or every image seen at a uri, and what is kept of it; gives how many."""
         return await self.run(name, lambda collection: collection.remove(id_or_uri))
 
+    @property
+    def most_fetched(self) -> int:
+        """Bytes that are fetched from a URL at most."""
+        return min(self.config.settings.max_bytes, self.config.max_upload)
+
     async def fetch(self, url: str) -> bytes:
         """What a URL that a user gave points to, from a public address only. Raises FetchError."""
         from wherefrom.sources.fetch import fetch
 
         if self._fetching >= _FETCHES + _FETCHES_WAITING:
             raise Busy("Too many URLs are being fetched; try again in a moment.", 5)
-        settings, most = self.config.settings, self.config.max_upload
+        settings, most = self.config.settings, self.most_fetched
         self._fetching += 1
         try:
             fetched = await asyncio.get_running_loop().run_in_executor(
                 self._fetchers,
                 lambda: fetch(
                     url,
-                    max_bytes=min(settings.max_bytes, most),
+                    max_bytes=most,
                     seconds=min(settings.fetch_seconds, self.config.deadline),
                     allow_private=settings.private_networks,
                 ),
@@ -201,7 +222,10 @@ class Service:
             if patience.is_over:
                 raise patience.error
             with patience.kept():
-                return work(collection)
+                try:
+                    return work(collection)
+                except CollectionLocked as error:
+                    raise Busy(str(error), 5) from error
 
         threads.busy += 1
         done = asyncio.get_running_loop().run_in_executor(threads.pool, patiently)

@@ -31,6 +31,8 @@ export const collectionWords = {
     sum: (/** @type {number} */ groups, /** @type {number} */ files, /** @type {number} */ free) =>
       `${counted(groups, "picture")} in ${counted(files, "file")}; the spare ones take ${bytes(free)}.`,
     keep: "Keep",
+    choice: "Your choice: nothing says for sure which was first. What is not ticked is yours to choose.",
+    parts: "Crops and parts: these share a part and are not one picture. None could go for another's sake.",
     suggested: (/** @type {string} */ why) => `Suggested to keep: ${why}`,
     removing: (/** @type {string} */ name) => `Remove ${name}`,
     check: "Remove",
@@ -50,7 +52,7 @@ export const collectionWords = {
     prune: "Mark pictures whose files have vanished",
     retry: "Try files again that could not be read before",
     start: "Index",
-    notAllowed: "This server may not read folders when asked from here. Whoever runs it can allow one:",
+    notAllowed: "Adding folders from this page is off. To allow one, start the server with:",
     orCommand: "or index it on that machine:",
     mayNot: "Your key does not allow this.",
     own: "From this device",

@@ -159,7 +159,7 @@ function groupOf(group) {
   const keep = members.find((one) => one.id === group.keep) ?? members[0];
   const names = members.map((one) => (one.uri ? place(one.uri).name : one.id.slice(7, 19)));
   const boxes = members.map((one, at) =>
-    h("input", { type: "checkbox", checked: one !== keep, "aria-label": said.removing(names[at]), onchange: () => count() }),
+    h("input", { type: "checkbox", checked: one !== keep && one.suggestion === "spare", "aria-label": said.removing(names[at]), onchange: () => count() }),
   );
   const act = h("button.button.small.danger", { type: "button", onclick: () => go() });
   const warning = h("p.soft", { role: "status" });
@@ -207,7 +207,7 @@ function groupOf(group) {
   const article = h(
     "article.group",
     { "aria-label": said.group(keepName) },
-    h("header.group-head", {}, h("h2", { title: keepName }, bdi(keepName)), h("p.soft", {}, said.suggested(group.why)), warning, act),
+    h("header.group-head", {}, h("h2", { title: keepName }, bdi(keepName)), h("p.soft", {}, group.kind === "parts" ? said.parts : group.choice ? said.choice : said.suggested(group.why)), warning, act),
     h("ul.members", { role: "list" }, ...items),
   );
   count();
@@ -220,6 +220,7 @@ function member(one, keep, name, box) {
   const found = one.uri ? place(one.uri) : null;
   const collection = route().collection;
   const href = kept ? address({ id: one.id, collection }) : address({ id: keep.id, match: one.id, collection });
+  const open = !kept && (one.suggestion === "choice" || one.suggestion === "keep") ? one.why : "";
   const done = one.kind === "identical" ? said.same : one.edits ? allEdits(one.edits).join(", ") : one.sentence;
   return h(
     "li.card.member",
@@ -230,6 +231,7 @@ function member(one, keep, name, box) {
       {},
       h("p.card-kind", {}, kept ? [icon("check"), said.keep] : [one.kind && mark(one.kind), words.kinds[/** @type {import("./types.js").Kind} */ (one.kind)]]),
       !kept && h("p.card-edits", {}, done),
+      open && h("p.card-edits", {}, open),
       h("p.card-name", { title: found?.whole }, bdi(name)),
       h("p.card-facts", {}, `${size(one.width, one.height)} · ${bytes(one.bytes)}`),
       found && h("p.card-facts", {}, bdi(found.folder)),

@@ -8,7 +8,7 @@ import { icon, mark } from "./icons.js";
 import { knowing, placing, proofWords } from "./proofwords.js";
 import { address, route } from "./route.js";
 import { copyText } from "./toolbar.js";
-import { editFigure, editWords, meaningInFull, verdict, words } from "./words.js";
+import { editFigure, editWords, likely, meaningInFull, verdict, words } from "./words.js";
 
 /** @typedef {import("./types.js").Match} Match */
 /** @typedef {import("./types.js").ImageFacts} ImageFacts */
@@ -27,7 +27,7 @@ export function facts(search, match, signal) {
   return h(
     "div.facts",
     {},
-    h("p.proof-verdict.serif", {}, match.kind === "similar" ? words.kinds.similar : [`${said.lead} `, bdi(said.name), said.rest]),
+    h("p.proof-verdict.serif", {}, match.kind === "similar" ? words.kinds.similar : [`${said.lead} `, bdi(said.name), said.rest, likely(match)]),
     h("p.soft", {}, meaningInFull(match)),
     h(
       "p.actions",

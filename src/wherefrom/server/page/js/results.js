@@ -10,7 +10,7 @@ import { nothingFound } from "./nothing.js";
 import { address, asks, changed, go, route, routes } from "./route.js";
 import { memory, TIER_NAMES } from "./searching.js";
 import { toolbar } from "./toolbar.js";
-import { verdict, words } from "./words.js";
+import { likely, verdict, words } from "./words.js";
 import "./query.js";
 
 /** @typedef {import("./types.js").Route} Route */
@@ -204,6 +204,7 @@ class Results extends HTMLElement {
     fill(
       this.#head,
       h("h1", {}, `${said.lead} `, h("a.verdict-name", { href: changed({ match: search.best.id }), dir: "auto" }, said.name), said.rest),
+      likely(search.best) && h("p", {}, likely(search.best).trim()),
       h(
         "p.soft",
         {},

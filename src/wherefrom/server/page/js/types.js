@@ -49,6 +49,7 @@
  * @property {Point[]|null} match_area
  * @property {{query: number|null, match: number|null}} coverage
  * @property {number|null} agreement
+ * @property {{from: "query"|"match", why: {code: string, text: string}[], sure: number}|null} direction
  * @property {number|null} similarity
  * @property {Edit[]} edits
  * @property {[number, number, number, number][]} points
@@ -131,10 +132,14 @@
  * @property {Kind|null} kind
  * @property {number|null} score
  * @property {string} sentence
+ * @property {"spare"|"choice"|"keep"|"part"} suggestion
+ * @property {string} why
  */
 
 /**
  * @typedef {object} Group
+ * @property {"picture"|"parts"} kind
+ * @property {boolean} choice
  * @property {string} id
  * @property {string} keep
  * @property {string} why
