@@ -27,11 +27,12 @@ from wherefrom.keeping import one_shot, ordered, paired, why
 from wherefrom.meetings import Progress, Union, by_words, known_of, settled
 from wherefrom.places import is_at_hand, looked, spots
 from wherefrom.relations import Known, Relation, Tones, bars_seen, related
-from wherefrom.search.answer import Direction, Edit, Kind, Match
+from wherefrom.search.answer import Direction, Edit, Evidence, Kind, Match
 from wherefrom.search.direction import by_files, directed
 from wherefrom.search.find import is_among
 from wherefrom.search.frames import alike
 from wherefrom.search.pixels import Read, looked_at
+from wherefrom.search.placing import area
 
 Compared = Callable[[Known, Known], Relation | None]
 
@@ -43,7 +44,7 @@ _BATCH = 1_024  # codes searched for at a time
 _JOINED = 4_096  # pairs joined at a time
 _NEAREST = 3  # pairs of an image that are kept besides those that hold a group together
 _KNOWN = 4_096  # comparisons that are remembered
-_COVERED = 0.35  # by overlays, likewise: screens of one application are alike around what they show
+_COVERED = 0.3  # by what differs, likewise: screens of one application are alike around what they show
 _AGREEMENT = 0.85  # of pixels, for images whose fingerprints are not near: two photographs agree less
 
 
@@ -253,12 +254,22 @@ def looks(read: Read) -> Look:
             return match
         seen = looked_at(match, query.picture, other.picture)
         if seen is not None and match.evidence.distance is None:
-            covered = sum(edit.amount or 0.0 for edit in seen.evidence.edits if edit.name == "overlay")
+            covered = _covered(seen.evidence)
             if (seen.evidence.agreement or 0.0) < _AGREEMENT or covered >= _COVERED:
                 return None
         return None if seen is None else directed(seen, query, other)
 
     return look
+
+
+def _covered(evidence: Evidence) -> float:
+    """The share of what both show that lies within the outlines of what differs, or is masked."""
+    outlines = [edit.area for edit in evidence.edits if edit.name == "overlay" and edit.area]
+    masked = sum(edit.amount or 0.0 for edit in evidence.edits if edit.name == "mask")
+    if not outlines or not evidence.query_area:
+        return masked
+    shown = max(area(np.array(evidence.query_area)), 1.0)
+    return masked + sum(area(np.array(outline)) for outline in outlines) / shown
 
 
 @dataclass(frozen=True, slots=True)
