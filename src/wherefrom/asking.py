@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from wherefrom.deciding import Decisions
 from wherefrom.duplicates import Group, groups, looks
 from wherefrom.engine.records import ID_PREFIX, Image, digest_of
-from wherefrom.errors import UsageError
+from wherefrom.errors import UsageError, named
 from wherefrom.features.extract import VERSIONS
 from wherefrom.holding import Holding
 from wherefrom.places import looked
+from wherefrom.preferring import preferring
 from wherefrom.search.answer import Answer, Kind, Match, QueryFacts
 from wherefrom.search.calibration import DOCUMENT, Calibration, least_score
 from wherefrom.search.find import checked, compare, find, lookalikes
@@ -107,10 +110,13 @@ class Asking(Holding):
         allowed = self._allowed(filter)
         source = self._source(query)
         if thing is not None:
-            picture, data = picture_of(source, self._settings, colour=True)
+            with named(query):
+                picture, data = picture_of(source, self._settings, colour=True)
             regions = [object_of(picture, thing, self._settings)]
             source = picture if data is None else data  # a URL is fetched once
         wish = None if wishes is None or wishes.are_none else wishes.read(self._source, self._settings)
+        with named(query):
+            queries = Query.read_regions(source, self._settings, regions, start)
         return [
             _looked(
                 find(
@@ -123,7 +129,7 @@ class Asking(Holding):
                     allowed=allowed,
                 )
             )
-            for read in Query.read_regions(source, self._settings, regions, start)
+            for read in queries
         ]
 
     def _wished(
@@ -175,7 +181,8 @@ class Asking(Holding):
 
         digest = digest_of(self.get(identifier).id)
         key = self._engine.keys_of([digest])[digest]
-        read = Query.read(self._source(query), self._settings, region)
+        with named(query):
+            read = Query.read(self._source(query), self._settings, region)
         return account(
             self._engine,
             read,
@@ -196,6 +203,9 @@ class Asking(Holding):
         turned: bool = True,
         parts: bool = True,
         progress: Callable[[int, int], None] | None = None,
+        filter: str | Filter | None = None,
+        exact: bool = False,
+        prefer: Iterable[str | os.PathLike[str]] = (),
     ) -> Iterator[Group]:
         """Groups of images that are one picture, largest group first, each as a family with its likely
         original, which is suggested to be kept.
@@ -204,16 +214,27 @@ class Asking(Holding):
         something laid over them, which takes some milliseconds an image, and the pixels of what is found are
         compared where its files are still there; without, groups go by fingerprints alone. `progress` is told
         (images looked for, images in all).
+
+        `filter` lets only some images take part; with `exact` only files with the same bytes are told;
+        `prefer` are folders whose files are kept where bytes are equal or nothing says which was first. What
+        was said by `not_duplicates` and `keep_both` is heeded.
         """
-        if not parts:
-            return groups(self._engine, turned=turned, parts=False, progress=progress)
+        allowed = self._allowed(filter)
+        folders = [os.fspath(folder) for folder in prefer]
+
+        def told(found: Iterable[Group]) -> Iterator[Group]:
+            return preferring(Decisions.of(self._engine).heeded(found), folders)
+
+        options: dict[str, Any] = {"turned": turned, "progress": progress, "allowed": allowed}
+        if exact or not parts:
+            return told(groups(self._engine, parts=False, exact=exact, **options))
         read = sides(self._settings.limits, self._engine.kept)
 
         def tones(image: Image) -> NDArray[np.uint8] | None:
             side = read(image)
             return None if side is None else side.picture.luma8
 
-        return groups(self._engine, turned=turned, look=looks(read), tones=tones, progress=progress)
+        return told(groups(self._engine, look=looks(read), tones=tones, **options))
 
     def least_score(self, precision: float) -> float:
         """The `min_score` that leaves matches of which at least a share (0.5 to 0.9999) is true.

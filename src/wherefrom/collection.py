@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wherefrom.adding import Adding, Offer, OnOutcome, offers
 from wherefrom.asking import Asking
+from wherefrom.deciding import Decisions, pairs
 from wherefrom.engine.base import Engine
 from wherefrom.engine.batches import batched
 from wherefrom.engine.copying import Copied
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.fields import checked as checked_fields
 from wherefrom.engine.records import Image, digest_of
-from wherefrom.errors import CollectionLocked, Excluded, NotFound, Unreadable
+from wherefrom.errors import CollectionLocked, Excluded, NotFound, Unreadable, UsageError
 from wherefrom.features.embedding import dimension_of
 from wherefrom.features.extract import nothing, versions_of
 from wherefrom.outcome import Outcome, Report, Status
@@ -31,7 +32,8 @@ from wherefrom.workers import Task, Workers
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    pass
+    from wherefrom.acting.doing import Acted, Result
+    from wherefrom.duplicates import Group
 
 
 def open_collection(
@@ -225,6 +227,81 @@ class Collection(Asking):
                 self.remove(image.id)
         self._engine.mark_gone(sorted(here))
         return len(found)
+
+    def not_duplicates(self, ids: Iterable[str]) -> None:
+        """Remember that the images of these ids are no duplicates of each other: no group has two of them.
+
+        Raises UsageError for fewer than two, NotFound for one that is not here, CollectionLocked.
+        """
+        self._decide(ids, "apart")
+
+    def keep_both(self, ids: Iterable[str]) -> None:
+        """Remember that the images of these ids are all kept: none of them could go for another's sake.
+
+        A single id stands for the files with its bytes. Raises as `not_duplicates` does.
+        """
+        self._decide(ids, "both")
+
+    def undecide(self, ids: Iterable[str]) -> int:
+        """Take back what was said of these images with each other; gives how many pairs it was of."""
+        told = pairs(list(ids))
+        kept = Decisions.of(self._engine)
+        taken = len((kept.apart | kept.both) & told)
+        kept.apart -= told
+        kept.both -= told
+        if taken:
+            kept.keep(self._engine)
+        return taken
+
+    def _decide(self, ids: Iterable[str], what: str) -> None:
+        stated = list(ids)
+        told = pairs(stated)
+        if what == "apart" and any(one == other for one, other in told):
+            raise UsageError("Files with the same bytes are duplicates; keep_both lets them stay.")
+        for one in stated:
+            self.get(one)
+        kept = Decisions.of(self._engine)
+        kept.apart -= told
+        kept.both -= told
+        (kept.apart if what == "apart" else kept.both).update(told)
+        kept.keep(self._engine)
+
+    def act(
+        self,
+        groups: Iterable[Group],
+        way: str = "trash",
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        on_result: Callable[[Result], None] | None = None,
+    ) -> Acted:
+        """Do something about the files of groups that could go (`Group.spare`), one at a time.
+
+        `trash` moves them to the system's bin, `move` below `folder` as they lie, `hardlink` makes each a
+        name of the file that is kept, and `reflink` lets the two share what they hold; the latter two only of
+        the same bytes. Right before, both files are read and are what was indexed; else a file is passed
+        over, with the reason in the result. `undo_acts` takes it back.
+
+        Raises UsageError, CollectionLocked, CollectionError where it cannot be written what is done.
+        """
+        from wherefrom.acting.doing import act, steps
+
+        with self._adding:
+            plan, passed = steps(groups, way)
+            target = None if folder is None else os.fspath(folder)
+            acted = act(self, plan, way, target, on_result)
+        acted.passed[:0] = passed
+        return acted
+
+    def undo_acts(self) -> list[tuple[str, str | None]]:
+        """Undo the last `act` that was not undone: the path of each file, and why it is not back, or None."""
+        from wherefrom.acting.doing import undo
+
+        with self._adding:
+            done = [(deed.path, why) for deed, why in undo(self)]
+        for path, why in done:
+            if why is None:
+                self.add(path)
+        return done
 
     def attach(self, id_or_uri: str | os.PathLike[str], /, **fields: str | float | bool | None) -> int:
         """Give the image of an id, or every image seen at a uri or path, fields of your own to filter by.

@@ -27,10 +27,12 @@ from wherefrom.keeping import one_shot, ordered, paired, why
 from wherefrom.meetings import Progress, Union, by_words, known_of, settled
 from wherefrom.places import is_at_hand, looked, spots
 from wherefrom.relations import Known, Relation, Tones, bars_seen, related
-from wherefrom.search.answer import Direction, Edit, Kind, Match
+from wherefrom.search.answer import Direction, Edit, Evidence, Kind, Match
 from wherefrom.search.direction import by_files, directed
+from wherefrom.search.find import is_among
 from wherefrom.search.frames import alike
 from wherefrom.search.pixels import Read, looked_at
+from wherefrom.search.placing import area
 
 Compared = Callable[[Known, Known], Relation | None]
 
@@ -42,7 +44,7 @@ _BATCH = 1_024  # codes searched for at a time
 _JOINED = 4_096  # pairs joined at a time
 _NEAREST = 3  # pairs of an image that are kept besides those that hold a group together
 _KNOWN = 4_096  # comparisons that are remembered
-_COVERED = 0.35  # by overlays, likewise: screens of one application are alike around what they show
+_COVERED = 0.3  # by what differs, likewise: screens of one application are alike around what they show
 _AGREEMENT = 0.85  # of pixels, for images whose fingerprints are not near: two photographs agree less
 
 
@@ -187,24 +189,32 @@ def groups(
     look: Look | None = None,
     tones: Tones | None = None,
     progress: Progress | None = None,
+    allowed: NDArray[np.int64] | None = None,
+    exact: bool = False,
 ) -> Iterator[Group]:
     """Every group, the one with most files first; then those of the kind `parts`.
 
     With `turned` also mirrored, turned and negative copies; with `parts` also crops and whatever else is met
     by its keypoints, which takes some milliseconds an image. `look` compares the pixels of what is about to
-    be told, and by `tones` bars that are written on are known.
+    be told, and by `tones` bars that are written on are known. With `allowed`, keys that rise, no other image
+    is told; with `exact` only files that are the same byte for byte.
     """
     entries, codes = _all_codes(engine)
+    if allowed is not None or exact:
+        wanted = np.zeros(len(entries), bool) if exact or allowed is None else np.isin(entries // 2, allowed)
+        entries, codes = entries[wanted], codes[wanted]
     keys = entries // 2
     union = Union()
     near = _near(keys, codes, turned)
     for one, other in near.holding:
         union.join(one, other)
     for key in engine.seen_twice():
-        union.add(key)
+        if allowed is None or is_among(key, allowed):
+            union.add(key)
     met: list[Relation] = []
     if parts:
-        met = settled(list(by_words(engine, np.unique(keys).tolist(), union, turned, progress)), union)
+        seen = by_words(engine, np.unique(keys).tolist(), union, turned, progress)
+        met = settled([one for one in seen if allowed is None or _lets(allowed, one)], union)
     for relation in met:
         if relation.joins:
             union.join(relation.source.key, relation.made.key)
@@ -218,6 +228,10 @@ def groups(
             members = _at_hand([known[key] for key in found[number] if key in known])
             yield from _groups_of(members, plan, number, turned=turned, look=look, tones=tones)
     yield from _part_groups(met, {key: number for number, keys in enumerate(found) for key in keys}, look)
+
+
+def _lets(allowed: NDArray[np.int64], relation: Relation) -> bool:
+    return is_among(relation.source.key, allowed) and is_among(relation.made.key, allowed)
 
 
 def looks(read: Read) -> Look:
@@ -240,12 +254,22 @@ def looks(read: Read) -> Look:
             return match
         seen = looked_at(match, query.picture, other.picture)
         if seen is not None and match.evidence.distance is None:
-            covered = sum(edit.amount or 0.0 for edit in seen.evidence.edits if edit.name == "overlay")
+            covered = _covered(seen.evidence)
             if (seen.evidence.agreement or 0.0) < _AGREEMENT or covered >= _COVERED:
                 return None
         return None if seen is None else directed(seen, query, other)
 
     return look
+
+
+def _covered(evidence: Evidence) -> float:
+    """The share of what both show that lies within the outlines of what differs, or is masked."""
+    outlines = [edit.area for edit in evidence.edits if edit.name == "overlay" and edit.area]
+    masked = sum(edit.amount or 0.0 for edit in evidence.edits if edit.name == "mask")
+    if not outlines or not evidence.query_area:
+        return masked
+    shown = max(area(np.array(evidence.query_area)), 1.0)
+    return masked + sum(area(np.array(outline)) for outline in outlines) / shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from wherefrom.engine.batches import batched
 from wherefrom.engine.records import ID_PREFIX, Image, Sighting, digest_of, image_id
 from wherefrom.errors import NotFound
 from wherefrom.features.extract import EMBEDDING, PALETTE
+from wherefrom.features.fingerprint import NEARLY_BLANK
 from wherefrom.listing import Listed, listed
 from wherefrom.places import looked
 from wherefrom.search.lookup import LabelCount, answers, label_counts
@@ -86,12 +87,15 @@ class Holding:
         return looked(found[key])
 
     def about(self, identifier: str) -> About:
-        """What the image of an id shows: its labels, colours, and where its things are.
+        """What the image of an id shows: labels, colours, where its things are; of a blank one colours alone.
 
         Raises NotFound, or UsageError for what is no id.
         """
-        digest = digest_of(self.get(identifier).id)
+        image = self.get(identifier)
+        digest = digest_of(image.id)
         key = self._engine.keys_of([digest])[digest]
+        if image.quality < NEARLY_BLANK:
+            return About.of(b"", self._engine.features(PALETTE, [key]).get(key, b""))
         return About.of(*(self._engine.features(kind, [key]).get(key, b"") for kind in (EMBEDDING, PALETTE)))
 
     @property

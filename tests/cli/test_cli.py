@@ -103,7 +103,7 @@ def test_search_prints_json_and_exits_like_grep(home: Path, capsys: pytest.Captu
     assert nothing["matches"] == []
     assert nothing["query"]["notes"]
     out, err = called(capsys, "search", "other.png", expect=Exit.NOTHING_FOUND)
-    assert (out, "Nothing found." in err) == ("", True)
+    assert (out, "No match among" in err) == ("", True)
     assert (
         document(capsys, "search", "query.png", "--kinds", "same", expect=Exit.NOTHING_FOUND)["matches"] == []
     )
@@ -114,7 +114,7 @@ def test_search_prints_json_and_exits_like_grep(home: Path, capsys: pytest.Captu
     ("arguments", "code", "word"),
     [
         (["search", "pictures/notes.txt"], Exit.PICTURE, "a text file; only pictures are read"),
-        (["search", "pictures"], Exit.PICTURE, "is a directory"),
+        (["compare", "pictures", "pictures"], Exit.PICTURE, "pictures: this is a folder"),
         (["search", "pictures/picture 001.jpg", "--limit", "0"], Exit.USAGE, "limit"),
         (["search", "pictures/picture 001.jpg", "--kinds", "eaual"], Exit.USAGE, "eaual"),
         (["search", "pictures/picture 001.jpg", "--region", "1,2"], Exit.USAGE, "LEFT,TOP,RIGHT,BOTTOM"),
@@ -174,7 +174,7 @@ def test_a_comparison_is_told_in_words_with_its_proof(home: Path, capsys: pytest
     out, err = called(capsys, "compare", "part.png", "pictures/picture 001.jpg")
     first, *edits, proof = out.splitlines()
     assert first.startswith("copy, score ")
-    assert edits == ["  mirrored", "  cropped: 50 % is missing"]
+    assert edits == ["  mirrored", "  cropped by 50 %"]
     assert "keypoints that agree" in proof
     assert err == ""
     out, _ = called(capsys, "compare", "part.png", "part.png")
@@ -258,7 +258,7 @@ def test_several_regions_get_an_answer_each(home: Path, capsys: pytest.CaptureFi
     titles = [line for line in out.splitlines() if line.startswith("region")]
     assert titles == ["region 0,0,400,300", "region 800,0,1200,300"]
     assert "region 400,0,800,300" in err
-    assert "Nothing found." in err
+    assert "No match among" in err
     called(capsys, "search", "wide.png", *regions[2:4], expect=Exit.NOTHING_FOUND)
 
 

@@ -86,7 +86,7 @@ def test_look_alikes_stand_below_the_claims_with_what_they_show(
     assert lines[cat + 1].strip() == "cat (+1 near-copy)"
     assert sum("pictures/cat" in line for line in lines) == 1
     (said,) = err.splitlines()
-    assert said.startswith("Shows: espresso (drink). Objects: 1 at ")
+    assert said.startswith("Perhaps: espresso (drink). Objects: 1 at ")
     document_of_it = document(capsys, "search", "pictures/coffee.png", "--kinds", "all")
     assert document_of_it["query"]["labels"][0]["name"] == "espresso"
     place = [float(value) for value in said.partition("1 at ")[2].rstrip(".").split(",")]
@@ -98,7 +98,7 @@ def test_an_object_is_searched_for(home: Path, capsys: pytest.CaptureFixture[str
     assert answer["matches"][0]["sightings"][0]["uri"].endswith("coffee.png")
     assert answer["matches"][0]["kind"] != "identical"  # it was a part that was searched
     _, err = called(capsys, "search", "pictures/coffee.png", "--object", "1", "--kinds", "all")
-    assert "Shows: " in err
+    assert "Perhaps: " in err
     assert "Objects: " not in err  # those would be numbered in the part
     _, err = called(capsys, "search", "pictures/coffee.png", "--object", "9", expect=Exit.USAGE)
     assert "no number 9" in err
@@ -211,8 +211,8 @@ def test_several_regions_go_with_no_wish(home: Path, capsys: pytest.CaptureFixtu
 def test_show_tells_labels_colours_and_fields(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     called(capsys, "attach", "pictures/coffee.png", "cup=red", "size=3")
     lines = [line.strip() for line in called(capsys, "show", "pictures/coffee.png")[0].splitlines()]
-    (shows,) = [line for line in lines if line.startswith("shows: ")]
-    assert shows.startswith("shows: espresso (drink) ")
+    (shows,) = [line for line in lines if line.startswith("perhaps: ")]
+    assert shows.startswith("perhaps: espresso (drink) ")
     assert shows.endswith(" %")
     (colours,) = [line for line in lines if line.startswith("colours: ")]
     assert "brown " in colours
@@ -304,13 +304,13 @@ APPLE, DOG = Label("Granny Smith apple", "fruit", 0.9), Label("dog", "dog", 0.7)
 def test_what_a_query_shows_in_words() -> None:
     boxes = ((76.4, 140.6, 239.0, 283.0), (0.0, 0.0, 10.0, 20.0))
     assert shown_in(facts((APPLE,), boxes[:1]), numbered=True) == (
-        "Shows: Granny Smith apple (fruit). Objects: 1 at 76,141,239,283."
+        "Perhaps: Granny Smith apple (fruit). Objects: 1 at 76,141,239,283."
     )
     assert shown_in(facts((APPLE, DOG), boxes), numbered=True) == (
-        "Shows: Granny Smith apple (fruit), dog. Objects: 1 at 76,141,239,283; 2 at 0,0,10,20."
+        "Perhaps: Granny Smith apple (fruit), dog. Objects: 1 at 76,141,239,283; 2 at 0,0,10,20."
     )
     assert shown_in(facts((), boxes[1:]), numbered=True) == "Objects: 1 at 0,0,10,20."
-    assert shown_in(facts((APPLE,), boxes), numbered=False) == "Shows: Granny Smith apple (fruit)."
+    assert shown_in(facts((APPLE,), boxes), numbered=False) == "Perhaps: Granny Smith apple (fruit)."
     assert shown_in(facts((), ()), numbered=True) == ""
 
 
@@ -338,7 +338,7 @@ def test_what_an_image_shows_in_words() -> None:
         {"colour": "#00ee00", "name": "green", "share": 0.25, "background": False},
     ]
     assert lines_about(About((APPLE, DOG), colours, ((0.0, 0.0, 0.5, 0.5),))) == [
-        "shows: Granny Smith apple (fruit) 90 %, dog 70 %",
+        "perhaps: Granny Smith apple (fruit) 90 %, dog 70 %",
         "colours: white 50 % (background), green 45 %, white 5 %",
         "1 object",
     ]

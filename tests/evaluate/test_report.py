@@ -122,7 +122,7 @@ def test_the_summary_says_what_was_seen() -> None:
     told = " ".join(summary(made(misses=0.0)))
     assert "Of 240 edited copies of 40 pictures 100 % were found first among 1,240 images" in told
     assert "No edit stands out" in told
-    assert "Hardest to find through" in " ".join(summary(made(misses=0.2)))
+    assert "Hardest edits" in " ".join(summary(made(misses=0.2)))
     quiet = " ".join(summary(report_of(runs.facts(), *runs.run(1))))
     assert "none was claimed to be in it" in quiet
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wherefrom.models.labels import CATEGORY_SHARE, CLASS_SHARE, Label, calibrated, classes, confidences
+from wherefrom.models.labels import TOLD_SHARE, Label, calibrated, classes, confidences
 
 
 def logits(**high: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -78,11 +78,11 @@ def test_confidence_is_as_brute_force_has_it(seed: int, temperature: float, spre
     for label in labels:
         inside = [i for i in range(1000) if known.categories[known.parents[i]] == label.parent]
         best = max(inside, key=lambda i: shares[i])
-        if shares[best] >= CLASS_SHARE:
+        if shares[best] >= TOLD_SHARE:
             assert label == Label(known.names[best], label.parent, float(shares[best]))
         else:
             total = float(shares[inside].sum())
-            assert total >= CATEGORY_SHARE
+            assert total >= TOLD_SHARE
             assert label.name == label.parent
             assert label.confidence == pytest.approx(total)
 

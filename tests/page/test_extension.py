@@ -69,7 +69,7 @@ def test_a_picture_that_anybody_can_fetch_is_named_by_its_address(
 ) -> None:
     with site(house.queries) as url:
         page = pressed(context, worker, {"srcUrl": f"{url}/edited.jpg", "pageUrl": "https://example.org/"})
-        expect(page.locator(".verdict h1")).to_contain_text("This was made from")
+        expect(page.locator(".verdict h1")).to_contain_text("The same picture as")
         assert "url=http" in page.url
 
 
@@ -82,7 +82,7 @@ def test_a_picture_that_only_the_browser_has_is_handed_to_the_page(
         page = pressed(
             context, worker, {"srcUrl": f"data:image/jpeg;base64,{data}", "pageUrl": f"{url}/text.txt"}
         )
-        expect(page.locator(".verdict h1")).to_contain_text("This was made from")
+        expect(page.locator(".verdict h1")).to_contain_text("The same picture as")
         assert "token=" in page.url
 
 

@@ -18,7 +18,7 @@ def test_a_match_opens_into_its_proof_and_closes_to_the_card_it_came_from(look: 
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     page.wait_for_url("**match=sha256*")
-    expect(dialog.locator(".proof-verdict")).to_contain_text("This was made from")
+    expect(dialog.locator(".proof-verdict")).to_contain_text("The same picture as")
     expect(dialog.locator(".outline").first).to_be_attached()
     expect(dialog.get_by_role("heading", name="How we know")).to_be_visible()
     expect(dialog.locator(".plain-list")).to_contain_text("the same arrangement")

@@ -63,7 +63,7 @@ def test_a_part_beside_something_else_is_refuted() -> None:
         {"differing": 0.21},
         {"framed": 2},
         {"shared": Shared(90, 0.9, 0.9, 0.05)},
-        {"edits": (Edit("overlay", 0.35),)},
+        {"covered": 0.35},
     ],
 )
 def test_a_piece_in_most_of_a_picture_is_what_was_laid_over_it(poor: dict[str, Any]) -> None:
@@ -82,15 +82,15 @@ def test_a_piece_in_most_of_a_picture_is_what_was_laid_over_it(poor: dict[str, A
 def test_what_is_laid_over_a_part_needs_pixels_that_agree_around_it(
     agreement: float, inliers: int, refuted: bool
 ) -> None:
-    text = Changes((Edit("overlay", 0.22),), agreement, 0.7, 0.9, 0.05)
+    text = Changes((), agreement, 0.7, 0.9, 0.05, covered=0.22)
     assert refutes(text, evidence(SQUARE, inliers, coverage=0.5)) is refuted
 
 
 def test_what_covers_a_third_needs_keypoints_beside_it() -> None:
-    covered = Changes((Edit("overlay", 0.2), Edit("overlay", 0.15)), 0.95, 0.7, 0.9, 0.05)
+    covered = Changes((), 0.95, 0.7, 0.9, 0.05, covered=0.35)
     assert refutes(covered, evidence(SQUARE, 25))
     assert not refutes(covered, evidence(SQUARE, 35))
-    assert not refutes(replace(covered, edits=covered.edits[:1]), evidence(SQUARE, 25))
+    assert not refutes(replace(covered, covered=0.2), evidence(SQUARE, 25))
     # A small picture on a wall, whose few keypoints leave it a little askew, differs by a little all over.
     askew = replace(covered, shared=Shared(350, 0.88, 0.7, 0.2))
     assert not refutes(askew, evidence(SQUARE, 18))

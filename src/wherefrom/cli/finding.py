@@ -185,7 +185,7 @@ def _notes(answer: Answer, numbered: bool) -> None:
         say(shown)
     for note in answer.query.notes:
         say(plain(note))
-    if not answer.matches:
+    if not answer.matches and not any(note.startswith("No match") for note in answer.query.notes):
         say("Nothing found.")
 
 

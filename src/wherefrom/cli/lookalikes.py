@@ -88,9 +88,9 @@ def shown_by(match: Match) -> str:
 def shown_in(facts: QueryFacts, *, numbered: bool) -> str:
     """What a query shows and, where they are `numbered`, where its objects are; empty when nothing is known.
 
-    Shows: Granny Smith apple (fruit). Objects: 1 at 76,141,239,283.
+    Perhaps: Granny Smith apple (fruit). Objects: 1 at 76,141,239,283.
     """
-    said = [f"Shows: {in_words(facts.labels)}."] if facts.labels else []
+    said = [f"Perhaps: {in_words(facts.labels)}."] if facts.labels else []
     if numbered and facts.objects:
         places = [
             f"{number} at {','.join(f'{value:.0f}' for value in box)}"
@@ -111,7 +111,7 @@ def lines_about(about: About) -> list[str]:
         f"{name} {_percent(share)}{' (background)' if background else ''}"
         for (name, background), share in sorted(shares.items(), key=lambda one: -one[1])
     ]
-    said = [f"shows: {', '.join(labels)}"] if labels else []
+    said = [f"perhaps: {', '.join(labels)}"] if labels else []
     if colours:
         said.append(f"colours: {', '.join(colours)}")
     if about.objects:

@@ -8,7 +8,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,9 +27,11 @@ from wherefrom.cli.common import (
     shown_place,
     size,
 )
+from wherefrom.cli.duplicating import acting, decided, do, print_paths, way_of
 from wherefrom.cli.lookalikes import lines_about
 from wherefrom.errors import Exit, NotFound, UsageError
 from wherefrom.places import looked
+from wherefrom.preferring import ordered
 from wherefrom.printing import plain
 from wherefrom.search.wording import in_words
 
@@ -118,18 +120,30 @@ def list_images(collection: str | None, filter: str | None, limit: int | None, j
 @click.option("--csv", "csv_output", is_flag=True, help="Print CSV on stdout, a line for each file.")
 @click.option("--upright", is_flag=True, help="Leave out mirrored, turned and negative copies: quicker.")
 @click.option("--quick", is_flag=True, help="Compare whole pictures alone: no crops, and no file is opened.")
+@acting
 @as_json
 def duplicates(
-    collection: str | None, csv_output: bool, upright: bool, quick: bool, json_output: bool
+    collection: str | None, csv_output: bool, upright: bool, quick: bool, json_output: bool, **chosen: Any
 ) -> None:
     """Group the files that are one picture: the likely original, which is suggested to be kept, and what was
-    made from it, and how. Nothing is removed.
+    made from it, and how. Nothing is touched unless --trash, --move-to, --hardlink or --reflink says so, and
+    then only what could go: each file is read again right before, and --undo takes it back.
     """
-    if csv_output and json_output:
-        raise UsageError("Choose one of --csv and --json.")
+    if csv_output + json_output + chosen["print0"] > 1:
+        raise UsageError("Choose one of --csv, --json and --print0.")
+    way = way_of(chosen)
     with opened(collection) as photos:
-        groups = list(photos.duplicates(turned=not upright, parts=not quick, progress=_looked_for()))
-    if json_output:
+        if decided(photos, chosen, json_output):
+            return
+        options = {name: chosen[name] for name in ("exact", "filter", "prefer")}
+        found = photos.duplicates(turned=not upright, parts=not quick, progress=_looked_for(), **options)
+        groups = list(ordered(found, chosen["sort"]))
+        if way is not None:
+            do(photos, groups, *way, chosen, json_output)
+            return
+    if chosen["print0"]:
+        print_paths(groups)
+    elif json_output:
         print_json({"groups": [group.as_json() for group in groups]})
     elif csv_output:
         click.echo(_as_csv(groups), nl=False)
@@ -232,21 +246,27 @@ def _shown(place: Sighting | None, image: Image) -> str:
 
 def _as_csv(groups: Sequence[Group]) -> str:
     names = ("group", "suggestion", "why", "kind", "width", "height", "format", "bytes", "uri", "id")
+
+    def path_of(place: Sighting | None) -> str:
+        return (place.path if place else None) or ""
+
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow((*names, "parent", "score", "edits"))
+    writer.writerow((*names, "parent", "score", "edits", "path"))
     for number, group in enumerate(groups, 1):
         keep = group.keep
         facts = (keep.width, keep.height, keep.format, keep.bytes)
         uri = group.place.uri if group.place else ""
         first = "part" if group.kind == "parts" else "choice" if group.choice else "keep"
-        writer.writerow((number, first, group.why, "", *facts, uri, keep.id, "", "", ""))
+        writer.writerow(
+            (number, first, group.why, "", *facts, uri, keep.id, "", "", "", path_of(group.place))
+        )
         for one in group.others:
             image, uri = one.image, one.place.uri if one.place else ""
             facts = (image.width, image.height, image.format, image.bytes)
             edits = "; ".join(in_words(edit) for edit in one.edits)
             row = (number, one.suggestion, one.why, one.kind.value, *facts, uri, image.id)
-            writer.writerow((*row, one.parent, one.score, edits))
+            writer.writerow((*row, one.parent, one.score, edits, path_of(one.place)))
     return buffer.getvalue()
 
 

@@ -40,6 +40,9 @@ class Engine(Protocol):
     What `add` returns is searchable; what `remove` returns is gone; both have been committed.
     """
 
+    directory: Path
+    """Where what is kept lies, if it is on this machine."""
+
     def add(
         self, images: Sequence[NewImage], originals: Mapping[bytes, bytes] | None = None
     ) -> list[tuple[int, bool]]:

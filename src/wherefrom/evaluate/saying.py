@@ -46,7 +46,7 @@ def _weakest(report: Report) -> str:
     if not weak:
         return "No edit stands out as one that hides a picture." if report.edits else ""
     named = [f"{row.name} ({percent(row.first)})" for row in weak[:_WEAK]]
-    return f"Hardest to find through: {', '.join(named)}."
+    return f"Hardest edits: {', '.join(named)}."
 
 
 def _share(row: Row) -> float:

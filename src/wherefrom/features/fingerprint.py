@@ -32,6 +32,9 @@ CODE_BYTES = 32
 MIN_QUALITY = 50
 """PDQ quality (0 to 100) below which a picture has too little in it: PDQ's authors advise the same."""
 
+NEARLY_BLANK = 10
+"""PDQ quality below which a picture shows nothing that could be named."""
+
 MIN_FILLED = 0.13
 """Share of a picture with something in it, below which it has too little: a page with a few lines of text."""
 

@@ -76,7 +76,7 @@ def align(query: Pixels, match: Pixels, transform: Matrix, area: ArrayLike | Non
     mask = np.zeros((height, width), np.uint8)
     corners = (np.column_stack((outline, np.ones(len(outline)))) @ place.T)[:, :2] - 0.5
     cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], 255)
-    margin = max(2, round(_MARGIN * max(width, height)))
+    margin = margin_of(mask.shape)
     cv2.rectangle(mask, (0, 0), (width - 1, height - 1), 0, margin)
     shape = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * margin + 1, 2 * margin + 1))
     mask = np.asarray(cv2.erode(mask, shape), np.uint8)
@@ -88,6 +88,19 @@ def align(query: Pixels, match: Pixels, transform: Matrix, area: ArrayLike | Non
     better = _refined(luma(part), luma(match), forth, mask)
     warped = warp(match, better @ forth, (width, height))
     return Aligned(np.ascontiguousarray(part), warped, mask > 0, scale, np.linalg.inv(place))
+
+
+def margin_of(shape: tuple[int, ...]) -> int:
+    """The working pixels that are left off at each edge of a frame, and again of what both show."""
+    return max(2, round(_MARGIN * max(shape)))
+
+
+def with_margin(mask: Mask) -> Mask:
+    """A part of a frame, (h, w) bool, with the margins that were left off around what both show."""
+    import cv2
+
+    side = 4 * margin_of(mask.shape) + 1
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0)
 
 
 def warp(match: Pixels, transform: Matrix, size: tuple[int, int], *, fast: bool = False) -> Pixels:

@@ -49,10 +49,11 @@ class Edit:
     `hue`, by how many degrees all hues are turned; `tone`, the mean absolute change of brightness,
     contrast and colour as a share of the range (0 to 1); `blur`, the sigma in query pixels of the Gaussian
     that it amounts to; `noise`, the standard deviation of luma in grey levels; `compression`, how strongly
-    the blocks of JPEG stand out (0 to 1); `overlay`, the share of what both show that something was laid
-    over (0 to 1), one for each place; `frames`, of files of several frames or pages only what they begin
-    with is one picture: 1 where they go on otherwise, None where that is not known. `area` is where in the
-    query, when it is a part.
+    the blocks of JPEG stand out (0 to 1); `mask`, the share of what both show that one tone hides from
+    the frame inwards, as around a circle (0 to 1); `overlay`, the share of what both show whose pixels differ
+    (0 to 1), one for each place; `frames`, of files of several frames or pages only what they begin with is
+    one picture: 1 where they go on otherwise, None where that is not known. `area` is where in the query,
+    when it is a part.
     """
 
     name: str

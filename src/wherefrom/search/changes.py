@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,10 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from wherefrom.features.blocking import blocking
 from wherefrom.search import tone
 from wherefrom.search.agreement import Shared, Shifts, agreement
-from wherefrom.search.alignment import Aligned, Mask, Matrix, Pixels, align, luma
+from wherefrom.search.alignment import Aligned, Mask, Matrix, Pixels, align, luma, margin_of, with_margin
 from wherefrom.search.answer import Edit
-from wherefrom.search.overlays import overlays
+from wherefrom.search.masks import hidden
+from wherefrom.search.overlays import differing, overlays, plainly
 from wherefrom.search.recolouring import recolouring
+from wherefrom.search.visible import Box, visible
 from wherefrom.search.windows import window
 
 # Where `benchmarks/changes.py` sets them: on half of its photographs, the other half being reported.
@@ -33,12 +36,15 @@ _CELL = 12  # working pixels: blocks in which noise is looked for
 class Changes:
     """What was done to the pixels, and how far the pictures agree.
 
-    `edits` are those of `recolouring`, `tone`, `blur`, `noise`, `compression` and `overlay`. `agreement` is
-    0 to 1: the same content is above 0.8 whatever its tones, other content below 0.3; `agreeing` is the share
-    of the textured blocks that agree, `textured` the share of the common area that has texture. `differing`
-    is the share of the common area that differs in one piece, and `framed` how many of its sides both
-    pictures have an edge along: many for a window in which each shows something of its own. `shared` says how
-    far they agree where neither is flat, and `shifts` how far parts lie from where a smooth map has them.
+    `edits` are those of `recolouring`, `tone`, `blur`, `noise`, `compression`, `mask` and `overlay`.
+    `agreement` is 0 to 1: the same content is above 0.8 whatever its tones, other content below 0.3;
+    `agreeing` is the share of the textured blocks that agree, `textured` the share of the common area that
+    has texture. `differing` is the share of the common area that differs in one piece, and `framed` how many
+    of its sides both pictures have an edge along: many for a window in which each shows something of its own.
+    `shared` says how far they agree where neither is flat, and `shifts` how far parts lie from where a smooth
+    map has them. `covered` is the share of the common area within boxes around overlays, masks left out;
+    `visible` the box of the match (left, top, right, bottom in its pixels) beyond which the query shows other
+    things, if any.
     """
 
     edits: tuple[Edit, ...]
@@ -49,6 +55,8 @@ class Changes:
     framed: int = 0
     shared: Shared = field(default_factory=Shared)
     shifts: Shifts = field(default_factory=Shifts)
+    covered: float = 0.0
+    visible: Box | None = None
 
 
 def changes(
@@ -75,17 +83,18 @@ def changes(
     if aligned is None:
         return None
     same = agreement(aligned)
-    edits: list[Edit] = []
+    done = _Done([], 0.0, None)
     if same.correlation >= _AGREEMENT or same.agreeing >= _AGREEING:
-        edits = _edits(aligned, same.other)
+        sizes = (match.shape[1], match.shape[0]), (query.shape[1], query.shape[0])
+        done = _done(aligned, same.other, np.asarray(transform, np.float64), *sizes)
         amount = _compression(
             query if query_full is None else query_full, match if match_full is None else match_full
         )
         if amount is not None:
-            edits.append(Edit("compression", round(amount, 3)))
+            done.edits.append(Edit("compression", round(amount, 3)))
     pane = window(aligned, same.other)
     return Changes(
-        tuple(edits),
+        tuple(done.edits),
         round(same.correlation, 4),
         round(same.agreeing, 4),
         round(same.textured, 4),
@@ -93,11 +102,23 @@ def changes(
         int((pane.edges >= _FRAMED).sum()),
         same.shared,
         same.shifts,
+        round(done.covered, 4),
+        done.visible,
     )
 
 
-def _edits(aligned: Aligned, other: Mask) -> list[Edit]:
-    """All edits but compression; all but overlays are measured beside what plainly shows something else."""
+class _Done(NamedTuple):
+    """All edits but compression, the share within boxes around overlays, and the visible box of the match."""
+
+    edits: list[Edit]
+    covered: float
+    visible: Box | None
+
+
+def _done(
+    aligned: Aligned, other: Mask, transform: Matrix, match: tuple[int, int], query: tuple[int, int]
+) -> _Done:
+    """What was done; all but masks and overlays are measured beside what plainly shows something else."""
     edits: list[Edit] = []
     beside = aligned.mask & ~other
     if beside.sum() <= _ENOUGH * aligned.mask.sum():
@@ -118,10 +139,45 @@ def _edits(aligned: Aligned, other: Mask) -> list[Edit]:
     if sigma >= _BLUR:
         edits.append(Edit("blur", round(sigma / aligned.scale, 2)))
     noise = _noise(alike, toned)
-    if noise >= _NOISE:
+    noisy = noise >= _NOISE
+    if noisy:
         edits.append(Edit("noise", round(noise, 1)))
-    edits.extend(overlays(aligned, toned, sigma, noisy=noise >= _NOISE, beside=alike.mask))
-    return edits
+    differs = differing(aligned, toned, sigma, noisy=noisy)
+    laid = overlays(aligned, toned, differs, beside, sigma)
+    faint, _ = plainly(differs, beside)
+    box = visible(aligned, faint, transform, match, query) if laid.edits else None
+    if box is not None:
+        shown = aligned.mask & _within(aligned, box, transform)
+        if shown.sum() > _ENOUGH * aligned.mask.sum():
+            aligned, beside = replace(aligned, mask=shown), beside & shown
+        else:
+            box = None
+    whole = np.count_nonzero(with_margin(aligned.mask))
+    mask = hidden(aligned, faint)
+    if mask is not None:
+        edits.append(Edit("mask", round(mask.share, 4)))
+        aligned, beside = replace(aligned, mask=aligned.mask & ~mask.where), beside & ~mask.where
+    covered = laid.boxed
+    if box is not None or mask is not None:
+        laid = overlays(aligned, toned, differs, beside, sigma)
+        if box is None:
+            covered = laid.boxed
+    rest = float(np.count_nonzero(aligned.mask) / whole)  # of the pixels that overlays are shares of
+    edits.extend(replace(edit, amount=round((edit.amount or 0.0) * rest, 4)) for edit in laid.edits)
+    return _Done(edits, covered, box)
+
+
+def _within(aligned: Aligned, box: Box, transform: Matrix) -> Mask:
+    """Where a box of the match lies in the frame, less a margin: (h, w) bool."""
+    import cv2
+
+    left, top, right, bottom = box
+    corners = np.array([[left, top, 1], [right, top, 1], [right, bottom, 1], [left, bottom, 1]], np.float64)
+    placed = corners @ (np.linalg.inv(aligned.outward) @ transform).T
+    inside = np.zeros(aligned.mask.shape, np.uint8)
+    cv2.fillPoly(inside, [np.round(placed[:, :2] / placed[:, 2:] - 0.5).astype(np.int32)], 1)
+    side = 2 * margin_of(inside.shape) + 1
+    return np.asarray(cv2.erode(inside, np.ones((side, side), np.uint8), borderValue=1) > 0)
 
 
 def _blur(aligned: Aligned, toned: Pixels) -> float:

@@ -32,9 +32,9 @@ RATES = {
     "enlarged": 0.99,
     "cut": 0.99,
     "surrounded": 0.99,
-    "laid-over": 0.99,
+    "laid-over": 0.97,
     "colours": 0.99,
-    "blurred": 0.99,
+    "blurred": 0.97,
     "whole": 0.99,
     "camera": 0.99,
     "raw": 0.99,
@@ -162,6 +162,7 @@ def decided(votes: dict[str, Name]) -> Direction | None:
 def reasons(evidence: Evidence, query: Side, match: Side) -> dict[str, Name]:
     """Every reason that speaks, by its code, with the side that it calls the source."""
     votes = by_signs(query.signs, match.signs, query.taken, match.taken)
+    turned = any(edit.name == "mirror" for edit in evidence.edits)
     raw = [side.picture.facts.format == "raw" for side in (query, match)]
     if raw[0] != raw[1]:
         votes["raw"] = "query" if raw[0] else "match"
@@ -180,6 +181,9 @@ def reasons(evidence: Evidence, query: Side, match: Side) -> dict[str, Name]:
         _by_looks(evidence, transform, back, ratio, query, match),
     ):
         votes |= found
+    if turned:  # whichever is larger may be the one that was mirrored
+        votes.pop("larger", None)
+        votes.pop("recompressed", None)
     return votes
 
 

@@ -91,8 +91,8 @@ def draw(
     """Query and match side by side, each `height` pixels high or less, with a legend below; RGB.
 
     What both show is outlined and the rest dimmed, matched points are joined by at most 80 lines, spread over
-    the query, and overlays are hatched. The legend says what was done, in words. Raises ValueError for a
-    height below 64 or a picture or size without pixels.
+    the query, and what differs is hatched on both. The legend says in words how the query differs. Raises
+    ValueError for a height below 64 or a picture or size without pixels.
     """
     if height < 64:
         raise ValueError("a drawing has to be at least 64 pixels high")
@@ -116,6 +116,8 @@ def draw(
         _dim(layer, panel, area)
     for edit in overlays:
         _hatch(layer, first.outline(edit.area or ()), stroke, first)
+        if outline := on_match(evidence, edit.area or ()):
+            _hatch(layer, second.outline(outline), stroke, second)
     for panel, area in ((first, evidence.query_area), (second, evidence.match_area)):
         if area:
             _stroke(layer, panel.outline(area), stroke)
@@ -194,6 +196,15 @@ def difference(
             cover = np.clip((heat - 0.08) * 4, 0, 0.92)[..., None]
             base = base * (1 - cover) + colours * cover
     return Image.fromarray(np.clip(base + 0.5, 0, 255).astype(np.uint8))
+
+
+def on_match(evidence: Evidence, area: Polygon) -> Polygon:
+    """An area of the query, in pixels of the match; empty where the evidence has no transform."""
+    if evidence.transform is None or not area:
+        return ()
+    back = np.linalg.inv(np.array(evidence.transform, np.float64))
+    x, y, w = back @ np.vstack((np.array(area, np.float64).T, np.ones(len(area))))
+    return tuple((float(a), float(b)) for a, b in zip(x / w, y / w, strict=True))
 
 
 def _scale(picture: Image.Image, size: Size | None) -> Point:
@@ -321,9 +332,9 @@ def _legend(evidence: Evidence, lines: int, hatched: bool, font: Font, width: in
         counted = f"{total} matching points" + (f", {lines} drawn" if lines < total else "")
         keys.append(("line", counted if total != 1 else "1 matching point"))
     if hatched:
-        keys.append(("hatch", "laid over"))
+        keys.append(("hatch", "differs"))
     said = listed(evidence.edits)
-    words = "Done to the match: " + "; ".join(said) + "." if said else "No change is seen."
+    words = "Compared with the match: " + "; ".join(said) + "." if said else "No visible change."
     rows = _wrapped(words, font, width)
     placed, below = _rowed(keys, font, width, high)
     strip = Image.new("RGB", (width, below + high * len(rows)), _PAPER)

@@ -334,10 +334,8 @@ def _why_nothing(
     if not query.codes and len(query.variants[0].keypoints) < LEAST:
         return []
     if allowed is not None:
-        return [
-            f"None of the {len(allowed):,} images that the filter lets through is this picture or a copy."
-        ]
-    return [f"None of the {count:,} images is this picture, a copy of it, or shares a part with it."]
+        return [f"No match among the {_images(len(allowed))} that the filter lets through."]
+    return [f"No match among {_images(count)}."]
 
 
 def _kinds(kinds: Iterable[str] | None) -> set[Kind]:
@@ -348,7 +346,18 @@ def _kinds(kinds: Iterable[str] | None) -> set[Kind]:
         return set(Kind)
     unknown = [name for name in names if name not in set(Kind)]
     if unknown or not names:
-        raise UsageError(
-            f"Kinds of match are {', '.join(Kind)}, or all; {', '.join(unknown) or 'an empty list'} is none."
-        )
+        raise UsageError(_unknown_kind(unknown[0]) if unknown else f"Name a kind: {', '.join(Kind)}, or all.")
     return {Kind(name) for name in names}
+
+
+def _unknown_kind(name: str) -> str:
+    """What to say of a kind that there is not, with the one that was meant where that can be guessed."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.strip().lower(), [*Kind, "all"], 1)
+    meant = f'Did you mean "{near[0]}"?' if near else f"There are {', '.join(Kind)}, and all."
+    return f'Unknown kind "{name}". {meant}'
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"

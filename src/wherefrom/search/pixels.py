@@ -18,6 +18,7 @@ from wherefrom.search import verdict
 from wherefrom.search.answer import Edit, Kind, Match
 from wherefrom.search.changes import Changes, changes
 from wherefrom.search.direction import Side
+from wherefrom.search.placing import cut_to
 from wherefrom.search.recolouring import RECOLOURED
 from wherefrom.sources.folder import path_of
 
@@ -38,7 +39,7 @@ def _nowhere(_: bytes) -> None:
 _UNTOUCHED = 0.8  # agreement below which something was done, whether or not it can be named
 _MILD_TONE = 0.08  # a change that leaves a picture the same
 _MILD_BLUR = 2.0
-_STRONG = {*RECOLOURED, "overlay", "noise", "negative"}
+_STRONG = {*RECOLOURED, "overlay", "mask", "noise", "negative"}
 
 
 def original(limits: Limits, kept: Kept = _nowhere) -> Original:
@@ -102,17 +103,25 @@ def looked_at(match: Match, query: Picture, picture: Picture) -> Match | None:
     found = compared(match, query, picture)
     if found is None:
         return match
-    shrunk = _reduction(query)
+    across, down = _reduction(query).tolist()
     negative = any(edit.name == "negative" for edit in evidence.edits)
     if verdict.refutes(found, evidence):
         return None
     added = tuple(
-        replace(edit, area=tuple((x / shrunk[0], y / shrunk[1]) for x, y in edit.area)) if edit.area else edit
+        replace(edit, area=tuple((x / across, y / down) for x, y in edit.area)) if edit.area else edit
         for edit in found.edits
         if not (negative and edit.name == "tone" and (edit.amount or 0) < _MILD_TONE)
     )
-    evidence = replace(evidence, edits=(*evidence.edits, *added), agreement=found.agreement)
     kind = match.kind
+    if found.visible is not None:
+        whole = query.facts.width, query.facts.height
+        box = np.array(found.visible).reshape(2, 2) / _reduction(picture)
+        left, top, right, bottom = box.ravel().tolist()
+        evidence = cut_to(
+            evidence, (left, top, right, bottom), whole, (match.image.width, match.image.height)
+        )
+        kind = Kind.COPY if kind is Kind.SAME else kind
+    evidence = replace(evidence, edits=(*evidence.edits, *added), agreement=found.agreement)
     unlike = found.textured > verdict.TEXTURED and found.agreement < _UNTOUCHED
     if kind is Kind.SAME and (unlike or any(_is_strong(edit) for edit in added)):
         kind = Kind.COPY

@@ -17,7 +17,7 @@ from wherefrom.engine.records import Image
 from wherefrom.features.keypoints import Keypoints, Variant
 from wherefrom.search.answer import Edit, Evidence, Kind, Polygon, Transform
 from wherefrom.search.explain import Frame
-from wherefrom.search.verify import FRAME, Geometry, Matrix, jacobian, mapped
+from wherefrom.search.verify import FRAME, Geometry, Matrix, Size, jacobian, mapped
 
 _TURN = 1.5  # degrees
 _ASPECT = 0.04  # relative
@@ -90,6 +90,35 @@ def placed(
         match_coverage=round(match_share, 4),
         edits=tuple(edits),
         points=_points(proof, frame, image),
+    )
+
+
+def cut_to(evidence: Evidence, box: tuple[float, float, float, float], query: Size, match: Size) -> Evidence:
+    """Evidence in which only a box of the match (left, top, right, bottom in its pixels) is shown.
+
+    Sizes are width and height in pixels. What is missing counts as crop, and as no part of what both show.
+    """
+    if evidence.transform is None or evidence.match_area is None:
+        return evidence
+    left, top, right, bottom = box
+    corner = np.array([left, top])
+    kept = _clipped(np.array(evidence.match_area) - corner, right - left, bottom - top) + corner
+    shown = mapped(np.array(evidence.transform), kept)
+    query_share = area(shown) / (query[0] * query[1])
+    match_share = min(1.0, area(kept) / (match[0] * match[1]))
+    amounts = {"crop": round(1 - match_share, 4), "embedded": round(query_share, 4)}
+    edits = [
+        replace(edit, amount=amounts[edit.name]) if edit.name in amounts else edit for edit in evidence.edits
+    ]
+    if not any(edit.name == "crop" for edit in edits):
+        edits.append(Edit("crop", amounts["crop"]))
+    return replace(
+        evidence,
+        query_area=_polygon(shown),
+        match_area=_polygon(kept),
+        query_coverage=round(query_share, 4),
+        match_coverage=round(match_share, 4),
+        edits=tuple(edits),
     )
 
 

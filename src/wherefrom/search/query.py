@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wherefrom.decoding import decoded
-from wherefrom.errors import UsageError
+from wherefrom.errors import UsageError, named
 from wherefrom.features.embedding import Embedding, embedder
 from wherefrom.features.fingerprint import QueryCode, Shares, query_codes
 from wherefrom.features.keypoints import LEAST, Variant, query_keypoints
@@ -136,11 +136,9 @@ class Query:
         notes = []
         if not self.codes:
             notes.append(
-                f"There is too little in this picture to know it by its fingerprint (quality "
-                f"{self.quality} of 100): only files with the very same bytes are found."
+                "This picture is nearly blank, so only identical files can be found."
                 if len(self.variants[0].keypoints) < LEAST
-                else f"There is too little in this picture to know it as a whole (quality {self.quality} of "
-                f"100): it is looked for by its details alone."
+                else "Most of this picture is plain, so it is looked for by its details alone."
             )
         elif len(self.variants[0].keypoints) < LEAST:
             notes.append("This picture has too little texture to be found by its parts.")
@@ -160,8 +158,10 @@ class Query:
     def facts(self, extra: Iterable[str] = (), shown: Embedding | None = None) -> QueryFacts:
         """The query's part of the answer; `shown` is its embedding where it was looked at."""
         facts, frame = self.picture.facts, self.frame
-        labels = () if shown is None else tuple(shown.labels())
-        boxes = () if shown is None else tuple(frame.pixels(box) for box in shown.regions)
+        blank = not self.codes and len(self.variants[0].keypoints) < LEAST
+        seen = None if blank else shown  # whatever is said of a blank picture is wrong
+        labels = () if seen is None else tuple(seen.labels())
+        boxes = () if seen is None else tuple(frame.pixels(box) for box in seen.regions)
         notes = (*self.notes, *extra)
         return QueryFacts(facts.width, facts.height, facts.format, self.quality, notes, labels, boxes)
 
@@ -215,35 +215,43 @@ def picture_of(source: Any, settings: Settings, *, colour: bool = False) -> tupl
     """
     if isinstance(source, Picture):
         return source, None
+    with named(source):
+        data = _bytes_of(source, settings)
+        return decoded(data, colour=colour, limits=settings.limits), data
+
+
+def _bytes_of(source: Any, settings: Settings) -> bytes:
+    """The bytes of a path, URL or bytes."""
     if isinstance(source, bytes | bytearray | memoryview):
-        data = bytes(source)
-    elif isinstance(source, str) and source.partition("://")[0].lower() in ("http", "https"):
+        return bytes(source)
+    if isinstance(source, str) and source.partition("://")[0].lower() in ("http", "https"):
         from wherefrom.sources.fetch import fetch
 
-        data = fetch(
+        return fetch(
             source,
             max_bytes=settings.max_bytes,
             seconds=settings.fetch_seconds,
             allow_private=settings.private_networks,
         ).data
-    elif isinstance(source, str | os.PathLike):
+    if isinstance(source, str | os.PathLike):
         from wherefrom.sources.folder import path_of
         from wherefrom.workers import read_file
 
         name = os.fspath(source)
-        data, _ = read_file(path_of(name) or os.path.expanduser(name), settings.limits)
-    else:
-        raise UsageError(f"A query is a path, a URL, bytes or a Picture, not {type(source).__name__}.")
-    return decoded(data, colour=colour, limits=settings.limits), data
+        return read_file(path_of(name) or os.path.expanduser(name), settings.limits)[0]
+    raise UsageError(f"A query is a path, a URL, bytes or a Picture, not {type(source).__name__}.")
 
 
 def _shares_of(region: Region, width: int, height: int) -> Shares:
     left, top, right, bottom = region
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-        raise UsageError(
-            f"A region is left, top, right, bottom in pixels inside the picture of {width} × {height}; "
-            f"{left:g}, {top:g}, {right:g}, {bottom:g} is not."
+        upside = not (left < right and top < bottom)
+        fault = (
+            "has no inside: give left, top, right, bottom, in pixels."
+            if upside
+            else f"reaches beyond the picture ({width} × {height} pixels)."
         )
+        raise UsageError(f"The region {left:g},{top:g},{right:g},{bottom:g} {fault}")
     return left / width, top / height, right / width, bottom / height
 
 

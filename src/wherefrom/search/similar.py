@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wherefrom.engine.base import Engine
+from wherefrom.engine.records import Image
 from wherefrom.errors import UsageError
 from wherefrom.features.colours import Wanted
 from wherefrom.features.embedding import Embedding, Kept
 from wherefrom.features.extract import EMBEDDING, FINGERPRINT, PALETTE
-from wherefrom.features.fingerprint import CODE_BYTES, Fingerprint
+from wherefrom.features.fingerprint import CODE_BYTES, NEARLY_BLANK, Fingerprint
 from wherefrom.features.resemblance import resemblance
-from wherefrom.models.labels import classes
+from wherefrom.models.labels import Label, classes
 from wherefrom.search.answer import Evidence, Kind, Match
 from wherefrom.search.recall import CLAIM_RADIUS
 
@@ -143,10 +144,16 @@ def matches_of(
                 images[one.key],
                 evidence,
                 copies=tuple(images[key].id for key in others if key in images),
-                labels=() if (shown := one.embedding) is None else tuple(shown.labels()),
+                labels=_labels(one, images[one.key]),
             )
         )
     return matches
+
+
+def _labels(one: Likeness, image: Image) -> tuple[Label, ...]:
+    if one.embedding is None or image.quality < NEARLY_BLANK:
+        return ()
+    return tuple(one.embedding.labels())
 
 
 def score_of_likeness(similarity: float) -> float:

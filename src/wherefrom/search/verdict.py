@@ -46,10 +46,9 @@ def refutes(found: Changes, evidence: Evidence) -> bool:
     if is_one(found, evidence):
         return False
     inliers, coverage = evidence.inliers or 0, evidence.match_coverage or 1.0
-    laid_over = sum(edit.amount or 0.0 for edit in found.edits if edit.name == "overlay")
-    if coverage < _PART and _shares_a_part(found, inliers, coverage, laid_over):
+    if coverage < _PART and _shares_a_part(found, inliers, coverage, found.covered):
         return True  # the same column of text beside another picture
-    if laid_over > _COVERED and inliers < _BESIDE and not _agrees_beside(found, coverage):
+    if found.covered > _COVERED and inliers < _BESIDE and not _agrees_beside(found, coverage):
         return True
     # Screens lie square to each other, photographs of things do not.
     least = _PIECE if _is_square(evidence) else _LARGER

@@ -92,13 +92,14 @@ _ALONE = {
     "blur": "blurred",
     "noise": "noise added",
     "compression": "compressed until blocks show",
-    "overlay": "something laid over it",
+    "mask": "masked",
+    "overlay": "a part of it differs",
     "embedded": "a part of a larger picture",
     "frames": "begins with the same page or frame; whether it goes on alike is not known",
 }
 
 _MEASURED: dict[str, Callable[[float], str]] = {
-    "crop": lambda share: f"cropped: {_percent(share)} is missing",
+    "crop": lambda share: f"cropped by {_percent(share)}",
     "rotate": _turned,
     "scale": _scaled,
     "aspect": _stretched,
@@ -108,7 +109,8 @@ _MEASURED: dict[str, Callable[[float], str]] = {
     "blur": lambda sigma: f"blurred: by about {sigma:.1f} pixels",
     "noise": lambda deviation: f"noise added: about {deviation:.0f} grey levels",
     "compression": _compressed,
-    "overlay": lambda share: f"something laid over it: {_percent(share)} of what both show",
+    "mask": lambda share: f"masked: {_percent(share)} hidden",
+    "overlay": lambda share: f"{_percent(share)} of it differs",
     "frames": lambda _: "begins with the same page or frame, and goes on otherwise",
     "embedded": lambda share: f"fills {_percent(share)} of the picture",
 }

@@ -166,7 +166,7 @@ def test_errors_speak_tineyes_words_first() -> None:
 
 
 def test_a_blank_query_is_told_so() -> None:
-    note = "There is too little in this picture to know it."
+    note = "This picture is nearly blank, so only identical files can be found."
     assert shapes.too_simple(answer(quality=0, notes=[note]))[0] == "The image is too small or too simple."
     assert shapes.too_simple(answer(quality=50, notes=[note])) == ()
     assert shapes.too_simple(answer(match(), quality=0, notes=[note])) == ()

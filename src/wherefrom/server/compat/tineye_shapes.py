@@ -90,7 +90,11 @@ def too_simple(answer: Json) -> tuple[str, ...]:
     """The messages for a query without detail, where nothing was found; none for any other."""
     if answer["matches"] or answer["query"]["quality"] > 0:
         return ()
-    notes = [note for note in answer["query"]["notes"] if note.startswith("There is too little")]
+    notes = [
+        note
+        for note in answer["query"]["notes"]
+        if note.startswith(("This picture is nearly blank", "Most of this picture is plain"))
+    ]
     return (_TOO_SIMPLE, *notes) if notes else ()
 
 

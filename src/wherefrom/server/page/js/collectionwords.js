@@ -52,7 +52,7 @@ export const collectionWords = {
     prune: "Mark pictures whose files have vanished",
     retry: "Try files again that could not be read before",
     start: "Index",
-    notAllowed: "This server may not read folders when asked from here. Whoever runs it can allow one:",
+    notAllowed: "Adding folders from this page is off. To allow one, start the server with:",
     orCommand: "or index it on that machine:",
     mayNot: "Your key does not allow this.",
     own: "From this device",

@@ -96,7 +96,26 @@ function put(element, x, y, w, h0, sheet) {
 }
 
 /**
- * Areas, what was laid over, and points with their lines, in the units of the sheet.
+ * An area of the query in pixels of the match; null where nothing says how the two lie.
+ * @param {Point[]} area @param {number[][]|null} transform @returns {Point[]|null}
+ */
+function onMatch(area, transform) {
+  if (!transform) return null;
+  const [[a, b, c], [d, e, f], [g, h0, i]] = transform;
+  // The adjugate: the inverse but for a factor, which falls out.
+  const back = [
+    [e * i - f * h0, c * h0 - b * i, b * f - c * e],
+    [f * g - d * i, a * i - c * g, c * d - a * f],
+    [d * h0 - e * g, b * g - a * h0, a * e - b * d],
+  ];
+  return area.map(([x, y]) => {
+    const [u, v, w] = back.map(([p, q, r]) => p * x + q * y + r);
+    return /** @type {Point} */ ([u / w, v / w]);
+  });
+}
+
+/**
+ * Areas, what differs, and points with their lines, in the units of the sheet.
  * @param {Match} match
  * @param {{a: {width: number, height: number}, b: {width: number, height: number}, ka: number, kb: number, shift: number[]}} sheet
  */
@@ -114,7 +133,10 @@ function drawn({ evidence }, { a, b, ka, kb, shift }) {
     areas.push(svg("path", { class: "outline under", d: path(corners, to) }), svg("path", { class: "outline", d: path(corners, to) }));
   }
   for (const edit of evidence.edits) {
-    if (edit.name === "overlay" && edit.area) areas.push(svg("path", { class: "laid-over", d: path(edit.area, mine) }));
+    if (edit.name !== "overlay" || !edit.area) continue;
+    areas.push(svg("path", { class: "laid-over", d: path(edit.area, mine) }));
+    const there = onMatch(edit.area, evidence.transform);
+    if (there) areas.push(svg("path", { class: "laid-over", d: path(there, theirs) }));
   }
   const points = evidence.points;
   const step = Math.max(1, points.length / LINES);

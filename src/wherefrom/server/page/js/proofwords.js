@@ -26,8 +26,8 @@ export const proofWords = {
   differenceHint: "What is coloured is different, what is grey is the same. Brightness and contrast were made equal first.",
   noDrawing: "This cannot be drawn: the file of the match is not at hand, or this server does not show originals.",
   noProof: "These two look alike. Nothing shows that they are the same picture.",
-  done: "What was done",
-  nothingDone: "Nothing that shows.",
+  done: "What is different",
+  nothingDone: "No visible change.",
   know: "How we know",
   where: "Where it was seen",
   family: "Its family",
@@ -47,7 +47,7 @@ export const proofWords = {
   onPage: "on the page",
   fact: {
     size: "Size", format: "Format", bytes: "Bytes", added: "Added", taken: "Taken", creator: "Made by", credit_line: "Credit",
-    copyright: "Copyright", licensor: "Licensed by", rights_url: "Licence", labels: "Shows", colours: "Colours", id: "Number",
+    copyright: "Copyright", licensor: "Licensed by", rights_url: "Licence", labels: "Perhaps", colours: "Colours", id: "Number",
   },
   figure: {
     method: "Method", distance: "Bits that differ, of 256", inliers: "Points that agree", agreement: "Agreement of the pixels",

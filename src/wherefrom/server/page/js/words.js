@@ -41,9 +41,9 @@ export const words = {
     sides: ["Left", "Top", "Right", "Bottom"],
     search: "Search this part",
     whole: "Search the whole picture",
-    object: (/** @type {number} */ n, /** @type {string} */ name) => (name ? `Search thing ${n}: ${name}` : `Search thing ${n}`),
+    object: (/** @type {number} */ n, /** @type {string} */ name) => (name ? `Search thing ${n}: perhaps ${name}` : `Search thing ${n}`),
     objects: (/** @type {number} */ n) => `${counted(n, "thing")} found in it. Press ${n === 1 ? "it" : "one"} to search for it alone.`,
-    shows: "Shows",
+    shows: "Perhaps",
     isPart: "A part of your picture was searched.",
   },
   busy: {
@@ -75,7 +75,7 @@ export const words = {
     open: (/** @type {string} */ kind, /** @type {string} */ name) => `${kind}: ${name}. Show the proof`,
     openAlike: (/** @type {string} */ name) => `Looks alike: ${name}. Compare`,
     unchanged: "byte for byte",
-    noEdits: "nothing was changed that shows",
+    noEdits: "no visible change",
     seen: (/** @type {string} */ since) => `since ${since}`,
     places: (/** @type {number} */ n) => `and ${counted(n, "other place")}`,
     gone: "no longer there",
@@ -137,6 +137,7 @@ export const words = {
     add: "Add the folder that it may come from.",
     held: (/** @type {number} */ n) => `Only the ${counted(n, "picture")} of this collection were searched, nothing on the web.`,
   },
+  foreign: (/** @type {string} */ url) => `Another site asks this server to fetch a picture and to search for it:\n\n${url}\n\nFetch it?`,
   key: {
     title: "This server asks for a key",
     about: "Whoever runs it can give you one. It is kept until you close this tab.",
@@ -194,7 +195,7 @@ export function failureWords(failure) {
 
 /** What a score means, in a few words. @param {import("./types.js").Match} match */
 export function meaning(match) {
-  if (match.kind === "similar") return match.score >= 70 ? "much alike" : match.score >= 40 ? "alike" : "a little alike";
+  if (match.kind === "similar") return match.score >= 70 ? "very similar" : match.score >= 40 ? "alike" : "a little alike";
   if (match.score >= 100) return "certain";
   if (match.score >= 99) return "as good as certain";
   return match.score >= 97 ? "very sure" : "sure, but look at the proof";
@@ -204,14 +205,14 @@ export function meaning(match) {
 export function meaningInFull(match) {
   const said = score(match.score);
   if (match.kind === "similar")
-    return `${said}: of a hundred pictures that look as alike as this, about ${Math.round(match.score)} show the same kind of thing. This is no proof.`;
-  if (match.score >= 100) return "100: the two files are the same, byte for byte.";
-  return `${said}: of a hundred answers at this score, at least ${Math.floor(match.score)} were true where it was measured.`;
+    return `Score ${said}: in our tests about ${Math.round(match.score)} of 100 pictures this similar showed the same kind of thing. This is no proof.`;
+  if (match.score >= 100) return "Score 100: the two files are the same, byte for byte.";
+  return `Score ${said}: in our tests at least ${Math.floor(match.score)} of 100 such matches were right.`;
 }
 
 /** @type {Record<string, (amount: number|null) => string>} */
 const edits = {
-  crop: (share) => (share ? `cropped ${percent(share)}` : "cropped"),
+  crop: (share) => (share ? `cropped by ${percent(share)}` : "cropped"),
   mirror: () => "mirrored",
   rotate: (degrees) => (degrees === null ? "turned" : turned(degrees)),
   negative: () => "tones inverted",
@@ -231,7 +232,8 @@ const edits = {
   blur: () => "blurred",
   noise: () => "grain added",
   compression: (amount) => (amount && amount > 0.5 ? "heavily compressed" : "compressed"),
-  overlay: (share) => (share ? `something laid over ${percent(share)} of it` : "something laid over it"),
+  mask: (share) => (share ? `masked, ${percent(share)} hidden` : "masked"),
+  overlay: (share) => (share ? `${percent(share)} of it differs` : "a part of it differs"),
 };
 
 /** What was done, one phrase. @param {import("./types.js").Edit} edit */
@@ -268,6 +270,7 @@ const editFigures = {
   blur: (sigma) => `by about ${sigma.toFixed(1)} pixels`,
   noise: (levels) => `about ${levels.toFixed(0)} of 255 grey levels`,
   compression: (amount) => `blocks stand out ${amount > 0.5 ? "strongly" : "a little"}`,
+  mask: (share) => `${percent(share)} of what both show is hidden by one tone`,
   overlay: (share) => `${percent(share)} of what both show`,
 };
 
@@ -281,9 +284,9 @@ export function verdict(best, name) {
     case "identical":
       return { lead: "This is exactly", name, rest: ", the very same file." };
     case "same":
-      return { lead: "This is", name, rest: said.length ? `, ${listed(said)}.` : ", unchanged to the eye." };
+      return { lead: "The same picture as", name, rest: said.length ? `: ${listed(said)}.` : ", with no visible change." };
     case "copy":
-      return { lead: "This was made from", name, rest: said.length ? `: ${listed(said)}.` : "." };
+      return { lead: "The same picture as", name, rest: said.length ? `: ${listed(said)}.` : "." };
     case "partial":
       return { lead: "This shares a part with", name, rest: said.length ? `: ${listed(said)}.` : "." };
     default:
