@@ -9,6 +9,7 @@ JPEGs of hundreds of scans, pictures of a hundred million pixels in a few kiloby
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -108,11 +109,15 @@ def gallery(folder: Path) -> Path:
 
 
 def by_library(place: Path, count: int) -> tuple[list[Ended], list[int]]:
-    """Every file through `search`, each tenth through `compare` too; and this process's memory on the way."""
+    """Every file through `search`, each tenth through `compare` too; and this process's memory on the way.
+
+    Ctrl-C ends it with what has been done.
+    """
     import wherefrom
 
-    ended, memory = [], []
-    with wherefrom.open(place) as photos:
+    ended: list[Ended] = []
+    memory: list[int] = []
+    with contextlib.suppress(KeyboardInterrupt), wherefrom.open(place) as photos:
         for number, (kind, data) in enumerate(files(count)):
             begun = time.monotonic()
             try:

@@ -84,7 +84,7 @@ async function open(server, key, { url, data }) {
   }
   const tab = await api.tabs.create({ url: server });
   await loaded(tab.id);
-  await api.scripting.executeScript({ target: { tabId: tab.id }, args: [key, url ?? "", data ?? null], func: handOver });
+  await api.scripting.executeScript({ target: { tabId: tab.id }, args: [new URL(server).origin, key, url ?? "", data ?? null], func: handOver });
 }
 
 /** Wait for a tab. @param {number} id */
@@ -97,9 +97,11 @@ async function loaded(id) {
   }
 }
 
-/** Runs in Wherefrom's page: the key for this tab, and the picture as if it had been dropped.
- * @param {string} key @param {string} url @param {{text: string, type: string}|null} data */
-function handOver(key, url, data) {
+/** Runs in Wherefrom's page: the key for this tab, and the picture as if it had been dropped. Leave is given by
+ * host, so that another port, or where a redirect led to, gets nothing.
+ * @param {string} origin @param {string} key @param {string} url @param {{text: string, type: string}|null} data */
+function handOver(origin, key, url, data) {
+  if (location.origin !== origin) return;
   if (key) sessionStorage.setItem("wherefrom-key", key);
   if (url) location.hash = `url=${encodeURIComponent(url)}`;
   if (!data) return;

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
 from tests.page.conftest import MODEL, House, Look
 from tests.page.watching import PHONE, watched
@@ -167,6 +167,42 @@ def test_a_key_is_asked_for_kept_for_the_tab_and_shows_pictures(
         assert page.evaluate("Object.values(localStorage).join()") == ""
         page.reload()
         expect(page.locator(".verdict h1")).to_contain_text("The same picture as")
+
+
+def test_a_wrong_key_keeps_the_dialog_on_the_first_page_too(
+    browser: Browser, house: House, tmp_path: Path
+) -> None:
+    shutil.copytree(house.folder.with_name("small.wherefrom"), tmp_path / "own.wherefrom")
+    Keys(tmp_path / "own.wherefrom" / "keys.db", create=True).create("somebody", Scope.SEARCH)
+    with (
+        served(tmp_path / "own.wherefrom", options=("--workers", "1"), model=MODEL) as running,
+        watched(browser, running.url) as one,
+    ):
+        one.expected |= {401}
+        page = one.open()
+        page.get_by_role("button", name="Enter a key").click()
+        dialog = page.get_by_role("dialog", name="This server asks for a key")
+        dialog.get_by_label("Key").fill("wherefrom_wrong")
+        page.keyboard.press("Enter")
+        expect(dialog).to_contain_text("did not accept")
+        expect(dialog).to_be_visible()
+
+
+def test_an_address_that_another_site_leads_to_is_fetched_only_when_the_person_says_so(look: Look) -> None:
+    one = look(own=True)
+    asked: list[str] = []
+
+    def no(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    one.page.on("dialog", no)
+    one.page.goto(f"{one.url}#url=https%3A%2F%2Fevil.test%2Fa.jpg", referer="https://evil.test/")
+    expect(one.page.get_by_role("heading", level=1)).to_be_visible()
+    assert len(asked) == 1
+    assert "https://evil.test/a.jpg" in asked[0]
+    assert "evil.test" not in one.page.evaluate("location.hash")
+    assert not any("/api/v1/search" in url for url in one.asked)
 
 
 def test_the_first_paint_takes_less_than_100_kb(look: Look) -> None:

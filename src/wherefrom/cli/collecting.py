@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -78,6 +79,7 @@ def index(
         reason = f" ({outcome.code}: {outcome.reason})" if outcome.reason else ""
         say(plain(f"{outcome.status.value} {outcome.uri}{reason}"))
 
+    _check_there(paths, prune)
     with opened(collection, create=True) as photos, _interruptible() as stop:
         photos.wait_for_turn(math.inf, told_to_wait)
         report = photos.add(
@@ -100,6 +102,19 @@ def index(
         done(Exit.INTERRUPTED)
     if report.failed:
         done(Exit.SOME_FAILED)
+
+
+def _check_there(paths: tuple[str, ...], prune: bool) -> None:
+    """Raises UsageError for a path that is not there, before anything is made.
+
+    What has vanished can be named with --prune, where a collection knows it.
+    """
+    from wherefrom.sources.folder import path_of
+
+    for one in paths:
+        path = path_of(one) or one
+        if "://" not in path and not os.path.lexists(os.path.expanduser(path)) and not prune:
+            raise UsageError(f"{plain(one)}: no such file or folder. Nothing was indexed.")
 
 
 @contextmanager

@@ -8,7 +8,18 @@ import sys
 
 import click
 
-from wherefrom.cli import backing, collecting, doctor, evaluating, finding, keys, models, serving, showing
+from wherefrom.cli import (
+    backing,
+    collecting,
+    doctor,
+    evaluating,
+    finding,
+    keys,
+    known,
+    models,
+    serving,
+    showing,
+)
 from wherefrom.cli.common import fail, say
 from wherefrom.cli.faults import error_of, guard_streams, guard_threads, print_traceback
 from wherefrom.errors import Exit, UsageError, WherefromError
@@ -41,6 +52,7 @@ for command in (
     showing.duplicates,
     collecting.check,
     collecting.rebuild,
+    known.collections,
     evaluating.evaluate,
     backing.backup,
     keys.keys,

@@ -146,6 +146,12 @@ class Door:
             )
         return Caller(address, key.scope, key)
 
+    def counts(self, name: str) -> bool:
+        """Whether who was let in under a name (`Caller.name`) would be let in now."""
+        if self.keyless:
+            return True
+        return self._keys is not None and self._keys.is_live(name)
+
     def _known(self, request: Request, text: str | None, address: str) -> Key:
         if text is None:
             _answer_with(request, _REALM)

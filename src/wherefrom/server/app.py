@@ -21,7 +21,6 @@ from wherefrom.server.pictures import Pictures
 from wherefrom.server.safety import door_of, jobs_of
 from wherefrom.server.service import Service
 from wherefrom.server.tokens import Tokens
-from wherefrom.server.uploads import Budget
 from wherefrom.version import __version__
 
 _EXPOSED = ["ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-ID"]
@@ -53,7 +52,7 @@ def create_app(service: Service, config: Config, door: Door | None = None) -> Fa
     app.state.service = service
     app.state.config = config
     app.state.door = door or door_of(config)
-    app.state.budget = Budget(config.in_memory)
+    app.state.budget = service.budget
     app.state.tokens = Tokens()
     app.state.pictures = Pictures(at_once=2 * config.worker_count)
     app.state.figures = figures = Figures()

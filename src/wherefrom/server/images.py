@@ -62,6 +62,14 @@ class Attached(BaseModel):
     fields: Fields = Field(description="Names and values; null takes a field away.")
 
 
+class Places(BaseModel):
+    """Where an image was seen."""
+
+    sightings: list[dict[str, Any]]
+    total: int
+    next: int | None = Field(description="`start` of the next page; null on the last.")
+
+
 class FromUrl(Said):
     """A picture to add that is fetched."""
 
@@ -97,7 +105,7 @@ async def add(request: Request, collection: CollectionName = None) -> JSONRespon
             )
         elif body.type == "application/json":
             said: FromUrl = valid(FromUrl, await body.read(64 * 1024))
-            data = await service.fetch(said.url)
+            data = await body.fetch(said.url)
             uploads = [_upload(said, data, None, said.uri or said.url)]
         else:
             raise wrong_body(body, "multipart/form-data with parts `image`, or application/json with `url`")
@@ -126,6 +134,29 @@ async def get(request: Request, id: ImageId, collection: CollectionName = None) 
     digest_of(id)
     found = await service.run(collection, lambda held: held.get(id).as_json() | held.about(id).as_json())
     return etagged(request, dressed(request, service.name_of(collection), found))
+
+
+@router.get(
+    "/api/v1/images/{id}/sightings",
+    summary="Where an image was seen, a page at a time.",
+    response_model=Places,
+    dependencies=[Depends(needs(Scope.SEARCH))],
+    responses=problems(400, 404, 503),
+)
+async def places(
+    request: Request,
+    id: ImageId,
+    collection: CollectionName = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    start: Annotated[int, Query(ge=0, le=10**9, description="The `next` of the page before.")] = 0,
+) -> JSONResponse:
+    """In the order in which answers tell of them."""
+    digest_of(id)
+    found = await request.app.state.service.run(collection, lambda held: held.get(id).as_json())
+    every = found["sightings"]
+    following = start + limit if start + limit < len(every) else None
+    page = every[start : start + limit]
+    return JSONResponse({"sightings": page, "total": len(every), "next": following})
 
 
 @router.get(
@@ -239,4 +270,12 @@ def _uploads(texts: dict[str, str], files: list[tuple[bytes, str | None]]) -> li
 
 
 def _upload(said: Said, data: bytes, name: str | None, uri: str | None) -> Upload:
-    return Upload(data, uri, said.page, said.title, said.alt, name, said.fields)
+    return Upload(
+        data,
+        None if uri is None else uri.strip(" \t\r\n"),
+        said.page,
+        said.title,
+        said.alt,
+        name,
+        said.fields,
+    )

@@ -121,6 +121,7 @@ class Observing:
             return
         start = time.perf_counter()
         number = secrets.token_hex(8)
+        scope.setdefault("state", {})["number"] = number
         status, size = 0, 0
 
         async def counted(message: Message) -> None:

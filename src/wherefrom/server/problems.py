@@ -30,12 +30,28 @@ class Problem(BaseModel):
     status: int
     detail: str = Field(description="A sentence for the person who must act.")
     code: str = Field(description="A word for programs.")
+    id: str | None = Field(
+        None, description="Where the fault is ours: the id under which the log tells of it."
+    )
 
 
-def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """The response that tells of a problem."""
+def number_of(request: Request) -> str:
+    """The id of a request, by which the log speaks of it."""
+    return str(request.scope.get("state", {}).get("number", ""))
+
+
+def unforeseen(number: str) -> str:
+    """The sentence for what went wrong here and was not foreseen."""
+    return f"Something went wrong here; the log of the service says what, under the id {number}."
+
+
+def problem(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **more: str
+) -> JSONResponse:
+    """The response that tells of a problem, with `more` members."""
     title = HTTPStatus(status).phrase
     body = {"type": f"/docs/errors#{code}", "title": title, "status": status, "detail": detail, "code": code}
+    body |= more
     return JSONResponse(body, status, headers, media_type=MEDIA)
 
 
@@ -72,8 +88,10 @@ def handle(app: FastAPI, routers: Sequence[APIRouter]) -> None:
         assert isinstance(error, RequestValidationError)
         return problem(400, "usage", _told(error.errors()))
 
-    async def anything(_: Request, __: Exception) -> JSONResponse:
-        return problem(500, "error", "Something went wrong here; the log of the service says what.")
+    async def anything(request: Request, error: Exception) -> JSONResponse:
+        number = number_of(request)
+        _log.error("Request %s failed", number, exc_info=error)
+        return problem(500, "error", unforeseen(number), id=number)
 
     app.add_exception_handler(WherefromError, ours)
     app.add_exception_handler(HTTPException, frameworks)
@@ -94,7 +112,7 @@ def _sentence(request: Request, error: HTTPException) -> str:
     if error.status_code == 404:
         return "There is nothing at this address; /docs lists what there is."
     if error.status_code == 405:
-        return f"{request.method[:20]} is not done here; /docs says what is."
+        return f"{request.method[:20]} is not supported here; see /docs."
     return str(error.detail)
 
 

@@ -19,7 +19,7 @@ from wherefrom.server.asked import MOST, SORTS, Asked, arranged, kinds_of, regio
 from wherefrom.server.keys import Scope
 from wherefrom.server.shapes import ID, CollectionName, Comparison, Kind, SearchAnswer, Token, problems
 from wherefrom.server.tokens import Kept, Tokens
-from wherefrom.server.uploads import Body, body_of, wrong_body
+from wherefrom.server.uploads import Body, body_of, fetched, wrong_body
 
 router = APIRouter(tags=["search"], dependencies=[Depends(needs(Scope.SEARCH))])
 _RAW = "image/", "application/octet-stream"
@@ -97,6 +97,9 @@ class InQuery(Options):
 
     collection: str | None = Field(None, max_length=100, description="A collection that is served.")
 
+
+SIGHTINGS = 20
+"""Places of an image that an answer tells of; the rest is at its `sightings_url`."""
 
 _SCHEMA = "#/components/schemas/"
 _BODY = {
@@ -232,7 +235,11 @@ def dressed(request: Request, collection: str, match: dict[str, Any]) -> dict[st
     suffix = "" if collection == request.app.state.config.names[0] else f"?collection={collection}"
     image = f"/api/v1/images/{match['id']}"
     original = f"{image}/original{suffix}" if gives_originals(request) else None
+    places = match.get("sightings", [])
     return match | {
+        "sightings": places[:SIGHTINGS],
+        "sightings_total": len(places),
+        "sightings_url": f"{image}/sightings{suffix}",
         "image_url": image + suffix,
         "thumbnail_url": f"{image}/thumbnail{suffix}",
         "original_url": original,
@@ -297,8 +304,8 @@ async def _named(request: Request, name: str, picture: Named) -> bytes | str:
     if picture.id is not None:
         digest_of(picture.id)
         return picture.id
-    found: bytes = await request.app.state.service.fetch(picture.url)
-    return found
+    assert picture.url is not None
+    return await fetched(request, picture.url)
 
 
 def _ids(text: str | None) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from wherefrom.receiving import Upload
 from wherefrom.server.asked import MOST, Asked, arranged
 from wherefrom.server.config import Config
 from wherefrom.server.pool import Pool
+from wherefrom.server.uploads import Budget
 from wherefrom.server.writer import Writer
 
 __all__ = ["Asked", "Service", "Upload"]
@@ -55,6 +56,7 @@ class Service:
         self._resting: asyncio.Task[None] | None = None
         self._fetchers = ThreadPoolExecutor(_FETCHES, thread_name_prefix="wherefrom-fetch")
         self._fetching = 0
+        self.budget = Budget(config.in_memory)
         self.on_answer: Callable[[dict[str, Any]], None] | None = None
         self.on_outcomes: Callable[[Sequence[Outcome]], None] | None = None
 
@@ -170,20 +172,25 @@ class Service:
         """Remove an image, or every image seen at a uri, and what is kept of it; gives how many."""
         return await self.run(name, lambda collection: collection.remove(id_or_uri))
 
+    @property
+    def most_fetched(self) -> int:
+        """Bytes that are fetched from a URL at most."""
+        return min(self.config.settings.max_bytes, self.config.max_upload)
+
     async def fetch(self, url: str) -> bytes:
         """What a URL that a user gave points to, from a public address only. Raises FetchError."""
         from wherefrom.sources.fetch import fetch
 
         if self._fetching >= _FETCHES + _FETCHES_WAITING:
             raise Busy("Too many URLs are being fetched; try again in a moment.", 5)
-        settings, most = self.config.settings, self.config.max_upload
+        settings, most = self.config.settings, self.most_fetched
         self._fetching += 1
         try:
             fetched = await asyncio.get_running_loop().run_in_executor(
                 self._fetchers,
                 lambda: fetch(
                     url,
-                    max_bytes=min(settings.max_bytes, most),
+                    max_bytes=most,
                     seconds=min(settings.fetch_seconds, self.config.deadline),
                     allow_private=settings.private_networks,
                 ),

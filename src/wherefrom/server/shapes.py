@@ -140,6 +140,8 @@ class BareMatch(Shape):
 class Match(BareMatch):
     """An image that is a match."""
 
+    sightings_total: int
+    sightings_url: str = Field(description="All places, where there are more than the first twenty.")
     image_url: str
     thumbnail_url: str
     original_url: str | None
@@ -219,6 +221,8 @@ class Image(Shape):
     credit: Credit
     sightings: list[Sighting]
     fields: dict[str, str | float | bool]
+    sightings_total: int
+    sightings_url: str = Field(description="All places, where there are more than the first twenty.")
     image_url: str
     thumbnail_url: str
     original_url: str | None
@@ -255,7 +259,7 @@ STATUSES = {
     401: "No key was given, or none that is valid.",
     403: "The key does not allow this, or an address is not public.",
     404: "There is no such thing.",
-    405: "This is not done here.",
+    405: "This is not supported here.",
     408: "The request did not come in time.",
     409: "Another process is writing, or features are of another version.",
     413: "The body, or the picture, is too large.",

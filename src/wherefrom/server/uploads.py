@@ -80,6 +80,23 @@ class Body:
         self._budget.give(self.taken)
         self.taken = 0
 
+    async def fetch(self, url: str) -> bytes:
+        """What a URL points to, which counts like a body: the room for it is taken before it is fetched.
+
+        Raises Busy where there is none, and what `Service.fetch` raises.
+        """
+        service = self._request.app.state.service
+        most, size = service.most_fetched, 0
+        self._budget.take(most)
+        self.taken += most
+        try:
+            data: bytes = await service.fetch(url)
+            size = len(data)
+        finally:
+            self._budget.give(most - size)
+            self.taken -= most - size
+        return data
+
     async def read(self, most: int | None = None) -> bytes:
         """All of it. Raises TooLarge, SlowRequest or Busy."""
         data = bytearray()
@@ -130,10 +147,17 @@ class Body:
 async def body_of(request: Request, most: int | None = None) -> AsyncIterator[Body]:
     """A request's body, whose part of the budget is given back at the end."""
     body = Body(request, request.app.state.config.max_upload if most is None else most)
+    request.state.body = body
     try:
         yield body
     finally:
         body.release()
+
+
+async def fetched(request: Request, url: str) -> bytes:
+    """What a URL points to, held like the request's body (`Body.fetch`), which has to be open."""
+    body: Body = request.state.body
+    return await body.fetch(url)
 
 
 def wrong_body(body: Body, taken: str) -> WrongBody:

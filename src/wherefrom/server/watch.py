@@ -66,6 +66,11 @@ class KeyWatch:
         key = self._known.get(parts[0])
         return key if is_key(key, parts[1]) else None
 
+    def is_live(self, identifier: str) -> bool:
+        """Whether the key of an id is neither expired nor revoked."""
+        key = self._known.get(identifier)
+        return key is not None and key.state(now()) == "live"
+
     def note(self, key: Key) -> None:
         """Note that a key is used now; it is written within some seconds."""
         with self._lock:

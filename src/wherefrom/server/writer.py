@@ -19,6 +19,7 @@ from wherefrom.receiving import Upload
 from wherefrom.server.config import Config
 
 _FILE = "file:"
+_SCHEMES = ("http", "https", "s3", "gs", "ftp", "urn", "matchengine")
 _SLOW = 1.0
 """Seconds that a picture is decoded for, after which whoever sent it leaves a worker to others."""
 
@@ -62,6 +63,21 @@ class _Wanted:
             self.answer.set_result([self.outcomes[number] for number in range(len(self.uploads))])
 
 
+def check_uri(uri: str | None) -> None:
+    """Raise UsageError for what is no address of a picture that is uploaded."""
+    if uri is None:
+        return
+    scheme = uri.partition(":")[0].lower()
+    known = scheme in _SCHEMES and (scheme == "urn" or uri[len(scheme) :].startswith("://"))
+    if not known and scheme + ":" != _FILE:
+        raise UsageError(
+            f"A picture is at a uri such as https://example.org/a.jpg, which begins with one of "
+            f"{', '.join(_SCHEMES)}, not at {uri[:80]!r}."
+        )
+    if not uri.isprintable():
+        raise UsageError(f"A uri has no control characters: {uri[:80]!r}.")
+
+
 class Writer:
     """Adds uploads to a collection in a thread of its own, which starts with the first.
 
@@ -90,6 +106,7 @@ class Writer:
         """
         for upload in uploads:
             checked(upload.fields)
+            check_uri(upload.uri)
             if upload.uri is not None and upload.uri.lower().startswith(_FILE):
                 raise UsageError(
                     "A picture that is uploaded is not seen at a file: uri, which names a file of this "

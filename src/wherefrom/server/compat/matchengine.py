@@ -8,6 +8,7 @@ takes them, but never for a page of another site.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
@@ -24,9 +25,12 @@ from wherefrom.server.compat.reading import Json, one_of, whole_number
 from wherefrom.server.compat.routing import Given, check_no_browser, given_of, searched, telling
 from wherefrom.server.keys import Scope
 from wherefrom.server.pictures import proof
+from wherefrom.server.uploads import fetched
 
 MOST_ADDED = 100
 """Images in one request."""
+
+_FETCHED_AT_ONCE = 3  # of one request
 
 _MAY_SEARCH = [Depends(needs(Scope.SEARCH))]
 _MAY_ADD = [Depends(needs(Scope.ADD))]
@@ -188,9 +192,10 @@ async def _picture(request: Request, name: str, given: Given, number: str) -> tu
     return found[0], path
 
 
-async def _fetched(request: Request, url: str) -> bytes:
+async def _fetched(request: Request, url: str, turn: asyncio.Semaphore | None = None) -> bytes:
     try:
-        found: bytes = await request.app.state.service.fetch(url)
+        async with turn or contextlib.nullcontext():
+            found = await fetched(request, url)
     except (UsageError, FetchError) as error:
         raise FetchError(f"{url}: Failed to download file. {error}") from error
     return found
@@ -209,8 +214,11 @@ async def _offered(request: Request, given: Given) -> tuple[dict[str, bytes], li
     errors: list[str] = []
     for place, file in files.items():
         found[paths.get(place) or file.name or file.part] = file.data
-    fetched = await asyncio.gather(*(_fetched(request, url) for url in urls.values()), return_exceptions=True)
-    for (place, url), one in zip(urls.items(), fetched, strict=True):
+    turn = asyncio.Semaphore(_FETCHED_AT_ONCE)
+    got = await asyncio.gather(
+        *(_fetched(request, url, turn) for url in urls.values()), return_exceptions=True
+    )
+    for (place, url), one in zip(urls.items(), got, strict=True):
         if isinstance(one, FetchError):
             errors.append(str(one))
         elif isinstance(one, BaseException):

@@ -22,9 +22,13 @@ from wherefrom.errors import Busy, Forbidden, TooManyRequests, UsageError, Where
 from wherefrom.server.asked import MOST, Asked
 from wherefrom.server.compat.links import Signer
 from wherefrom.server.compat.reading import Json
+from wherefrom.server.problems import number_of, unforeseen
 from wherefrom.server.uploads import File, Form, body_of, wrong_body
 
 _log = logging.getLogger("wherefrom.server")
+
+LINK_SECONDS = 24 * 3600
+"""How long a link that carries its own permission counts."""
 
 Told = Callable[[Request, WherefromError], Response]
 """Makes the answer to a request that failed, in the shape of an API."""
@@ -48,8 +52,9 @@ def telling(told: Told) -> type[APIRoute]:
                 except (HTTPException, RequestValidationError):
                     problem = UsageError("The request cannot be used.")
                 except Exception:  # noqa: BLE001 - whatever it is, it is told in this shape too
-                    _log.exception("A request failed")
-                    problem = WherefromError("Something went wrong here; the log of the service says what.")
+                    number = number_of(request)
+                    _log.exception("Request %s failed", number)
+                    problem = WherefromError(unforeseen(number))
                 request.state.code = problem.code
                 response = told(request, problem)
                 if isinstance(problem, Busy | TooManyRequests):
@@ -119,10 +124,23 @@ def signer_of(request: Request) -> Signer:
     return signer
 
 
+def signed(request: Request, path: str, *parts: str, **query: str) -> str:
+    """A whole URL that carries its own permission for these parts: for a day, while the key is live."""
+    until, key = str(int(time.time()) + LINK_SECONDS), request.state.caller.name
+    signature = signer_of(request).sign(*parts, until, key)
+    return address(request, path, **query, until=until, by=key, signature=signature)
+
+
 def check_signature(request: Request, *parts: str) -> None:
-    """Raises Forbidden unless the request is one of our links."""
-    if not signer_of(request).signed(request.query_params.get("signature", ""), *parts):
+    """Raises Forbidden unless the request is one of our links that still counts."""
+    given = request.query_params
+    until, key = given.get("until", ""), given.get("by", "")
+    if not signer_of(request).signed(given.get("signature", ""), *parts, until, key):
         raise Forbidden("This link is not one that was given here, or the service has been started since.")
+    if int(until) < time.time():
+        raise Forbidden("This link has expired: search again for a new one.")
+    if not request.app.state.door.counts(key):
+        raise Forbidden("The key by which this link was given counts no more.")
 
 
 def check_no_browser(request: Request) -> None:

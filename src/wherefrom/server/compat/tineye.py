@@ -17,16 +17,16 @@ from wherefrom.server.access import needs
 from wherefrom.server.compat import tineye_shapes as shapes
 from wherefrom.server.compat.routing import (
     Given,
-    address,
     check_signature,
     given_of,
     searched,
-    signer_of,
+    signed,
     telling,
 )
 from wherefrom.server.keys import Scope
 from wherefrom.server.limiting import Standing
 from wherefrom.server.pictures import proof, thumbnail
+from wherefrom.server.uploads import fetched
 
 _MAY_SEARCH = [Depends(needs(Scope.SEARCH))]
 _MAY_ALL = [Depends(needs(None))]  # who has a link that is signed
@@ -53,15 +53,12 @@ async def search(request: Request) -> Response:
         answer, token, seconds = await searched(request, name, source)
     if simple := shapes.too_simple(answer):
         return _failed(400, *simple)
-    sign = signer_of(request).sign
 
     def image(identifier: str) -> str:
-        signature = sign("image", name, identifier)
-        return address(request, "/rest/image/", collection=name, target=identifier, signature=signature)
+        return signed(request, "/rest/image/", "image", name, identifier, collection=name, target=identifier)
 
     def overlay(identifier: str) -> str:
-        signature = sign("overlay", token, identifier)
-        return address(request, "/rest/overlay/", query=token, target=identifier, signature=signature)
+        return signed(request, "/rest/overlay/", "overlay", token, identifier, query=token, target=identifier)
 
     return JSONResponse(shapes.found(answer, wanted, shapes.Links(image, overlay), seconds))
 
@@ -115,7 +112,7 @@ async def _picture(request: Request, given: Given) -> bytes | Response:
             return _failed(400, shapes.BAD_IMAGE, "The file is empty.")
         return _failed(400, shapes.BAD_URL, "Please supply an image or a URL for searching.")
     try:
-        found: bytes = await request.app.state.service.fetch(url)
+        found = await fetched(request, url)
     except (UsageError, BlockedAddress) as error:
         return _failed(400, shapes.BAD_URL, str(error))
     return found

@@ -25,11 +25,12 @@ from wherefrom.errors import (
 from wherefrom.server.access import needs
 from wherefrom.server.compat import vision_shapes as shapes
 from wherefrom.server.compat.reading import Json
-from wherefrom.server.compat.routing import address, searched, signer_of, telling
+from wherefrom.server.compat.routing import searched, signed, telling
 from wherefrom.server.keys import Scope
 from wherefrom.server.limiting import Standing
-from wherefrom.server.uploads import body_of
+from wherefrom.server.uploads import body_of, fetched
 
+_VALUES = 20_000
 _MAY_SEARCH = [Depends(needs(Scope.SEARCH))]
 
 
@@ -60,6 +61,9 @@ async def annotate(request: Request, project: str = "") -> Response:
 
 
 def _json(data: bytes) -> Any:
+    # Each value takes far more room once it is read than here; base64 has none of these characters.
+    if sum(data.count(mark) for mark in (b"{", b"[", b",")) > _VALUES:
+        raise UsageError(f"The JSON payload has more than {_VALUES:,} values.")
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
@@ -86,7 +90,7 @@ async def _response(request: Request, name: str, one: Any) -> Json:
         wanted = await asyncio.to_thread(shapes.wanted_of, one)  # megabytes of base64
         source = wanted.image
         if isinstance(source, str):
-            source = await request.app.state.service.fetch(source)
+            source = await fetched(request, source)
         return shapes.found(await _searched(request, name, source, wanted), wanted, _image_url(request, name))
     except (shapes.Refused, PictureError, FetchError, UsageError, ModelError) as error:
         return {"error": shapes.told(error)}
@@ -107,7 +111,6 @@ async def _searched(request: Request, name: str, source: bytes, wanted: shapes.W
 
 def _image_url(request: Request, name: str) -> Any:
     def url(identifier: str) -> str:
-        signature = signer_of(request).sign("image", name, identifier)
-        return address(request, "/rest/image/", collection=name, target=identifier, signature=signature)
+        return signed(request, "/rest/image/", "image", name, identifier, collection=name, target=identifier)
 
     return url

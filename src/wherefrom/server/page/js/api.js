@@ -203,6 +203,15 @@ export function unlocked() {
   return asking;
 }
 
+/** Whether the server takes a key, as far as it can be asked. @param {string} text */
+export async function isTaken(text) {
+  try {
+    return (await fetch(link("status"), { headers: { Authorization: `Bearer ${text}` } })).status !== 401;
+  } catch {
+    return true; // whoever uses it is told that there is no server
+  }
+}
+
 /** What the server takes as a picture: its bytes tell what it is. @param {Blob} file */
 const mediaType = (file) => (file.type.startsWith("image/") ? file.type : "application/octet-stream");
 

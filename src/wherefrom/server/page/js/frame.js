@@ -1,7 +1,7 @@
 // What is around every view: the head with its links, what is announced, notices, and the question for a key.
 
 import { h, fill, hear, announce } from "./dom.js";
-import { key } from "./api.js";
+import { isTaken, key } from "./api.js";
 import { icon } from "./icons.js";
 import { address, go, route } from "./route.js";
 import { failureWords, words } from "./words.js";
@@ -133,14 +133,15 @@ export function notice({ text, action, act, over, seconds = 6, failure }) {
 /** Ask for a key in a dialog. @param {{wrong: boolean, resolve: (given: boolean) => void}} asked */
 export function askForKey({ wrong, resolve }) {
   const field = h("input", { id: "key", type: "password", autocomplete: "off", required: true, spellcheck: "false", "aria-describedby": "key-about" });
+  const refused = h("p.bad", { role: "alert", hidden: !wrong }, words.key.wrong);
   const dialog = h(
     "dialog.ask",
     { "aria-labelledby": "key-title", onclose: () => ended() },
     h(
       "form",
-      { method: "dialog" },
+      { method: "dialog", onsubmit: (/** @type {SubmitEvent} */ event) => void used(event) },
       h("h2", { id: "key-title" }, icon("key"), words.key.title),
-      wrong && h("p.bad", { role: "alert" }, words.key.wrong),
+      refused,
       h("p.soft", { id: "key-about" }, words.key.about),
       h("label", { for: "key" }, words.key.label),
       field,
@@ -152,6 +153,16 @@ export function askForKey({ wrong, resolve }) {
       ),
     ),
   );
+  // A key that the server does not take is said so here, and can be put right here.
+  const used = async (/** @type {SubmitEvent} */ event) => {
+    const button = /** @type {HTMLButtonElement|null} */ (event.submitter);
+    if (button && button.value !== "use") return;
+    event.preventDefault();
+    refused.hidden = true;
+    if (await isTaken(field.value.trim())) return void dialog.close("use");
+    refused.hidden = false;
+    field.select();
+  };
   const ended = () => {
     const given = dialog.returnValue === "use" && field.value.trim();
     if (given) key.set(given);

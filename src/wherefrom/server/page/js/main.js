@@ -19,6 +19,12 @@ const VIEWS = {
   "wherefrom-add": () => Promise.all([stylesheet("collection"), import("./add.js")]),
 };
 
+/** Whether a page of another site led here to have an address fetched, which it could not ask for itself. */
+function sentHere() {
+  const from = document.referrer && new URL(document.referrer).origin;
+  return Boolean(route().url) && Boolean(from) && from !== location.origin;
+}
+
 /** `<wherefrom-app>`: the frame, and the view that the address asks for in it. */
 class App extends HTMLElement {
   #gone = new AbortController();
@@ -43,6 +49,7 @@ class App extends HTMLElement {
     hear("collection-changed", () => void this.#ask(), signal);
     this.#dropping(signal);
     addEventListener("paste", (event) => this.#pasted(event), { signal });
+    if (sentHere() && !confirm(words.foreign(route().url ?? ""))) go("#", { replace: true });
     void this.#show(route());
     void this.#ask();
   }

@@ -137,6 +137,7 @@ export const words = {
     add: "Add the folder that it may come from.",
     held: (/** @type {number} */ n) => `Only the ${counted(n, "picture")} of this collection were searched, nothing on the web.`,
   },
+  foreign: (/** @type {string} */ url) => `Another site asks this server to fetch a picture and to search for it:\n\n${url}\n\nFetch it?`,
   key: {
     title: "This server asks for a key",
     about: "Whoever runs it can give you one. It is kept until you close this tab.",
