@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,7 +57,7 @@ def lines_of(out: str) -> list[Any]:
 
 
 @pytest.fixture
-def piped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def piped(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
     def pipe(data: bytes) -> None:
         stream = SimpleNamespace(buffer=io.BytesIO(data), isatty=lambda: False)
         monkeypatch.setattr(sys, "stdin", stream)
