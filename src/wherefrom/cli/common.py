@@ -169,7 +169,7 @@ def size(count: int) -> str:
         if amount < 1000 or unit == "GB":
             break
         amount /= 1000
-    return f"{count} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+    return counted(count, "byte") if unit == "bytes" else f"{amount:.1f} {unit}"
 
 
 def counted(number: int, noun: str) -> str:

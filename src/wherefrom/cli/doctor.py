@@ -63,9 +63,9 @@ def doctor(collection: str | None, quick: bool, json_output: bool) -> None:
         broken = sum(finding.level.value == "broken" for finding in seen.findings)
         advice = len(seen.findings) - broken
         if broken:
-            put(f"{counted(broken, 'thing')} broken, {advice} to improve.")
+            put(f"{counted(broken, 'problem')}, {counted(advice, 'suggestion')}.")
         else:
-            put(f"Sound. {counted(advice, 'thing')} to improve." if advice else "Sound.")
+            put(f"No problems, {counted(advice, 'suggestion')}." if advice else "No problems.")
     done(seen.exit)
 
 
@@ -132,7 +132,7 @@ def _settings(seen: Examination) -> Iterator[str]:
     for name, (value, where) in chosen.stated.items():
         yield f"{name} = {value} (from {where})"
     if not chosen.stated:
-        yield "all as they come"
+        yield "all defaults"
 
 
 def _collection(seen: Examination) -> Iterator[str]:

@@ -82,7 +82,7 @@ def _check_least(min_score: float | None, precision: float | None) -> None:
     "--precision",
     type=float,
     metavar="SHARE",
-    help="Only matches so sure that this share of them is true: 0.99, say, or 0.999.",
+    help="Only matches from the score at which at least this share is correct: 0.99, say.",
 )
 @click.option(
     "--region",

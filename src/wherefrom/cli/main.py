@@ -32,13 +32,34 @@ not be read, 4 the collection could not be used, 5 some files failed (the rest a
 program or the machine (WHEREFROM_TRACEBACK=1 shows where), 130 interrupted."""
 
 
-@click.group(context_settings=CONTEXT, epilog=EPILOG)
+_ALIASES = {"find": "search", "add": "index", "rm": "remove"}
+
+
+class _Commands(click.Group):
+    """The commands, which also answer to names that people try first."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
+
+
+@click.group(cls=_Commands, context_settings=CONTEXT, epilog=EPILOG)
 @click.version_option(__version__, "-V", "--version", prog_name="wherefrom")
 def commands() -> None:
     """Find where a picture comes from, in a collection of your own.
 
     Index a folder once; then ask with any picture which of your files it was made from.
     """
+
+
+@click.command(short_help="Print what completes commands in a shell.")
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+def completion(shell: str) -> None:
+    """Print a script for a shell that completes commands: eval "$(wherefrom completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    known = get_completion_class(shell)
+    assert known is not None  # these three are click's own
+    click.echo(known(commands, {}, "wherefrom", "_WHEREFROM_COMPLETE").source())
 
 
 for command in (
@@ -59,6 +80,7 @@ for command in (
     models.models,
     doctor.doctor,
     serving.serve,
+    completion,
     showing.demo,
 ):
     commands.add_command(command)

@@ -311,16 +311,20 @@ def _of_memory(kept: Kept, machine: Machine) -> Iterator[Finding]:
         )
 
 
+def _skipped(number: int) -> str:
+    return "1 file was skipped" if number == 1 else f"{number:,} files were skipped"
+
+
 def _of_refusals(kept: Kept) -> Iterator[Finding]:
     if missing := kept.refused.get("missing-extra"):
         yield Finding(
             "skipped-for-extras",
-            f"{missing:,} files were skipped because their decoder is not installed.",
+            f"{_skipped(missing)} because no decoder for {'it' if missing == 1 else 'them'} is installed.",
             "pip install 'wherefrom[formats]', then index the same folders again.",
         )
     if large := kept.refused.get("too-large"):
         yield Finding(
             "skipped-for-size",
-            f"{large:,} files were skipped because they are over the limits.",
+            f"{_skipped(large)} for being over the limits.",
             "Raise WHEREFROM_MAX_PIXELS or WHEREFROM_MAX_BYTES if they are wanted, and index again.",
         )

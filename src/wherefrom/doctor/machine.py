@@ -113,7 +113,8 @@ def findings(machine: Machine, workers: int, kind: str = "x86_64") -> Iterator[F
     if machine.load is not None and machine.load > max(2.0, _BUSY * machine.cores):
         yield Finding(
             "busy",
-            f"{machine.load:.1f} processes want to run on {machine.cores} cores: everything takes longer.",
+            f"About {machine.load:.0f} processes share {machine.cores} core{'s' * (machine.cores != 1)}: "
+            f"everything takes longer.",
             "Wait until the other work is done; measure again then.",
         )
     if kind in ("x86_64", "AMD64") and machine.simd and "avx2" not in machine.simd:

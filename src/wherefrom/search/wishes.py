@@ -71,10 +71,10 @@ def _vector_of(text: str, settings: Settings) -> NDArray[np.float32]:
 
     card = settings.card
     if card is None or card.text is None:
-        name = "none" if card is None else card.name
+        which = "Without a model nothing" if card is None else f"The model {card.name} cannot"
         raise UsageError(
-            f"Searching by words needs a model that has a side for them, which {name} has not. "
-            f"See which do: wherefrom models list"
+            f"{which} {'can be searched' if card is None else 'search'} by words. "
+            f"Add one that can: wherefrom models list"
         )
     return TextEncoder(card, Store().text_folder(card.name)).encode(text)
 

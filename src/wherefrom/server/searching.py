@@ -58,7 +58,10 @@ class Options(BaseModel):
     limit: int = Field(20, ge=1, le=MOST, description="Matches of a page.")
     min_score: float | None = Field(None, ge=0, le=100, description="Only matches of this score or more.")
     precision: float | None = Field(
-        None, gt=0, lt=1, description="Only matches so sure that this share of them is true."
+        None,
+        gt=0,
+        lt=1,
+        description="Only matches from the score at which at least this share is correct.",
     )
     text: str | None = Field(None, min_length=1, max_length=1000, description="What look-alikes should show.")
     colours: str | None = Field(None, min_length=1, max_length=500, description="Such as red:2, #ffcc00.")
