@@ -121,6 +121,28 @@ def decode(
         raise _broken(kind, data, error) from error
 
 
+def decode_stored(
+    data: bytes, limits: Limits = DEFAULT_LIMITS, gate: AbstractContextManager[object] | None = None
+) -> Picture:
+    """The luma that a JPEG stores: at full size, not turned, in the file's own colours.
+
+    Raises what `decode` raises, and UnsupportedFormat for files that are no JPEG.
+    """
+    import simplejpeg
+
+    kind = recognise(data, len(data), limits)
+    if kind.name != "jpeg":
+        raise Unsupported(f"A {kind.title} file stores no luma apart.")
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+        check_pixels(kind, width, height, limits.pixels)
+        with (gate or nullcontext()) if width * height > HEAVY_PIXELS else nullcontext():
+            luma: Pixels = simplejpeg.decode_jpeg(data, "GRAY", strict=False)[:, :, 0]
+    except ValueError as error:
+        raise _broken(kind, data, error) from error
+    return Picture(luma, Facts(kind.name, width, height, len(data)))
+
+
 def _strictly(
     kind: Format,
     data: bytes,
