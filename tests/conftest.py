@@ -19,6 +19,9 @@ os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 # of what happens between several ask for them.
 os.environ.setdefault("WHEREFROM_WORKERS", "1")
 
+# Nothing of a test is known to whoever runs it.
+os.environ.setdefault("WHEREFROM_REGISTRY", "none")
+
 # Collections are written durably, thousands of them: in memory that takes no time, on a disk minutes in which
 # nothing is computed. A test cannot tell the two apart, short of a power cut.
 MEMORY, ROOM = Path("/dev/shm"), 2 * 1024**3

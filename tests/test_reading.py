@@ -66,7 +66,7 @@ def test_a_picture_is_told_with_its_facts_and_stamp(tmp_path: Path) -> None:
 
 def test_a_refusal_is_told_by_its_code(tmp_path: Path) -> None:
     path = tmp_path / "half.png"
-    path.write_bytes(sample("png")[:120])
+    path.write_bytes(sample("png")[:60])
     said = told(path, None)
     assert said["error"] == "truncated"
     assert said["stamp"][0] == 120

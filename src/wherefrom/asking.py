@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from wherefrom.deciding import Decisions
 from wherefrom.duplicates import Group, groups, looks
 from wherefrom.engine.records import ID_PREFIX, Image, digest_of
-from wherefrom.errors import UsageError
+from wherefrom.errors import UsageError, named
 from wherefrom.features.extract import VERSIONS
 from wherefrom.holding import Holding
 from wherefrom.places import looked
@@ -110,10 +110,13 @@ class Asking(Holding):
         allowed = self._allowed(filter)
         source = self._source(query)
         if thing is not None:
-            picture, data = picture_of(source, self._settings, colour=True)
+            with named(query):
+                picture, data = picture_of(source, self._settings, colour=True)
             regions = [object_of(picture, thing, self._settings)]
             source = picture if data is None else data  # a URL is fetched once
         wish = None if wishes is None or wishes.are_none else wishes.read(self._source, self._settings)
+        with named(query):
+            queries = Query.read_regions(source, self._settings, regions, start)
         return [
             _looked(
                 find(
@@ -126,7 +129,7 @@ class Asking(Holding):
                     allowed=allowed,
                 )
             )
-            for read in Query.read_regions(source, self._settings, regions, start)
+            for read in queries
         ]
 
     def _wished(
@@ -178,7 +181,8 @@ class Asking(Holding):
 
         digest = digest_of(self.get(identifier).id)
         key = self._engine.keys_of([digest])[digest]
-        read = Query.read(self._source(query), self._settings, region)
+        with named(query):
+            read = Query.read(self._source(query), self._settings, region)
         return account(
             self._engine,
             read,

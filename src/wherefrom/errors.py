@@ -41,6 +41,10 @@ word for programs. Messages are sentences for the person who must act.
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import ClassVar, Self
 
@@ -59,11 +63,38 @@ class Exit(IntEnum):
 
 
 class WherefromError(Exception):
-    """Base of every error raised on purpose."""
+    """Base of every error raised on purpose.
+
+    `path` is the file, address or id that it is about, as it was given, where it is about one: the text of
+    the error begins with it. None otherwise.
+    """
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[Exit] = Exit.USAGE
     http_status: ClassVar[int] = 500
+    path: str | None = None
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        if self.path is None or said.startswith(self.path):
+            return said
+        first, space, rest = said.partition(" ")
+        return f"{self.path}: {first.lower() if first in _PLAIN else first}{space}{rest}"
+
+
+_PLAIN = {"A", "An", "Decoding", "It", "No", "Reading", "The", "There", "This", "You"}
+"""First words of sentences that are no names."""
+
+
+@contextmanager
+def named(source: object) -> Iterator[None]:
+    """Have errors say which picture they are about, where `source` is a path, an address or an id."""
+    try:
+        yield
+    except (PictureError, FetchError) as error:
+        if isinstance(source, str | os.PathLike):
+            error.path = os.fsdecode(source)
+        raise
 
 
 class UsageError(WherefromError):
@@ -162,6 +193,24 @@ class Unreadable(PictureError):
     """The file cannot be opened."""
 
     code = "unreadable"
+
+    @classmethod
+    def of(cls, error: OSError | ValueError) -> Unreadable:
+        """What the system says of a file, as a sentence; ValueError is of a name that no file can have."""
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _OPENING:
+            return cls(_OPENING[number])
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        return cls(f"It cannot be opened: {reason}.")
+
+
+_OPENING = {
+    errno.ENOENT: "No such file.",
+    errno.ENOTDIR: "No such file.",
+    errno.EISDIR: "This is a folder, not a picture.",
+    errno.EACCES: "You may not read this file.",
+    errno.EPERM: "You may not read this file.",
+}
 
 
 class FetchError(WherefromError):

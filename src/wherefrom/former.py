@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -40,8 +40,40 @@ def settings_file(environment: Mapping[str, str] = os.environ) -> tuple[Path, bo
 
 
 def default_collection() -> str:
-    """Where a collection is looked for when nothing says where."""
-    return str(_present(Path(COLLECTION), Path(_OLD_COLLECTION)))
+    """Where a collection is looked for when nothing says where.
+
+    The nearest `photos.wherefrom` from the present folder upwards, as git looks for a repository: up to the
+    home folder or the top of the file system, and above the present folder only what belongs to this user.
+    Where there is none, `photos.wherefrom` in the present folder.
+    """
+    for folder in _upwards():
+        for name in (COLLECTION, _OLD_COLLECTION):
+            if (folder / name).is_dir():
+                return str(_present(folder / COLLECTION, folder / _OLD_COLLECTION))
+    return COLLECTION
+
+
+def _upwards() -> Iterator[Path]:
+    """The present folder, as "", and the folders above it in which a collection may be looked for."""
+    yield Path()
+    try:
+        folder = Path.cwd()
+        home, device = Path("~").expanduser(), folder.stat().st_dev
+        while folder not in (home, folder.parent):
+            folder = folder.parent
+            status = folder.stat()
+            if status.st_dev != device:
+                return
+            if _is_ours(folder / COLLECTION) or _is_ours(folder / _OLD_COLLECTION):
+                yield folder
+    except (OSError, RuntimeError):  # the present folder is gone, or there is no home
+        return
+
+
+def _is_ours(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
 
 
 def caches(home: Path) -> Path:

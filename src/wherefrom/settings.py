@@ -40,8 +40,9 @@ class Settings:
     `detector` names one that finds the things in a query, empty for where the model itself looks; `device` is
     what models compute on, `cpu`, `cuda` or `rocm`: what is not there gives way to the processor, with a
     notice; `key_file` is where the keys of the service are kept, empty for `keys.db` in the first collection;
-    `allow_private` names networks that are not public, such as 10.1.0.0/16, with spaces or commas between,
-    from which URLs may be fetched all the same.
+    `registry` is the file in which the command line lists the collections it knows, empty for one in the
+    user's folder of state, "none" for no list; `allow_private` names networks that are not public,
+    such as 10.1.0.0/16, with spaces or commas between, from which URLs may be fetched all the same.
     """
 
     collection: str = COLLECTION
@@ -57,6 +58,7 @@ class Settings:
     detector: str = ""
     device: str = "cpu"
     key_file: str = ""
+    registry: str = ""
     allow_private: str = ""
 
     @property

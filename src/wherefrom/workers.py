@@ -45,6 +45,9 @@ from wherefrom.processes.parent import GRACE, STARTING, STARTS, abandoned, ended
 _CHUNK = 16  # files handed to a worker at a time
 _FLUSH = 0.01  # seconds that a worker may keep results to send them together
 _PLAIN = Recipe()
+_READ = os.O_RDONLY  # never waiting for the other end of a pipe; Windows has other flags
+for _flag in ("O_CLOEXEC", "O_NONBLOCK", "O_BINARY"):
+    _READ |= getattr(os, _flag, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +343,7 @@ def read_file(path: str, limits: Limits = DEFAULT_LIMITS) -> tuple[bytes, FileSt
     Raises Unreadable, and what `recognise` raises.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        handle = os.open(path, _READ)
         with os.fdopen(handle, "rb", buffering=0) as file:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
@@ -352,8 +355,7 @@ def read_file(path: str, limits: Limits = DEFAULT_LIMITS) -> tuple[bytes, FileSt
                 data += more
             return data, FileStamp(status.st_size, status.st_mtime_ns)
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        raise Unreadable(f"It cannot be read: {reason.lower()}.") from error
+        raise Unreadable.of(error) from error
 
 
 def new_image(

@@ -78,7 +78,7 @@ def home(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_main_job_in_processes_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHEREFROM_WORKERS", "2")
     files = folder_of(tmp_path / "Büro 写真", 3)
-    (tmp_path / "Büro 写真" / "cut.jpg").write_bytes(files[0].read_bytes()[:3000])
+    (tmp_path / "Büro 写真" / "cut.jpg").write_bytes(files[0].read_bytes()[:600])
     first = wherefrom("index", "Büro 写真", "--json", cwd=tmp_path, expect=Exit.SOME_FAILED)
     report = json.loads(first.stdout)
     assert (report["offered"], report["added"], report["known"]) == (4, 3, 0)
@@ -114,7 +114,7 @@ def test_search_prints_json_and_exits_like_grep(home: Path, capsys: pytest.Captu
     ("arguments", "code", "word"),
     [
         (["search", "pictures/notes.txt"], Exit.PICTURE, "a text file; only pictures are read"),
-        (["search", "pictures"], Exit.PICTURE, "is a directory"),
+        (["compare", "pictures", "pictures"], Exit.PICTURE, "pictures: this is a folder"),
         (["search", "pictures/picture 001.jpg", "--limit", "0"], Exit.USAGE, "limit"),
         (["search", "pictures/picture 001.jpg", "--kinds", "eaual"], Exit.USAGE, "eaual"),
         (["search", "pictures/picture 001.jpg", "--region", "1,2"], Exit.USAGE, "LEFT,TOP,RIGHT,BOTTOM"),

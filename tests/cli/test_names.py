@@ -8,7 +8,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.scenes import encoded, picture
@@ -72,7 +72,7 @@ def test_every_command_prints_names_as_marks(odd: Path, capsys: pytest.CaptureFi
     said("doctor", "--quick")
     said("search", str(odd / "tab\there.jpg"), "--why", str(odd / "tab\there.jpg"))
     said("search", "none\n\x1b[31m.jpg", expect=Exit.PICTURE)
-    said("index", "none\n\x1b[31m", "-c", "new\n\x1b[31m", expect=Exit.SOME_FAILED)
+    said("index", "none\n\x1b[31m", "-c", "new\n\x1b[31m", expect=Exit.USAGE)
     said("check", "-c", "no\n\x1b[31m", expect=Exit.COLLECTION)
     said("search", "a.jpg", "--kinds", "\x1b[31m\n", expect=Exit.USAGE)
     said("search", "a.jpg", "--limit", "\x1b[31m\n", expect=Exit.USAGE)
@@ -92,7 +92,7 @@ def test_json_has_names_as_they_are(odd: Path, capsys: pytest.CaptureFixture[str
 name = st.binary(min_size=1, max_size=40).map(lambda text: text.replace(b"/", b"\x1b").replace(b"\0", b"\n"))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(name, min_size=1, max_size=6))
 def test_any_names_give_a_line_each(names: list[bytes]) -> None:
     shown = [shown_place(file_uri(os.fsdecode(b"/" + one))) for one in names]

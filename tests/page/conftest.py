@@ -65,7 +65,7 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     asked(queries, folder)
     for number in range(40, 46):
         (more / "folder" / f"new {number}.jpg").write_bytes(encoded(picture(number)))
-    (more / "folder" / "broken.jpg").write_bytes(encoded(picture(50))[:4000])
+    (more / "folder" / "broken.jpg").write_bytes(encoded(picture(50))[:600])
     for name in ("small", "spare"):
         with wherefrom.open(root / f"{name}.wherefrom", create=True) as collection:
             assert not collection.add(folder).failed

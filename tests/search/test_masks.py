@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.scenes import encoded
+from wherefrom.evaluate.edits import edit
 from wherefrom.evaluate.scenery import scenery
 from wherefrom.search.answer import Edit, Kind, Match
 from wherefrom.search.changes import changes
@@ -122,6 +123,12 @@ def test_what_is_laid_over_within_the_picture_is_no_mask() -> None:
     query = landscape(36)
     ImageDraw.Draw(query).rectangle((150, 100, 350, 250), "white")
     match = found(query, landscape(36))
-    (edit,) = match.evidence.edits
-    assert edit == Edit("overlay", edit.amount, edit.area)
-    assert edit.amount == pytest.approx(200 * 150 / (600 * 450), rel=0.1)
+    (laid,) = match.evidence.edits
+    assert laid == Edit("overlay", laid.amount, laid.area)
+    assert laid.amount == pytest.approx(200 * 150 / (600 * 450), rel=0.1)
+
+
+def test_letters_that_reach_the_frame_are_neither_mask_nor_crop() -> None:
+    query = edit("text over", landscape(37))
+    for match in (landscape(37), landscape(37).resize((300, 225))):
+        assert not named(found(query, match)) & {"mask", "crop"}

@@ -414,6 +414,16 @@ def test_duplicates_by_page(bench: Bench) -> None:
         assert other["thumbnail_url"].endswith("/thumbnail")
         assert group["bytes_to_free"] == other["bytes"]
     assert sum(group["bytes_to_free"] for group in groups) == first["bytes_to_free"]
+    # What was decided is remembered, and can be taken back.
+    ids = ",".join(image["id"] for image in groups[0]["images"])
+    for decision, left in (("apart", 1), ("none", 2), ("both", 1), ("none", 2)):
+        said = client.post("/api/v1/decisions", params={"ids": ids, "decision": decision})
+        assert (said.status_code, said.json()) == (200, {"images": 2})
+        assert len(list(bench.photos.duplicates(parts=False))) == left
+    assert client.post("/api/v1/decisions", params={"ids": "x", "decision": "apart"}).status_code in (
+        400,
+        422,
+    )
     # What is removed meanwhile is not shown, nor is a group of one.
     bench.photos.remove(groups[0]["images"][1]["id"])
     assert [group["id"] for group in client.get("/api/v1/duplicates").json()["groups"]] == ["2"]

@@ -8,16 +8,18 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wherefrom.errors import CollectionLocked, Exit, WherefromError
+from wherefrom.errors import CollectionLocked, CollectionMissing, Exit, UsageError, WherefromError
 from wherefrom.printing import plain, plain_lines
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
     from wherefrom.engine.records import Image, Sighting
+    from wherefrom.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,6 +27,13 @@ NOT_THERE = "not there any more"
 """What is said of a place whose file is gone."""
 
 as_json = click.option("--json", "json_output", is_flag=True, help="Print one JSON document on stdout.")
+as_lines = click.option("--jsonl", "lines", is_flag=True, help="Print a JSON document a line on stdout.")
+
+
+def check_forms(json_output: bool, lines: bool) -> None:
+    """Raises UsageError where two forms of JSON are asked for."""
+    if json_output and lines:
+        raise UsageError("Choose one of --json and --jsonl.")
 
 
 def in_collection(command: F) -> F:
@@ -34,7 +43,8 @@ def in_collection(command: F) -> F:
         "--collection",
         "collection",
         metavar="DIR",
-        help="The collection's directory. Default: $WHEREFROM_COLLECTION, then ./photos.wherefrom.",
+        help="The collection's directory. Default: $WHEREFROM_COLLECTION, then the nearest photos.wherefrom, "
+        "in this folder or above.",
     )(command)
 
 
@@ -43,14 +53,39 @@ _TURN_SECONDS = 60.0
 
 
 def opened(path: str | None, *, create: bool = False) -> AbstractContextManager[Collection]:
-    """The collection that a command works on."""
+    """The collection that a command works on; with `create`, it is made, and remembered as known.
+
+    Raises CollectionMissing, which names those that are known.
+    """
     from wherefrom.collection import open_collection
+    from wherefrom.known import remember
     from wherefrom.settings import load
 
     settings = load()
-    photos = open_collection(path or settings.collection, create=create, settings=settings)
-    photos.wait_for_turn(_TURN_SECONDS, told_to_wait)
-    return photos
+    where = path or settings.collection
+    try:
+        found = open_collection(where, create=create, settings=settings)
+    except CollectionMissing as error:
+        raise _missing(error, path, settings) from error
+    if create:
+        remember(Path(os.path.abspath(os.path.expanduser(where))), settings.registry)
+    found.wait_for_turn(_TURN_SECONDS, told_to_wait)
+    return found
+
+
+def _missing(error: CollectionMissing, path: str | None, settings: Settings) -> CollectionMissing:
+    """The same, with what can be done instead: the collections that are known are named."""
+    from wherefrom.former import COLLECTION
+    from wherefrom.known import known
+    from wherefrom.sources.folder import is_collection
+
+    said = str(error)
+    if path is None and settings.collection == COLLECTION:
+        said = "There is no collection in this folder or above. Make one with: wherefrom index FOLDER"
+    others = [str(one) for one in known(settings.registry) if is_collection(one)][:5]
+    if others:
+        said += f" Or choose one that is known with -c: {', '.join(others)}"
+    return CollectionMissing(said)
 
 
 def told_to_wait(error: CollectionLocked) -> None:
@@ -68,16 +103,22 @@ def put(text: str = "") -> None:
     click.echo(plain_lines(text))
 
 
-def print_json(document: object) -> None:
-    """The one JSON document of a command."""
-    click.echo(json.dumps(document, ensure_ascii=True, indent=2 if sys.stdout.isatty() else None))
+def print_json(document: object, *, line: bool = False) -> None:
+    """The one JSON document of a command, or one of several as a `line`; it is written at once."""
+    indent = 2 if sys.stdout.isatty() and not line else None
+    click.echo(json.dumps(document, ensure_ascii=True, indent=indent))
+
+
+def error_json(error: WherefromError) -> dict[str, str | None]:
+    """An error for programs: its code, the sentence, and the file, address or id that it is about."""
+    return {"code": error.code, "message": str(error), "path": error.path}
 
 
 def fail(error: WherefromError, json_output: bool) -> int:
     """Tell of an error; gives the exit code. With JSON the error is a document too."""
     if json_output:
         with contextlib.suppress(OSError, ValueError):  # which may be what went wrong
-            print_json({"error": {"code": error.code, "message": str(error)}})
+            print_json({"error": error_json(error)})
     with contextlib.suppress(OSError, ValueError):
         say(f"wherefrom: {plain(str(error))}")
     return int(error.exit_code)

@@ -8,7 +8,18 @@ import sys
 
 import click
 
-from wherefrom.cli import backing, collecting, doctor, evaluating, finding, keys, models, serving, showing
+from wherefrom.cli import (
+    backing,
+    collecting,
+    doctor,
+    evaluating,
+    finding,
+    keys,
+    known,
+    models,
+    serving,
+    showing,
+)
 from wherefrom.cli.common import fail, say
 from wherefrom.cli.faults import error_of, guard_streams, guard_threads, print_traceback
 from wherefrom.errors import Exit, UsageError, WherefromError
@@ -41,6 +52,7 @@ for command in (
     showing.duplicates,
     collecting.check,
     collecting.rebuild,
+    known.collections,
     evaluating.evaluate,
     backing.backup,
     keys.keys,
@@ -70,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line; gives the exit code. Nothing but SystemExit escapes."""
-    json_output = "--json" in arguments
+    json_output = "--json" in arguments or "--jsonl" in arguments
     # Our matrices are small: threads would cost more to wake than they save. Before NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:

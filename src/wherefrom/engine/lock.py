@@ -21,8 +21,12 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         """Take the lock; raises CollectionLocked, naming the holder, when another process has it."""
-        import fcntl
-
+        try:
+            import fcntl
+        except ImportError:
+            raise CollectionError(
+                "Collections are written to on Linux and macOS; on Windows, use WSL or a container."
+            ) from None
         self._path = path
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -14,6 +14,7 @@ _PLAIN = 12  # grey levels, in any channel, within which pixels have the mask's 
 _EVEN = 5.0  # grey levels: standard deviation of what is of one tone
 _LEAST_BAND = 0.03  # share of the band that it takes
 _LEAST, _MOST = 0.004, 0.6  # share of the common area that is hidden
+_CORNERS = 2  # of what both show that a mask reaches
 _DIFFERENT = 0.3  # of a piece: pixels where the match plainly shows something else
 
 
@@ -54,11 +55,25 @@ def hidden(aligned: Aligned, differs: Mask) -> Hidden | None:
         if float(grey[piece].std()) < _EVEN:
             where |= piece
             hides = hides or float(below[piece].std()) > _EVEN
-    # Where the match is as plain all over, only its tone is another.
-    if not hides or np.count_nonzero(where & band) < _LEAST_BAND * np.count_nonzero(band):
+    # Where the match is as plain all over, only its tone is another; letters at the frame are no mask.
+    if (
+        not hides
+        or _corners(where, aligned.mask) < _CORNERS
+        or np.count_nonzero(where & band) < _LEAST_BAND * np.count_nonzero(band)
+    ):
         return None
     # The common area has a margin, in which the mask goes on, and what rings along its edge belongs to it.
     whole, grown = with_margin(aligned.mask), with_margin(where)
     rim = (cv2.dilate(where.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & whole
     share = float(np.count_nonzero((grown & plain & whole) | rim) / np.count_nonzero(whole))
     return Hidden(rim & aligned.mask, share) if _LEAST < share < _MOST else None
+
+
+def _corners(where: Mask, inside: Mask) -> int:
+    """How many of the four corners of what both show are hidden."""
+    rows, columns = np.nonzero(inside)
+    ends = [(flip * rows + turn * columns).argmin() for flip in (1, -1) for turn in (1, -1)]
+    return sum(
+        bool(where[max(rows[at] - 2, 0) : rows[at] + 3, max(columns[at] - 2, 0) : columns[at] + 3].any())
+        for at in ends
+    )

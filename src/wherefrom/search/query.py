@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wherefrom.decoding import decoded
-from wherefrom.errors import UsageError
+from wherefrom.errors import UsageError, named
 from wherefrom.features.embedding import Embedding, embedder
 from wherefrom.features.fingerprint import QueryCode, Shares, query_codes
 from wherefrom.features.keypoints import LEAST, Variant, query_keypoints
@@ -96,7 +96,7 @@ class Query:
 
         @cache
         def side() -> Side:
-            return Side(in_colour(), data, None, facts.credit.taken)
+            return Side(in_colour(), data, None, facts.credit.taken, settings.limits)
 
         queries = []
         for shares in wanted:
@@ -215,26 +215,31 @@ def picture_of(source: Any, settings: Settings, *, colour: bool = False) -> tupl
     """
     if isinstance(source, Picture):
         return source, None
+    with named(source):
+        data = _bytes_of(source, settings)
+        return decoded(data, colour=colour, limits=settings.limits), data
+
+
+def _bytes_of(source: Any, settings: Settings) -> bytes:
+    """The bytes of a path, URL or bytes."""
     if isinstance(source, bytes | bytearray | memoryview):
-        data = bytes(source)
-    elif isinstance(source, str) and source.partition("://")[0].lower() in ("http", "https"):
+        return bytes(source)
+    if isinstance(source, str) and source.partition("://")[0].lower() in ("http", "https"):
         from wherefrom.sources.fetch import fetch
 
-        data = fetch(
+        return fetch(
             source,
             max_bytes=settings.max_bytes,
             seconds=settings.fetch_seconds,
             allow_private=settings.private_networks,
         ).data
-    elif isinstance(source, str | os.PathLike):
+    if isinstance(source, str | os.PathLike):
         from wherefrom.sources.folder import path_of
         from wherefrom.workers import read_file
 
         name = os.fspath(source)
-        data, _ = read_file(path_of(name) or os.path.expanduser(name), settings.limits)
-    else:
-        raise UsageError(f"A query is a path, a URL, bytes or a Picture, not {type(source).__name__}.")
-    return decoded(data, colour=colour, limits=settings.limits), data
+        return read_file(path_of(name) or os.path.expanduser(name), settings.limits)[0]
+    raise UsageError(f"A query is a path, a URL, bytes or a Picture, not {type(source).__name__}.")
 
 
 def _shares_of(region: Region, width: int, height: int) -> Shares:

@@ -55,7 +55,7 @@ def visible(
             continue
         first = int(lines[0])
         place = (first + cut) / len(covered)
-        end = _middle(side, first / len(covered), match, transform)
+        end = _middle(side, match, transform)
         if not _LEAST <= place <= _MOST or _is_at_frame(end, query):
             continue
         whole = width if across else height
@@ -77,15 +77,10 @@ def _cut(share: NDArray[np.float32]) -> int | None:
     return cut
 
 
-def _middle(side: int, share: float, match: tuple[int, int], transform: Matrix) -> NDArray[np.float64]:
-    """Where the middle of a side of what is covered lies in the query."""
+def _middle(side: int, match: tuple[int, int], transform: Matrix) -> NDArray[np.float64]:
+    """Where the middle of a side of the match lies in the query."""
     width, height = match
-    spots = (
-        (share * width, height / 2),
-        (width / 2, share * height),
-        ((1 - share) * width, height / 2),
-        (width / 2, (1 - share) * height),
-    )
+    spots = ((0.0, height / 2), (width / 2, 0.0), (float(width), height / 2), (width / 2, float(height)))
     x, y, w = transform @ np.array([*spots[side], 1.0])
     return np.array([x / w, y / w])
 

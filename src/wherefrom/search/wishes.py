@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -10,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wherefrom.errors import ModelMissing, PictureError, UsageError
+from wherefrom.errors import ModelMissing, UsageError, named
 from wherefrom.features.colours import parse_colours
 from wherefrom.features.embedding import Embedding, Shares
 from wherefrom.features.palette import Palette
@@ -50,12 +49,8 @@ class Wishes:
         def embedded(pictures: Sequence[Any]) -> list[Embedding]:
             found = []
             for picture in pictures:
-                try:
+                with named(picture):
                     shown = embedding_of(source(picture), settings)
-                except PictureError as error:
-                    if isinstance(picture, str | os.PathLike):  # one of several: say which
-                        raise type(error)(f"{os.fspath(picture)}: {error}") from error
-                    raise
                 if shown is None:
                     raise ModelMissing("No model computes embeddings here (the setting `model` is none).")
                 found.append(shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
@@ -19,7 +19,7 @@ from wherefrom.server.found import Found
 from wherefrom.server.jobs import Job, Jobs
 from wherefrom.server.keys import Scope
 from wherefrom.server.remembered import Remembered
-from wherefrom.server.shapes import Sighting, problems
+from wherefrom.server.shapes import ID, Sighting, problems
 
 router = APIRouter(tags=["contents"])
 CollectionName = Annotated[str | None, Query(max_length=100, description="A collection that is served.")]
@@ -164,6 +164,40 @@ async def forget(
     return JSONResponse({"removed": removed})
 
 
+class Decided(BaseModel):
+    """Of how many images it was."""
+
+    images: int
+
+
+@router.post(
+    "/api/v1/decisions",
+    summary="Say what duplicates are.",
+    response_model=Decided,
+    dependencies=[Depends(needs(Scope.ADMIN))],
+    responses=problems(400, 404, 409),
+)
+async def decide(
+    request: Request,
+    ids: Annotated[str, Query(max_length=20_000, pattern=f"^{ID}(,{ID})*$", description="Ids, with commas.")],
+    decision: Annotated[Literal["apart", "both", "none"], Query(description="What they are to each other.")],
+    collection: CollectionName = None,
+) -> JSONResponse:
+    """`apart`: no duplicates of each other. `both`: all are kept. `none` takes back what was said.
+
+    It is remembered, and heeded when duplicates are looked for. A single id stands for its files.
+    """
+
+    named = ids.split(",")
+
+    def work(held: Collection) -> None:
+        done = {"apart": held.not_duplicates, "both": held.keep_both, "none": held.undecide}
+        done[decision](named)
+
+    await request.app.state.service.run(collection, work)
+    return JSONResponse({"images": len(set(named))})
+
+
 @router.get(
     "/api/v1/duplicates",
     summary="Images that are one picture.",
@@ -220,8 +254,8 @@ def _group(held: Collection, number: int, row: dict[str, Any]) -> dict[str, Any]
         known.update((image.id, image) for image in held.find(id))
     keep = {**row["keep"], "kind": None, "score": None, "sentence": row["keep"]["why"]}
     keep["suggestion"] = "part" if row.get("kind") == "parts" else "keep"
-    members = [one for one in (keep, *row["others"]) if one["id"] in known]
-    if len(members) < 2:
+    members = [one for one in (keep, *row["others"]) if one["id"] in known and _is_there(one, known)]
+    if len(members) < 2 or members[0] is not keep:
         return None
     images = [
         known[one["id"]].as_json()
@@ -240,6 +274,12 @@ def _group(held: Collection, number: int, row: dict[str, Any]) -> dict[str, Any]
         "choice": row.get("choice", False),
         "bytes_to_free": sum(int(str(one["bytes"])) for one in images[1:] if one["suggestion"] == "spare"),
     }
+
+
+def _is_there(member: dict[str, Any], known: dict[str, Image]) -> bool:
+    """Whether a file of a group is still where it was when groups were made."""
+    places = [one for one in known[member["id"]].sightings if one.uri == member.get("uri")]
+    return not places or all(one.gone is None and one.there is not False for one in places)
 
 
 def _dressed(request: Request, name: str, group: dict[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def walk(
     try:
         status = os.stat(start)
     except (OSError, ValueError) as error:
-        yield Unopened(file_uri(start), _unreadable(error))
+        yield Unopened(file_uri(start), Unreadable.of(error))
         return
     if not stat.S_ISDIR(status.st_mode):
         yield _found(start, status)
@@ -74,7 +74,7 @@ def walk(
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            yield Unopened(uri, _unreadable(error))
+            yield Unopened(uri, Unreadable.of(error))
             continue
         if any(is_marker(entry.name) for entry in entries):
             continue
@@ -95,7 +95,9 @@ def walk(
             try:
                 status = entry.stat()
             except OSError as error:
-                yield Unopened(prefix + _quoted(entry.name), _unreadable(error))
+                nowhere = isinstance(error, FileNotFoundError) and entry.is_symlink()
+                told = Unreadable("This link leads to nothing.") if nowhere else Unreadable.of(error)
+                yield Unopened(prefix + _quoted(entry.name), told)
                 continue
             if not stat.S_ISDIR(status.st_mode):
                 yield _found(entry.path, status, prefix + _quoted(entry.name))
@@ -118,7 +120,7 @@ def _left_out(path: str, is_folder: bool, error: Excluded) -> Iterator[Unopened]
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as failure:
-            yield Unopened(file_uri(folder), _unreadable(failure))
+            yield Unopened(file_uri(folder), Unreadable.of(failure))
             continue
         if any(is_marker(entry.name) for entry in entries):
             continue
@@ -140,10 +142,6 @@ def _found(path: str, status: os.stat_result, uri: str | None = None) -> FoundFi
 
 def _quoted(name: str) -> str:
     return name if name.isascii() and name.isalnum() else quote_from_bytes(os.fsencode(name), SAFE)
-
-
-def _unreadable(error: OSError | ValueError) -> Unreadable:
-    return Unreadable(f"It cannot be opened: {(getattr(error, 'strerror', '') or str(error)).lower()}.")
 
 
 def is_collection(path: str | os.PathLike[str]) -> bool:

@@ -170,9 +170,8 @@ function groupOf(group) {
   function count() {
     const some = chosen();
     const all = some.length === present().length;
-    const free = some.reduce((sum, one) => sum + one.bytes, 0);
     act.disabled = all || !some.length;
-    fill(act, icon("remove"), some.length ? said.act(some.length, free) : said.actAll);
+    fill(act, icon("remove"), some.length ? said.act(some.length) : said.actAll);
     warning.textContent = all ? said.all : "";
     for (const [at, item] of items.entries()) item.toggleAttribute("data-removing", boxes[at].checked);
   }
@@ -190,6 +189,7 @@ function groupOf(group) {
     const next = /** @type {HTMLElement|null} */ (article.nextElementSibling ?? article.previousElementSibling);
     if (alone) next?.querySelector("button")?.focus();
     remove(unique, {
+      of: keepName,
       back: () => {
         for (const item of shown) item.hidden = false;
         article.hidden = false;
@@ -203,11 +203,38 @@ function groupOf(group) {
     });
   }
 
+  /** @param {"apart"|"both"} decision */
+  async function decide(decision) {
+    const ids = present().map((one) => one.id).join(",");
+    try {
+      await ask("decisions", { method: "POST", query: { ids, decision } });
+      article.hidden = true;
+      const back = async () => {
+        try {
+          await ask("decisions", { method: "POST", query: { ids, decision: "none" } });
+          article.hidden = false;
+        } catch (error) {
+          troubled(error);
+        }
+      };
+      tell("notice", { text: said.decided[decision], action: collectionWords.undo, seconds: 10, act: () => void back() });
+    } catch (error) {
+      troubled(error);
+    }
+  }
+
+  const several = new Set(members.map((one) => one.id)).size === members.length;
+  const decisions = h(
+    "p.actions",
+    {},
+    several && h("button.button.small", { type: "button", onclick: () => void decide("apart") }, said.apart),
+    h("button.button.small", { type: "button", onclick: () => void decide("both") }, said.both),
+  );
   const keepName = names[members.indexOf(keep)];
   const article = h(
     "article.group",
     { "aria-label": said.group(keepName) },
-    h("header.group-head", {}, h("h2", { title: keepName }, bdi(keepName)), h("p.soft", {}, group.kind === "parts" ? said.parts : group.choice ? said.choice : said.suggested(group.why)), warning, act),
+    h("header.group-head", {}, h("h2", { title: keepName }, bdi(keepName)), h("p.soft", {}, group.kind === "parts" ? said.parts : group.choice ? said.choice : said.suggested(group.why)), warning, group.kind !== "parts" && decisions, act),
     h("ul.members", { role: "list" }, ...items),
   );
   count();

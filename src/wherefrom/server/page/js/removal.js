@@ -14,16 +14,16 @@ export const leaving = new Set();
 
 /**
  * Remove, after a while in which it can be undone.
- * @param {Removed[]} items @param {{back: () => void, done?: () => void}} after  `back` when they are there again
+ * @param {Removed[]} items @param {{back: () => void, done?: () => void, of?: string}} after  `back` when they are there again, `of` what
  */
-export function remove(items, { back, done }) {
+export function remove(items, { back, done, of }) {
   for (const { id, uri } of items) if (!uri) leaving.add(id);
   const kept = () => {
     for (const { id } of items) leaving.delete(id);
     back();
   };
   tell("notice", {
-    text: collectionWords.removed(items.length),
+    text: collectionWords.removed(items.length, of),
     action: collectionWords.undo,
     seconds: SECONDS,
     act: () => {
