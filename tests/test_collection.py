@@ -319,6 +319,7 @@ def test_the_shape_of_an_answer(indexed: tuple[Collection, list[Path]]) -> None:
         "credit",
         "evidence",
         "copies",
+        "direction",
         "labels",
     } == set(match)
     assert list(match["evidence"]) == [
@@ -331,6 +332,7 @@ def test_the_shape_of_an_answer(indexed: tuple[Collection, list[Path]]) -> None:
         "coverage",
         "agreement",
         "similarity",
+        "direction",
         "edits",
         "points",
     ]

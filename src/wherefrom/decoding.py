@@ -48,6 +48,16 @@ def decoded(
     return _kept.decoded(data, colour, limits, least or WORKING_SIDE)
 
 
+def decoded_stored(data: bytes, limits: Limits | None = None) -> Picture:
+    """What `wherefrom.picture.decode.decode_stored` gives, made in another process as `decoded` does."""
+    from wherefrom.picture.decode import DEFAULT_LIMITS, recognise
+    from wherefrom.picture.formats import HEAD
+
+    limits = limits or DEFAULT_LIMITS
+    recognise(data[:HEAD], len(data), limits)
+    return _kept.decoded(data, False, limits, 0, stored=True)
+
+
 def prepare() -> None:
     """Have a process started, if there is none, while the caller is at something else.
 
@@ -67,12 +77,14 @@ class Decoders:
         self._free = threading.Condition()
         self._gate: IO[bytes] | None = None
 
-    def decoded(self, data: bytes, colour: bool, limits: Limits, least: int) -> Picture:
-        """As the function above; waits while all are at work."""
+    def decoded(
+        self, data: bytes, colour: bool, limits: Limits, least: int, *, stored: bool = False
+    ) -> Picture:
+        """As the functions above; waits while all are at work."""
         for last in (False,) * (STARTS - 1) + (True,):
             decoder, keep = self._taken(limits.memory), False
             try:
-                said = decoder.ask(data, colour, limits, least, self._count)
+                said = decoder.ask(data, colour, limits, least, stored, self._count)
                 keep = True
             except TimeoutError:
                 if not decoder.ready:
@@ -169,7 +181,7 @@ class _Decoder:
         return self.ready and self.status == 0 and not self._heard
 
     def ask(
-        self, data: bytes, colour: bool, limits: Limits, least: int, count: int
+        self, data: bytes, colour: bool, limits: Limits, least: int, stored: bool, count: int
     ) -> Picture | PictureError:
         """The picture, or what is wrong with it, as the process says.
 
@@ -185,7 +197,8 @@ class _Decoder:
         self.memory = limits.memory
         end = time.monotonic() + (patience if self.ready else STARTING)
         self._heard = False
-        task = {"limits": list(astuple(limits)), "colour": colour, "least": least, "bytes": len(data)}
+        wanted = {"colour": colour, "least": least, "stored": stored}
+        task = {"limits": list(astuple(limits)), "bytes": len(data), **wanted}
         if self.ready:
             self._send(task, data, end)
         while True:

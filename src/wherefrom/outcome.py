@@ -33,6 +33,18 @@ class Outcome:
     before: bool = False
     note: str | None = None
 
+    def as_json(self) -> dict[str, object]:
+        """The outcome in the shape that all faces share."""
+        return {
+            "status": self.status.value,
+            "uri": self.uri,
+            "id": self.id,
+            "reason": self.reason,
+            "code": self.code,
+            "before": self.before,
+            "note": self.note,
+        }
+
 
 @dataclass(slots=True)
 class Report:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
+import wherefrom
 from tests.test_duplicates import photo
 from wherefrom.features.signs import signs_of
 from wherefrom.picture.decode import decode
@@ -135,3 +137,32 @@ def test_signs_of_damaged_bytes_raise_nothing(cut: int) -> None:
     picture = decode(data)
     signs_of(data[:cut], picture)
     signs_of(data[:cut] + b"\xff" * 40 + data[cut + 40 :], picture)
+
+
+def test_no_byte_is_decoded_in_the_process_that_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large pictures, too, of which the fine detail is looked at in full."""
+    large = fine(3, 1376)
+    files = {"first.jpg": saved(large, quality=93), "again.jpg": saved(large, quality=45)}
+    files["png.png"] = saved(Image.open(io.BytesIO(files["first.jpg"])), "PNG")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("bytes were decoded in the process that asks")
+
+    for name in ("decode", "decode_stored", "_decode_builtin", "_decode_jpeg", "_opened"):
+        monkeypatch.setattr(f"wherefrom.picture.decode.{name}", refuse)
+    for name in ("simplejpeg.decode_jpeg", "PIL.Image.open", "PIL.ImageFile.ImageFile.load"):
+        monkeypatch.setattr(name, refuse)
+    match = compare(files["again.jpg"], files["first.jpg"], PLAIN)
+    assert match is not None
+    assert match.direction is not None
+    assert match.direction.source == "match"
+    with wherefrom.open(tmp_path / "photos.wherefrom", create=True, settings=PLAIN) as photos:
+        photos.add(folder)
+        found = photos.search(folder / "again.jpg")
+        told = {one.image.format: one.direction for one in found.matches if one.kind.value != "identical"}
+        assert told["jpeg"] is not None
+        assert [len(group.others) for group in photos.duplicates()] == [2]

@@ -15,6 +15,8 @@ import click
 
 from wherefrom.cli.common import (
     as_json,
+    as_lines,
+    check_forms,
     counted,
     done,
     in_collection,
@@ -56,6 +58,7 @@ _NAMED = 10  # refused files that are named without being asked to
 @click.option("-v", "--verbose", is_flag=True, help="Print each file's outcome on stderr once it is final.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but what newly failed.")
 @as_json
+@as_lines
 def index(
     paths: tuple[str, ...],
     collection: str | None,
@@ -66,26 +69,32 @@ def index(
     verbose: bool,
     quiet: bool,
     json_output: bool,
+    lines: bool,
 ) -> None:
     """Add the pictures in files and folders (or at URLs) to a collection.
 
     Folders are walked to the bottom and every file is looked at, whatever its name, but those of other
     programs (thumbnails, bins, .DS_Store) and those that --exclude or a file .wherefromignore names. Files
     that have not changed since the last time are known without reading them. Ctrl-C stops cleanly: what was
-    reported is in, and running the same command again carries on.
+    reported is in, and the same command again carries on. --jsonl prints each outcome once it is final.
     """
 
     def tell(outcome: Outcome, _: Report) -> None:
+        if lines:
+            print_json(outcome.as_json(), line=True)
+        if not verbose:
+            return
         reason = f" ({outcome.code}: {outcome.reason})" if outcome.reason else ""
         say(plain(f"{outcome.status.value} {outcome.uri}{reason}"))
 
+    check_forms(json_output, lines)
     _check_there(paths, prune)
     with opened(collection, create=True) as photos, _interruptible() as stop:
         photos.wait_for_turn(math.inf, told_to_wait)
         report = photos.add(
             list(paths),
             progress=not quiet and not verbose,
-            on_outcome=tell if verbose else None,
+            on_outcome=tell if verbose or lines else None,
             prune=prune,
             retry=retry,
             stop=stop,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wherefrom.errors import CollectionLocked, CollectionMissing, Exit, WherefromError
+from wherefrom.errors import CollectionLocked, CollectionMissing, Exit, UsageError, WherefromError
 from wherefrom.printing import plain, plain_lines
 
 if TYPE_CHECKING:
@@ -27,6 +27,13 @@ NOT_THERE = "not there any more"
 """What is said of a place whose file is gone."""
 
 as_json = click.option("--json", "json_output", is_flag=True, help="Print one JSON document on stdout.")
+as_lines = click.option("--jsonl", "lines", is_flag=True, help="Print a JSON document a line on stdout.")
+
+
+def check_forms(json_output: bool, lines: bool) -> None:
+    """Raises UsageError where two forms of JSON are asked for."""
+    if json_output and lines:
+        raise UsageError("Choose one of --json and --jsonl.")
 
 
 def in_collection(command: F) -> F:
@@ -96,9 +103,10 @@ def put(text: str = "") -> None:
     click.echo(plain_lines(text))
 
 
-def print_json(document: object) -> None:
-    """The one JSON document of a command."""
-    click.echo(json.dumps(document, ensure_ascii=True, indent=2 if sys.stdout.isatty() else None))
+def print_json(document: object, *, line: bool = False) -> None:
+    """The one JSON document of a command, or one of several as a `line`; it is written at once."""
+    indent = 2 if sys.stdout.isatty() and not line else None
+    click.echo(json.dumps(document, ensure_ascii=True, indent=indent))
 
 
 def error_json(error: WherefromError) -> dict[str, str | None]:

@@ -128,6 +128,10 @@ def _name_of(match: Match) -> str:
 
 
 def _stem(match: Match) -> str:
-    """A name that any file system takes."""
-    plain = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*\ufffd]', "_", Path(_name_of(match)).stem)
-    return plain.encode("utf-8")[:80].decode("utf-8", "ignore").strip(" .") or match.id[7:19]
+    return safe_stem(_name_of(match)) or match.id[7:19]
+
+
+def safe_stem(name: str) -> str:
+    """The name of a file without what it ends in, as any file system takes it; it may be empty."""
+    plain = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*\ufffd]', "_", Path(name).stem)
+    return plain.encode("utf-8")[:80].decode("utf-8", "ignore").strip(" .")

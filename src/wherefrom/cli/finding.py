@@ -5,12 +5,17 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from wherefrom.cli.batch import Batch
 from wherefrom.cli.common import (
     as_json,
+    as_lines,
+    check_forms,
     described,
     done,
     first_place,
@@ -21,13 +26,15 @@ from wherefrom.cli.common import (
     say,
     table_lines,
 )
-from wherefrom.cli.drawing import HOWS, check_folder, check_target, draw_matches, draw_pair, held
+from wherefrom.cli.drawing import HOWS, check_folder, check_target, draw_matches, draw_pair, held, safe_stem
 from wherefrom.cli.lookalikes import check_wishes, shown_by, shown_in, wishes
+from wherefrom.cli.queries import Asked, Queries
 from wherefrom.cli.why import check_why, explained, print_account
-from wherefrom.errors import Exit, UsageError
+from wherefrom.errors import Exit, UsageError, WherefromError, named
 from wherefrom.printing import plain
 
 if TYPE_CHECKING:
+    from wherefrom.collection import Collection
     from wherefrom.search.account import Account
     from wherefrom.search.answer import Answer, Evidence, Match
 
@@ -58,7 +65,7 @@ def _check_least(min_score: float | None, precision: float | None) -> None:
 
 
 @click.command(short_help="Find where a picture comes from, or what looks like it.")
-@click.argument("image", required=False, metavar="[IMAGE]")
+@click.argument("images", nargs=-1, metavar="[IMAGE...]")
 @in_collection
 @click.option(
     "--kinds",
@@ -90,8 +97,9 @@ def _check_least(min_score: float | None, precision: float | None) -> None:
     "--why", metavar="ID", help="Also say what each stage of the search said of this image: an id or a path."
 )
 @as_json
+@as_lines
 def search(
-    image: str | None,
+    images: tuple[str, ...],
     collection: str | None,
     kinds: str | None,
     filter: str | None,
@@ -103,68 +111,131 @@ def search(
     folder: str | None,
     why: str | None,
     json_output: bool,
+    lines: bool,
     **wanted: Any,
 ) -> None:
-    """Find where IMAGE (a file, a URL, or the id of an indexed image) comes from.
+    """Find where each IMAGE comes from: a file, a folder of files, a URL, the id of an indexed image, or -
+    for standard input.
+
+    Several are answered one after another, and one that cannot be read stops none: the command ends in 5
+    then, and in 3 where none could be read. As JSON they are one list, or a document a line with --jsonl.
 
     Look-alikes, which prove nothing, are found where --kinds has similar or all, or where --like, --unlike,
     --text or --colours say what they are wanted of; IMAGE may then be left out.
     """
     from wherefrom.decoding import prepare
 
-    if image is not None or wanted.get("like"):
+    check_forms(json_output, lines)
+    if images or wanted.get("like"):
         prepare()  # it comes up while the rest is loaded
     from wherefrom.settings import load
 
-    check_wishes(image, wanted, regions, thing, folder)
+    check_wishes(images[0] if images else None, wanted, regions, thing, folder)
     parts = [_region(text) for text in regions]
     _check_least(min_score, precision)
     if folder:
         check_folder(folder)
+    settings = load()
+    queries = Queries(images, settings)
     if why is not None:
-        check_why(image, parts, thing)
+        check_why(images, parts, thing, one=queries.is_one)
+    options: dict[str, Any] = {"limit": limit, "kinds": _kinds(kinds), "filter": filter}
+    numbered = not parts and thing is None  # objects count in the whole picture
+    told: Account | None = None
     with opened(collection) as photos:
-        least = min_score or 0.0 if precision is None else photos.least_score(precision)
-        query = held(image, load()) if folder and image else image
-        options: dict[str, Any] = {
-            "limit": limit,
-            "kinds": _kinds(kinds),
-            "min_score": least,
-            "filter": filter,
-        }
-        if len(parts) > 1:
-            answers = photos.search_regions(query, parts, **options)
-        else:
-            region = parts[0] if parts else None
-            answers = [photos.search(query, region=region, object=thing, **options, **wanted)]
-        numbered = not parts and thing is None  # objects count in the whole picture
-        told = None
-        if why is not None:
-            told = explained(photos, query, why, region=parts[0] if parts else None, **options)
-        if json_output:
-            _print_documents(answers, parts, numbered, told)
-        else:
-            _print_answers(answers, parts, numbered)
+        options["min_score"] = min_score or 0.0 if precision is None else photos.least_score(precision)
+
+        def ask(query: Asked, number: int) -> list[Answer]:
+            nonlocal told
+            source: Any = query.source
+            with named("standard input") if isinstance(source, bytes) else nullcontext():
+                if folder:
+                    source = held(source, settings)
+                found = _answers(photos, source, parts, thing, options, wanted)
+                if why is not None:
+                    told = explained(photos, source, why, region=parts[0] if parts else None, **options)
+            if folder:
+                draw_matches(
+                    photos, source, found, folder if queries.is_one else _below(folder, number, query)
+                )
+            return found
+
+        def tell(query: Asked, found: list[Answer]) -> None:
+            if json_output or lines:
+                for answer in found if queries.is_one else ():  # who reads several has the notes in them
+                    _notes(answer, numbered)
+                return
+            if not queries.is_one:
+                _head(query.name, found)
+            _print_answers(found, parts, numbered)
             print_account(told)
-        if folder:
-            draw_matches(photos, query, answers, folder)
-    if not any(answer.matches for answer in answers):
-        done(Exit.NOTHING_FOUND)
+
+        def document(found: list[Answer]) -> dict[str, Any]:
+            return _document(found, parts) | ({} if told is None else {"why": told.as_json()})
+
+        if queries.is_one and not lines:
+            (query,) = queries
+            if isinstance(query.source, WherefromError):
+                raise query.source
+            found = ask(query, 1)
+            if json_output:
+                print_json({"query_path": query.name} | document(found))
+            tell(query, found)
+            matched = any(answer.matches for answer in found)
+            done(Exit.OK if matched else Exit.NOTHING_FOUND)
+        if not images:
+            found = _answers(photos, None, parts, thing, options, wanted)
+            if json_output or lines:
+                print_json(document(found), line=lines)
+            tell(Asked("", ""), found)
+            done(Exit.OK if found[0].matches else Exit.NOTHING_FOUND)
+        check_asked(photos, options, wanted)
+        done(Batch(ask, document, tell, json_output=json_output, lines=lines).run(queries))
 
 
-def _print_documents(
-    answers: list[Answer], parts: list[Region], numbered: bool, told: Account | None = None
-) -> None:
+def _answers(
+    photos: Collection,
+    source: Any,
+    parts: list[Region],
+    thing: int | None,
+    options: dict[str, Any],
+    wanted: dict[str, Any],
+) -> list[Answer]:
+    """The answers to one query: one, or one for each of several regions."""
+    if len(parts) > 1:
+        return photos.search_regions(source, parts, **options)
+    return [photos.search(source, region=parts[0] if parts else None, object=thing, **options, **wanted)]
+
+
+def _document(answers: list[Answer], parts: list[Region]) -> dict[str, Any]:
+    """The JSON of the answers to one query."""
     if len(parts) < 2:
-        why = {} if told is None else {"why": told.as_json()}
-        print_json(answers[0].as_json() | why)
-    else:
-        documents = [
-            {"region": list(part), **answer.as_json()} for part, answer in zip(parts, answers, strict=True)
-        ]
-        print_json({"answers": documents})
-    for answer in answers:
-        _notes(answer, numbered)
+        return answers[0].as_json()
+    both = zip(parts, answers, strict=True)
+    return {"answers": [{"region": list(part), **answer.as_json()} for part, answer in both]}
+
+
+def check_asked(photos: Collection, options: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raises UsageError for options that are of no use to any query, before the first one is read."""
+    from wherefrom.features.colours import parse_colours
+    from wherefrom.search.find import checked
+
+    checked(options["limit"], options["kinds"], options["min_score"])
+    if options["filter"] is not None:
+        photos.select(options["filter"])
+    if wanted["colours"]:
+        parse_colours(wanted["colours"])
+
+
+def _head(name: str, answers: list[Answer]) -> None:
+    """The line above the answers to one of several queries: with results where there are any."""
+    title = f"{plain(name)}:"
+    (put if any(answer.matches for answer in answers) else say)(title)
+
+
+def _below(folder: str, number: int, query: Asked) -> str:
+    """The folder for the drawings of one of several queries."""
+    return str(Path(folder) / f"{number:03} {safe_stem(query.name) or 'query'}")
 
 
 def _print_answers(answers: list[Answer], parts: list[Region], numbered: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from wherefrom.cli.common import as_json, done, print_json, put, say, size, table
+from wherefrom.cli.common import as_json, as_lines, check_forms, done, print_json, put, say, size, table
 from wherefrom.errors import Exit, WherefromError
 from wherefrom.known import forget, known
 from wherefrom.printing import plain
@@ -18,24 +18,29 @@ from wherefrom.printing import plain
 @click.command(short_help="List the collections known on this machine.")
 @click.option("--forget", "gone", metavar="DIR", help="Take this one out of the list; it is left as it is.")
 @as_json
-def collections(gone: str | None, json_output: bool) -> None:
+@as_lines
+def collections(gone: str | None, json_output: bool, lines: bool) -> None:
     """List the collections that were made or changed from the command line on this machine, the latest first.
 
     The list holds their places and nothing else. The setting `registry` is another file for it, or `none`.
     """
     from wherefrom.settings import load
 
+    check_forms(json_output, lines)
     settings = load()
     if gone is not None:
         path = Path(os.path.abspath(os.path.expanduser(gone)))
         there = forget(path, settings.registry)
-        if json_output:
+        if json_output or lines:
             print_json({"forgotten": there})
         say(f"{plain(str(path))} {'is out of the list.' if there else 'was not in the list.'}")
         done(Exit.OK if there else Exit.NOTHING_FOUND)
     found = [_facts(path) for path in known(settings.registry)]
     if json_output:
         print_json(found)
+    elif lines:
+        for one in found:
+            print_json(one, line=True)
     elif found:
         rows = [
             (

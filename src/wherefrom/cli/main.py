@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line; gives the exit code. Nothing but SystemExit escapes."""
-    json_output = "--json" in arguments
+    json_output = "--json" in arguments or "--jsonl" in arguments
     # Our matrices are small: threads would cost more to wake than they save. Before NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:

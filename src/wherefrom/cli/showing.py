@@ -15,6 +15,8 @@ import click
 from wherefrom.cli.common import (
     about_place,
     as_json,
+    as_lines,
+    check_forms,
     counted,
     described,
     done,
@@ -97,8 +99,12 @@ def _as_written(value: FieldValue) -> str:
 @click.option("--filter", metavar="TEXT", help='Only images that this lets through: "type:jpeg width>=1000".')
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many. Default: all.")
 @as_json
-def list_images(collection: str | None, filter: str | None, limit: int | None, json_output: bool) -> None:
+@as_lines
+def list_images(
+    collection: str | None, filter: str | None, limit: int | None, json_output: bool, lines: bool
+) -> None:
     """List the images in the order in which they were added: id, size and format, and a place of each."""
+    check_forms(json_output, lines)
     with opened(collection) as photos:
         found = islice(photos.select(filter), limit)
         count = 0
@@ -106,10 +112,13 @@ def list_images(collection: str | None, filter: str | None, limit: int | None, j
             documents = [looked(image).as_json() for image in found]
             print_json(documents)
             count = len(documents)
-        for image in found:  # which are done with where JSON was wanted
+        for image in found:  # which are done with where one document was wanted
+            count += 1
+            if lines:
+                print_json(looked(image).as_json(), line=True)
+                continue
             place = first_place(looked(image).sightings)
             put(f"{image.id}  {described(image):<{_DESCRIBED}}  {place}")
-            count += 1
     say(f"{counted(count, 'image')}.")
     if not count:
         done(Exit.NOTHING_FOUND)
@@ -122,18 +131,27 @@ def list_images(collection: str | None, filter: str | None, limit: int | None, j
 @click.option("--quick", is_flag=True, help="Compare whole pictures alone: no crops, and no file is opened.")
 @acting
 @as_json
+@as_lines
 def duplicates(
-    collection: str | None, csv_output: bool, upright: bool, quick: bool, json_output: bool, **chosen: Any
+    collection: str | None,
+    csv_output: bool,
+    upright: bool,
+    quick: bool,
+    json_output: bool,
+    lines: bool,
+    **chosen: Any,
 ) -> None:
     """Group the files that are one picture: the likely original, which is suggested to be kept, and what was
     made from it, and how. Nothing is touched unless --trash, --move-to, --hardlink or --reflink says so, and
     then only what could go: each file is read again right before, and --undo takes it back.
     """
-    if csv_output + json_output + chosen["print0"] > 1:
-        raise UsageError("Choose one of --csv, --json and --print0.")
+    if csv_output + json_output + lines + chosen["print0"] > 1:
+        raise UsageError("Choose one of --csv, --json, --jsonl and --print0.")
     way = way_of(chosen)
+    if lines and way is not None:
+        raise UsageError("What is done to files is one document: use --json.")
     with opened(collection) as photos:
-        if decided(photos, chosen, json_output):
+        if decided(photos, chosen, json_output or lines):
             return
         options = {name: chosen[name] for name in ("exact", "filter", "prefer")}
         found = photos.duplicates(turned=not upright, parts=not quick, progress=_looked_for(), **options)
@@ -145,6 +163,9 @@ def duplicates(
         print_paths(groups)
     elif json_output:
         print_json({"groups": [group.as_json() for group in groups]})
+    elif lines:
+        for group in groups:
+            print_json(group.as_json(), line=True)
     elif csv_output:
         click.echo(_as_csv(groups), nl=False)
     else:

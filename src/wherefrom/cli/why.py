@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from wherefrom.search.account import Account
 
 
-def check_why(image: str | None, regions: Sequence[object], thing: int | None) -> None:
+def check_why(images: Sequence[str], regions: Sequence[object], thing: int | None, *, one: bool) -> None:
     """Raises UsageError for a search of which it cannot be said why."""
-    if image is None:
+    if not images:
         raise UsageError("--why tells of a search for a picture: give an IMAGE.")
+    if not one:
+        raise UsageError("--why tells of one search: give one IMAGE, and no folder.")
     if len(regions) > 1 or thing is not None:
         raise UsageError("--why tells of one search: give one --region at most, and no --object.")
 

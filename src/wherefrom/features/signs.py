@@ -23,6 +23,7 @@ LOSSLESS = ("png", "bmp", "tiff", "pnm", "gif")
 """Formats whose files keep every pixel, or are taken to."""
 
 _READ = 1 << 20  # bytes of a block that are looked at
+_PARTS = 20_000  # segments or chunks that are looked at
 _EXPOSURE = (0x829A, 0x829D, 0x8827, 0x927C, 0x9201, 0x9202)  # what cameras alone write
 _ORIENTATION = 0x0112
 _MAKE, _MODEL, _SOFTWARE, _SUB_IFD = 0x010F, 0x0110, 0x0131, 0x8769
@@ -104,7 +105,9 @@ def jpeg_tables(data: bytes) -> tuple[NDArray[np.int64] | None, bool | None]:
     """The luma quantisation of a JPEG, int64 (8, 8) by rows, and whether its colours are subsampled."""
     tables: dict[int, Any] = {}
     at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
+    for _ in range(_PARTS):
+        if data[at : at + 1] != b"\xff" or at + 4 > len(data):
+            break
         mark = data[at + 1]
         if mark == 0xFF:
             at += 1
@@ -167,7 +170,9 @@ def _block(data: bytes, format: str) -> bytes:
         return data if data[:2] in (b"II", b"MM") else b""
     if format == "jpeg":
         at = 2
-        while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in (0xDA, 0xD9):
+        for _ in range(_PARTS):
+            if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] in (0xDA, 0xD9):
+                break
             size = int.from_bytes(data[at + 2 : at + 4], "big")
             if data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
                 return data[at + 10 : at + 2 + size]
@@ -178,7 +183,9 @@ def _block(data: bytes, format: str) -> bytes:
     if format in ("png", "webp"):
         name = b"eXIf" if format == "png" else b"EXIF"
         at, order, lead = (8, "big", 8) if format == "png" else (12, "little", 8)
-        while at + 8 <= len(data):
+        for _ in range(_PARTS):
+            if at + 8 > len(data):
+                break
             size_at, name_at = (at, at + 4) if format == "png" else (at + 4, at)
             size = int.from_bytes(data[size_at : size_at + 4], "big" if order == "big" else "little")
             if data[name_at : name_at + 4] == name:

@@ -6,7 +6,7 @@ header), and only then memory for pixels. A time limit needs a process that can 
 
 Large pictures are decoded at a reduced size: while the shorter side stays at `WORKING_SIDE` or more, JPEG
 and JPEG 2000 are halved inside the decoder and everything else by averaging whole pixels. Of a ribbon whose
-shorter side is small, `HEAVY_PIXELS` are given at most.
+shorter side is small, `MOST_PIXELS` are given at most, and `LONGEST_SIDE` along it.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def decode(
             # Decoders warn of large or odd files; the caps here decide, and damage ends in an error.
             warnings.simplefilter("ignore")
             done = _strictly(kind, data, colour, limits, gate or nullcontext(), least)
-            return Picture(bounded(done.pixels, HEAVY_PIXELS), done.facts)
+            return Picture(bounded(done.pixels), done.facts)
     except PictureError:
         raise
     except MemoryError:
@@ -119,6 +119,28 @@ def decode(
             said = f"This {kind.title} file could not be decoded just now: {error}."
             raise Unreadable(said).may_pass() from error
         raise _broken(kind, data, error) from error
+
+
+def decode_stored(
+    data: bytes, limits: Limits = DEFAULT_LIMITS, gate: AbstractContextManager[object] | None = None
+) -> Picture:
+    """The luma that a JPEG stores: at full size, not turned, in the file's own colours.
+
+    Raises what `decode` raises, and UnsupportedFormat for files that are no JPEG.
+    """
+    import simplejpeg
+
+    kind = recognise(data, len(data), limits)
+    if kind.name != "jpeg":
+        raise Unsupported(f"A {kind.title} file stores no luma apart.")
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+        check_pixels(kind, width, height, limits.pixels)
+        with (gate or nullcontext()) if width * height > HEAVY_PIXELS else nullcontext():
+            luma: Pixels = simplejpeg.decode_jpeg(data, "GRAY", strict=False)[:, :, 0]
+    except ValueError as error:
+        raise _broken(kind, data, error) from error
+    return Picture(luma, Facts(kind.name, width, height, len(data)))
 
 
 def _strictly(

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from wherefrom.errors import PictureError, TooLarge
-from wherefrom.picture.decode import Limits, decode
+from wherefrom.picture.decode import Limits, decode, decode_stored
 from wherefrom.processes.child import (
     Gate,
     clear_alarm,
@@ -52,13 +52,11 @@ def _perform(
 ) -> None:
     body = memoryview(b"")
     try:
-        picture = decode(
-            stream.read(task["bytes"]),
-            colour=task["colour"],
-            limits=limits,
-            gate=Gate(channel, gate, limits.seconds),
-            least=task["least"],
-        )
+        data, turn = stream.read(task["bytes"]), Gate(channel, gate, limits.seconds)
+        if task["stored"]:
+            picture = decode_stored(data, limits, turn)
+        else:
+            picture = decode(data, colour=task["colour"], limits=limits, gate=turn, least=task["least"])
         facts = picture.facts
         told = {name: getattr(facts, name) for name in facts.__slots__ if name != "credit"}
         pixels = np.ascontiguousarray(picture.pixels)

@@ -7,14 +7,17 @@ pairs whose truth is known, both ways round; one that is right in fewer than 97 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from wherefrom.decoding import decoded_stored
 from wherefrom.engine.records import Image
+from wherefrom.errors import PictureError
 from wherefrom.features.signs import jpeg_tables, orientation_of, signs_of
+from wherefrom.picture.decode import Limits
 from wherefrom.picture.picture import Picture, Pixels
 from wherefrom.picture.signs import Signs
 from wherefrom.search import tone, traces
@@ -87,7 +90,8 @@ class Side:
     picture: Picture
     data: bytes | None = None
     kept: Signs | None = None
-    taken: str | None = field(default=None)
+    taken: str | None = None
+    limits: Limits | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -105,7 +109,7 @@ class Side:
     def grey(self) -> Pixels | None:
         """The whole picture's luma at full size, None where it cannot be had without decoding anew."""
         height, width = self.picture.pixels.shape[:2]
-        stored = None if self.data is None else _stored(self.data, self.picture)
+        stored = None if self.data is None else _stored(self.data, self.picture, self.limits)
         if stored is not None:
             return stored
         return luma(self.picture.pixels) if (width, height) == self.size else None
@@ -118,18 +122,17 @@ class Side:
         return jpeg_tables(self.data)[0] if self.grey is not None else None
 
 
-def _stored(data: bytes, picture: Picture) -> Pixels | None:
-    """The luma of a JPEG as it is stored, where it is stored upright."""
+def _stored(data: bytes, picture: Picture, limits: Limits | None) -> Pixels | None:
+    """The luma of a JPEG as it is stored, where it is stored upright; decoded in another process."""
     if picture.facts.format != "jpeg" or picture.facts.width * picture.facts.height > _LARGEST:
         return None
-    import simplejpeg
-
-    try:
-        found: Pixels = simplejpeg.decode_jpeg(data, "GRAY", strict=False)[:, :, 0]
-    except ValueError:
+    if orientation_of(data) != 1:
         return None
-    upright = found.shape == (picture.facts.height, picture.facts.width) and orientation_of(data) == 1
-    return found if upright else None
+    try:
+        found = decoded_stored(data, limits).pixels
+    except PictureError:  # nothing is known, then
+        return None
+    return found if found.shape == (picture.facts.height, picture.facts.width) else None
 
 
 _LARGEST = 40_000_000

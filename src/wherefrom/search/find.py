@@ -197,7 +197,7 @@ def compare(first: Any, second: Any, settings: Settings) -> Match | None:
     if match is None:
         return None
     colour = colour or (picture if data is None else picture_of(data, settings, colour=True)[0])
-    side = Side(colour, data, None, facts.credit.taken)
+    side = Side(colour, data, None, facts.credit.taken, settings.limits)
     looked = _looked_at([match], query, lambda _: side)
     return looked[0] if looked else None
 

@@ -62,7 +62,7 @@ def sides(limits: Limits, kept: Kept = _nowhere) -> Read:
             picture = None if data is None else decoded(data, limits=limits)
         except WherefromError:
             return None
-        return None if picture is None else Side(picture, data, image.signs, image.credit.taken)
+        return None if picture is None else Side(picture, data, image.signs, image.credit.taken, limits)
 
     return read
 

@@ -96,7 +96,7 @@ class Query:
 
         @cache
         def side() -> Side:
-            return Side(in_colour(), data, None, facts.credit.taken)
+            return Side(in_colour(), data, None, facts.credit.taken, settings.limits)
 
         queries = []
         for shares in wanted:

@@ -199,7 +199,7 @@ class Service:
         except BlockedAddress:
             # Not what kind of address: what inner names stand for is not a stranger's business.
             raise BlockedAddress(
-                "This URL leads to an address that is not public, and only public ones are fetched from: "
+                "This URL leads to an address that is not public, and only public addresses are fetched: "
                 "send the file instead."
             ) from None
         finally:
@@ -278,4 +278,5 @@ def _plan(config: Config) -> dict[str, Any]:
     return {
         "collections": [(name, str(path)) for name, path in config.collections],
         "settings": asdict(config.settings),
+        "log_format": config.log_format,
     }
