@@ -25,8 +25,9 @@ class Config:
     `public_url` is where others reach the service, for links that it gives, empty for the name by which it
     was asked; `index_roots` are the folders below which the job `index` may read, `allow_origins` the pages
     of others that a browser may let call the API. `backup_roots` are those below which the job `backup` may
-    write; `allow_hosts` further names of this machine under which it is asked without keys; `rate`, such as 100/minute, is that of keys without one of
-    their own, `anonymous_rate` that of each address where no key is needed, empty for no limit.
+    write; `allow_hosts` further names of this machine under which it is asked without keys; `rate`, such as
+    100/minute, is that of keys without one of their own, `anonymous_rate` that of each address where no key
+    is needed, empty for no limit.
     `max_upload` caps a request's body in bytes, and `in_memory` all bodies that are held at once.
     """
 
