@@ -1,6 +1,6 @@
 """Mutated and hostile files as queries, by library and command: each back in time, the caller's memory flat.
 
-    python benchmarks/hostile_queries.py [COUNT] [--seconds 5] [--by-command 100] [--out FILE.json]
+    python benchmarks/hostile_queries.py [COUNT] [--seconds 5] [--by-command 100] [--seed 14] [--out FILE]
 
 Every format that is read here is mutated; among the files are PDFs whose forms show each other without end,
 JPEGs of hundreds of scans, pictures of a hundred million pixels in a few kilobytes, and drawings without end.
@@ -108,7 +108,7 @@ def gallery(folder: Path) -> Path:
     return folder / "c"
 
 
-def by_library(place: Path, count: int) -> tuple[list[Ended], list[int]]:
+def by_library(place: Path, count: int, seed: int) -> tuple[list[Ended], list[int]]:
     """Every file through `search`, each tenth through `compare` too; and this process's memory on the way.
 
     Ctrl-C ends it with what has been done.
@@ -118,7 +118,7 @@ def by_library(place: Path, count: int) -> tuple[list[Ended], list[int]]:
     ended: list[Ended] = []
     memory: list[int] = []
     with contextlib.suppress(KeyboardInterrupt), wherefrom.open(place) as photos:
-        for number, (kind, data) in enumerate(files(count)):
+        for number, (kind, data) in enumerate(files(count, seed)):
             begun = time.monotonic()
             try:
                 how = "found" if len(photos.search(data)) else "nothing"
@@ -136,10 +136,10 @@ def by_library(place: Path, count: int) -> tuple[list[Ended], list[int]]:
     return ended, memory
 
 
-def by_command(place: Path, count: int, folder: Path) -> list[Ended]:
+def by_command(place: Path, count: int, folder: Path, seed: int) -> list[Ended]:
     """So many of the files, the bombs first, through `wherefrom search`."""
     ended = []
-    for kind, data in (("honest", sample("png")), *files(count, seed=15)):
+    for kind, data in (("honest", sample("png")), *files(count, seed)):
         path = folder / "query"
         path.write_bytes(data)
         begun = time.monotonic()
@@ -170,24 +170,25 @@ def told(ended: list[Ended], limit: float) -> dict[str, Any]:
     }
 
 
-def measured(count: int, seconds: float, commands: int) -> dict[str, Any]:
+def measured(count: int, seconds: float, commands: int, seed: int) -> dict[str, Any]:
     """The figures of both runs."""
     os.environ |= {"WHEREFROM_DECODE_SECONDS": f"{seconds:g}", "WHEREFROM_MODEL": "none"}
     with tempfile.TemporaryDirectory(prefix="hostile-queries-") as name:
         place = gallery(Path(name))
-        library, memory = by_library(place, count)
+        library, memory = by_library(place, count, seed)
         early = memory[: max(1, len(memory) // 4)]
         return {
             "machine": machine(),
             "versions": versions(),
             "limit": seconds,
+            "seed": seed,
             "library": told(library, seconds),
             "memory": {
                 "peak_mb": round(peak() / 1e6),
                 "first_quarter_mb": round(max(early, default=0) / 1e6),
                 "last_mb": round((memory or [0])[-1] / 1e6),
             },
-            "command": told(by_command(place, commands, Path(name)), seconds),
+            "command": told(by_command(place, commands, Path(name), seed + 1), seconds),
         }
 
 
@@ -197,9 +198,10 @@ def main() -> None:
     parser.add_argument("count", type=int, nargs="?", default=10_000)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--by-command", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=14)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    found = measured(asked.count, asked.seconds, asked.by_command)
+    found = measured(asked.count, asked.seconds, asked.by_command, asked.seed)
     text = json.dumps(found, indent=2)
     if asked.out:
         asked.out.write_text(text + "\n")

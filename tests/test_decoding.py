@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.test_workers import alive, ends_within
 from wherefrom import decoding
 from wherefrom.decoding import Decoders, decoded
 from wherefrom.errors import Corrupt, NotAPicture, PictureError, TooLarge, TooSlow, WherefromError
+from wherefrom.picture.colour import LONGEST_SIDE
 from wherefrom.picture.decode import DEFAULT_LIMITS, Limits, decode
 from wherefrom.processes.believed import error_of, facts_of, shape_of
 
@@ -178,6 +180,11 @@ def test_shapes_and_errors_that_cannot_be_are_not_believed() -> None:
     for shape in SHAPES:
         with pytest.raises(ValueError, match=r"."):
             shape_of(shape, facts)
+    vast = replace(facts, width=10_000, height=10_000)
+    assert shape_of([1000, 1000], vast) == (1000, 1000)
+    for shape in ([10_000, 10_000], [1, LONGEST_SIDE + 1]):
+        with pytest.raises(ValueError, match="more pixels"):
+            shape_of(shape, vast)
     for message in ({"error": 3, "reason": "x"}, {"error": "corrupt", "reason": ""}):
         with pytest.raises(ValueError, match="no error"):
             error_of(message)

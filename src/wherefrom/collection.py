@@ -279,25 +279,28 @@ class Collection(Asking):
         `trash` moves them to the system's bin, `move` below `folder` as they lie, `hardlink` makes each a
         name of the file that is kept, and `reflink` lets the two share what they hold; the latter two only of
         the same bytes. Right before, both files are read and are what was indexed; else a file is passed
-        over, with the reason in the result. `undo_acts` takes it back.
+        over, with the reason in the result. What was decided since the groups were made is heeded.
+        `undo_acts` takes it back.
 
         Raises UsageError, CollectionLocked, CollectionError where it cannot be written what is done.
         """
         from wherefrom.acting.doing import act, steps
 
         with self._adding:
-            plan, passed = steps(groups, way)
+            plan, passed = steps(Decisions.of(self._engine).heeded(groups), way)
             target = None if folder is None else os.fspath(folder)
             acted = act(self, plan, way, target, on_result)
         acted.passed[:0] = passed
         return acted
 
-    def undo_acts(self) -> list[tuple[str, str | None]]:
-        """Undo the last `act` that was not undone: the path of each file, and why it is not back, or None."""
+    def undo_acts(self, run: str | None = None) -> list[tuple[str, str | None]]:
+        """Undo an `act` by its `run`, or the last that was not undone: each file's path, and why it is not
+        back, or None.
+        """
         from wherefrom.acting.doing import undo
 
         with self._adding:
-            done = [(deed.path, why) for deed, why in undo(self)]
+            done = [(deed.path, why) for deed, why in undo(self, run)]
         for path, why in done:
             if why is None:
                 self.add(path)

@@ -204,3 +204,12 @@ def test_bytes_and_back(quality: int, usable: bool, code: bytes, trimmed: bytes 
 def test_bytes_of_another_length_are_refused(length: int) -> None:
     with pytest.raises(ValueError, match="bytes"):
         fp.Fingerprint.from_bytes(bytes(length))
+
+
+def test_ribbons_do_not_fill_the_memory_with_what_is_kept_of_their_sides() -> None:
+    for side in range(20_000, 20_012):
+        fp.transform(np.zeros((5, side), np.float32))
+    assert fp._long.cache_info().currsize <= 4
+    kept = fp._usual.cache_info().maxsize
+    assert kept is not None
+    assert kept * 16 * 4 * fp._USUAL_SIDE < 80e6

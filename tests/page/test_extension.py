@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import http.server
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,50 @@ def test_a_key_goes_to_no_address_where_others_could_read_it(context: BrowserCon
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("https://")
     assert worker.evaluate("async () => (await chrome.storage.local.get('key')).key ?? ''") == ""
+
+
+def test_the_key_is_given_to_the_servers_own_origin_alone(
+    context: BrowserContext, worker: Worker, house: House
+) -> None:
+    """Leave is given by host: another port of it, and where a redirect leads to, are somebody else's."""
+    given = "async ([server]) => chrome.storage.local.set({server, key: 'wherefrom_secret'})"
+    ask = "() => chrome.action.onClicked.dispatch({})"
+    has = "() => sessionStorage.getItem('wherefrom-key')"
+
+    def opened(server: str) -> Page:
+        worker.evaluate(given, [server])
+        with context.expect_page() as found:
+            worker.evaluate(ask)
+        page = found.value
+        page.wait_for_load_state()
+        return page
+
+    class Leading(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", target[0])
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    target = [""]
+    with (
+        site(house.queries) as other,
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), Leading) as leading,
+    ):
+        thread = threading.Thread(target=leading.serve_forever)
+        thread.start()
+        try:
+            target[0] = f"{other}/text.txt"
+            led = opened(f"http://127.0.0.1:{leading.server_port}/")
+            led.wait_for_url(f"{other}/text.txt")
+            own = opened(f"{house.url}/")
+            own.wait_for_function(f"({has})() === 'wherefrom_secret'")  # so it has had its time there too
+            assert led.evaluate(has) is None
+        finally:
+            leading.shutdown()
+            thread.join()
 
 
 def test_it_asks_for_no_more_than_it_needs() -> None:

@@ -8,14 +8,20 @@ import functools
 import http.server
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
+import wherefrom
 from tests.page.conftest import RIGHT_TO_LEFT, House, Look
+from tests.page.watching import watched
+from tests.server.running import served
+from wherefrom.settings import Settings
 
 
 def dropped(page: Page, file: Path, kind: str = "drop") -> None:
@@ -238,3 +244,43 @@ def test_a_server_that_is_away_is_tried_again(look: Look, house: House) -> None:
     expect(page.get_by_role("heading", name="The server does not answer")).to_be_visible()
     page.context.set_offline(False)
     expect(page.locator(".verdict h1")).to_contain_text("The same picture as")
+
+
+def test_what_takes_long_is_named_and_a_dead_link_is_no_unknown_format(look: Look, house: House) -> None:
+    one = look(own=True)
+    page = one.open()
+    held: list[Route] = []
+    page.route("**/api/v1/search*", held.append, times=1)
+    page.locator("input[type=file]").first.set_input_files(house.queries / "edited.jpg")
+    expect(page.get_by_text("Still sending your picture.")).to_be_visible()
+    expect(page.locator(".progress-words")).to_contain_text("Sending")
+    held[0].continue_()
+    expect(page.locator(".verdict h1")).to_be_visible()
+    one.expected = {404, 502}
+    with site(house.queries) as url:
+        page = one.open(f"#url={quote(url + '/gone.jpg', safe='')}")
+        expect(page.get_by_role("alert")).to_be_visible()
+        expect(page.get_by_text("It is searched all the same")).to_be_hidden()
+    page = one.open("#token=" + 24 * "x")
+    expect(page.get_by_role("heading", name="This search is no longer kept")).to_be_visible()
+    expect(page.get_by_text("It is searched all the same")).to_be_hidden()
+
+
+def test_a_server_that_is_gone_is_said_when_a_card_is_pressed(
+    browser: Browser, house: House, tmp_path: Path
+) -> None:
+    with wherefrom.open(tmp_path / "photos", create=True, settings=Settings(model="none")) as collection:
+        collection.add(house.folder / "original 0.jpg")
+    with (
+        served(tmp_path / "photos", options=("--workers", "1")) as running,
+        watched(browser, running.url) as one,
+    ):
+        page = one.open("#view=add")
+        off = page.get_by_text("Adding folders from this page is off. To allow one, start the server with:")
+        expect(off).to_be_visible()
+        page = one.search(house.queries / "edited.jpg")
+        one.expected = {0}
+        running.end()
+        page.locator("a.card-link").first.click()
+        expect(page.get_by_text("The server does not answer")).to_be_visible()
+        expect(page).not_to_have_url(re.compile("match="))

@@ -232,3 +232,15 @@ def test_pixels_are_bounded_and_average_what_they_were(shape: tuple[int, ...]) -
     assert found.ndim == pixels.ndim
     assert abs(float(found.mean()) - 20) < 1.5
     assert module.bounded(pixels, 10**6) is pixels
+    assert max(module.bounded(pixels, 10**6, 100).shape[:2]) <= 100
+
+
+def test_sides_up_to_forty_to_one_are_kept_and_ribbons_are_not_longer() -> None:
+    kept = np.zeros((module.WORKING_SIDE, 40 * module.WORKING_SIDE // 2), np.uint8)
+    assert module.bounded(kept) is kept
+    for size in ((1_000_000, 90), (90, 1_000_000), (100_000, 1)):
+        data = encode(Image.new("1", size), "PNG")
+        picture = decode(data)
+        assert max(picture.pixels.shape) <= module.LONGEST_SIDE
+        assert picture.pixels.size <= module.MOST_PIXELS
+        assert (picture.facts.width, picture.facts.height) == size

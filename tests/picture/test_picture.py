@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from tests.pictures import exif_of, quadrants, stored
 from wherefrom.errors import UsageError
+from wherefrom.picture.colour import LONGEST_SIDE
 from wherefrom.picture.picture import Picture, upright
 
 
@@ -23,6 +24,24 @@ def test_pixels_at_hand_make_a_picture() -> None:
             pixels.nbytes,
         )
         assert not picture.facts.credit
+
+
+def test_a_ribbon_at_hand_is_averaged_as_one_of_a_file() -> None:
+    picture = Picture.from_array(np.full((2, 2 * LONGEST_SIDE), 9, np.uint8))
+    assert (picture.facts.width, picture.facts.height) == (2 * LONGEST_SIDE, 2)
+    assert picture.pixels.shape == (2, LONGEST_SIDE)
+    assert (picture.pixels == 9).all()
+
+
+@pytest.mark.parametrize("shape", [(5, 300_000, 3), (700, 900, 3), (1, 1, 3)])
+def test_luma_of_blocks_of_rows_is_that_of_the_whole(shape: tuple[int, ...]) -> None:
+    picture = Picture(
+        np.random.default_rng(1).integers(0, 256, shape, np.uint8),
+        Picture.from_array(np.zeros((1, 1), np.uint8)).facts,
+    )
+    whole = picture.pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    assert np.array_equal(picture.luma, whole)
+    assert np.array_equal(picture.luma8, (whole + 0.5).astype(np.uint8))
 
 
 @pytest.mark.parametrize(

@@ -131,3 +131,11 @@ def test_what_was_recoloured_is_a_copy_whichever_is_asked_for(editor: Editor) ->
         assert found.kind is Kind.COPY
         assert found.evidence.edits
         assert all(edit.name not in ("tone", "overlay") for edit in found.evidence.edits)
+
+
+@pytest.mark.parametrize("draw", [stars, lambda seed: colourful(seed).convert("L").convert("RGB")])
+def test_coloured_stickers_on_a_pale_picture_recolour_nothing(draw: Callable[[int], Image.Image]) -> None:
+    query = draw(8)
+    for place, colour in ((60, "#ff2ad4"), (260, "#20c040")):
+        query.paste(colour, (place, 90, place + 60, 150))
+    assert {edit.name for edit in measured(query, draw(8))} == {"overlay"}

@@ -51,7 +51,7 @@ class Texts(dict[str, str]):
 
 
 def config_of(folder: Path, **options: Any) -> Config:
-    return Config((("photos", folder),), **({"originals": True} | options))
+    return Config((("photos", folder),), **({"originals": True, "file_actions": True} | options))
 
 
 @pytest.fixture(scope="module")

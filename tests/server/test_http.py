@@ -333,6 +333,23 @@ def test_what_is_not_added(client: httpx.Client, send: dict[str, Any], status: i
     refused(client.post("/api/v1/images", **send), status, code)
 
 
+def test_a_picture_is_taken_as_curl_sends_it(client: httpx.Client) -> None:
+    """`--data-binary @picture.jpg` says that it is a form."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    data = encoded(picture(43))
+    added = client.post("/api/v1/images", content=data, headers=form)
+    assert (added.status_code, added.json()["added"]) == (201, 1)
+    assert (
+        client.post("/api/v1/images", content=data, headers={"Content-Type": "image/jpeg"}).status_code == 201
+    )
+    for headers in (form, {}):
+        found = client.post("/api/v1/search", content=data, headers=headers).json()
+        assert found["matches"][0]["id"] == added.json()["outcomes"][0]["id"]
+    for path in ("/api/v1/images", "/api/v1/search"):
+        for body in (b"url=https://a.org/a.jpg", b"x=" * 100_000, b""):
+            refused(client.post(path, content=body, headers=form), 415, "wrong-body")
+
+
 def test_every_picture_that_is_offered_has_an_outcome(client: httpx.Client, files: list[Path]) -> None:
     offered = [files[0].read_bytes(), b"no picture", b"", encoded(picture(40)), encoded(picture(41))[:600]]
     said = client.post("/api/v1/images", files=[("image", one) for one in offered])
@@ -395,6 +412,9 @@ def test_paths_and_methods_that_there_are_not(client: httpx.Client) -> None:
     said = client.put("/api/v1/images/" + ID)
     refused(said, 405, "no-method")
     assert {"GET", "PATCH", "DELETE"} <= set(said.headers["allow"].split(", "))
+    said = client.get("/api/v1/search")
+    refused(said, 405, "no-method")
+    assert said.json()["detail"] == "GET is not supported here; see /docs."
     for path in ("/../pyproject.toml", "/%2e%2e/config.py", "/js/..%2f..%2fconfig.py", "/page/index.html"):
         refused(client.get(path), 404, "no-route")
 

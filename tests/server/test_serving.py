@@ -20,6 +20,7 @@ from tests.scenes import encoded, folder_of, picture
 from tests.server.running import served
 from wherefrom.cli.main import run
 from wherefrom.collection import open_collection
+from wherefrom.server.running import address_of
 from wherefrom.settings import Settings
 
 PLAIN = Settings(model="none", workers=1)
@@ -46,13 +47,29 @@ def refusal(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_it_says_where_it_is_and_that_there_are_no_keys(photos: Path) -> None:
-    with served(photos, options=("--workers", "1")) as server:
+def test_it_says_where_it_is_and_that_there_are_no_keys(photos: Path, tmp_path: Path) -> None:
+    copies = tmp_path / "copies" / "of photos"
+    with served(photos, options=("--workers", "1", "--backup-root", str(copies))) as server:
+        assert copies.is_dir()  # a folder for backups is made
         said = "".join(server.said)
         assert f"photos: {photos}" in said
         assert "No keys yet: only this computer can connect, with full access." in said
         assert server.end(signal.SIGINT) == 0
     assert "Traceback" not in "".join(server.said)
+
+
+@pytest.mark.parametrize(
+    ("host", "where"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8765"),
+        ("::", "http://[::1]:8765"),
+        ("127.0.0.1", "http://127.0.0.1:8765"),
+        ("192.168.1.5", "http://192.168.1.5:8765"),
+        ("fd00::5", "http://[fd00::5]:8765"),
+    ],
+)
+def test_the_address_that_is_printed_can_be_opened_here(host: str, where: str) -> None:
+    assert address_of(host, 8765) == where
 
 
 def test_what_cannot_be_served_is_one_sentence(
@@ -69,6 +86,9 @@ def test_what_cannot_be_served_is_one_sentence(
         assert code == 2
         assert f"Port {port}" in said
         assert "--port" in said
+    (tmp_path / "file").write_text("")
+    code, said = refused("-c", str(photos), "--backup-root", str(tmp_path / "file" / "copies"))
+    assert (code, "for backups cannot be made" in said) == (2, True)
     code, said = refused("-c", str(tmp_path / "none.wherefrom"))
     assert code == 4
     assert "wherefrom index" in said

@@ -238,6 +238,18 @@ def test_broken_answers_are_refused(serve: Serve, said: bytes, words: str) -> No
         get(serve(said).url)
 
 
+@pytest.mark.parametrize(
+    ("host", "is_what"), [("127.0.0.1", "this machine"), ("10.1.2.3", "in a private network")]
+)
+def test_a_blocked_address_is_told_with_what_to_do(host: str, is_what: str) -> None:
+    with pytest.raises(BlockedAddress) as blocked:
+        fetch(f"http://{host}/a.jpg", max_bytes=9, seconds=1)
+    assert str(blocked.value) == (
+        f"{host} is {is_what}, and only public addresses are fetched. "
+        f"Give the file, or allow the network with allow_private."
+    )
+
+
 def test_unknown_names(network: Network) -> None:
     network.names |= {"empty.test": [[]], "odd.test": [["not an address"]]}
     for host in ("unknown.test", "empty.test", "odd.test"):
@@ -253,7 +265,7 @@ def test_addresses_that_are_not_public(network: Network, host: str) -> None:
     network.names |= {"inside.test": [["10.1.2.3"]], "mixed.test": [["8.8.8.8", "2606:4700::1", "10.0.0.1"]]}
     network.names |= {"zoned.test": [["fe80::1%eth0"]], "mapped.test": [["::ffff:169.254.169.254"]]}
     for scheme in ("http", "https"):
-        with pytest.raises(BlockedAddress, match="only public ones are fetched from"):
+        with pytest.raises(BlockedAddress, match="only public addresses are fetched"):
             fetch(f"{scheme}://{host}/", max_bytes=9, seconds=1)
     assert network.connected == []
 

@@ -133,28 +133,28 @@ def act(
     CollectionError where the journal cannot be written.
     """
     check_way(way, folder)
-    photos.engine.mark_gone([])  # which takes the lock
-    journal = Journal(photos.engine.directory)
-    _tidy(journal)
     acted = Acted(secrets.token_hex(6))
-    base = _common(plan)
-    kept_known: dict[str, tuple[str, os.stat_result]] = {}
-    for number, step in enumerate(plan):
-        deed = Deed(acted.run, number, way, step.path, step.id, step.kept, 0)
-        try:
-            before = _verified(step, kept_known, way)
-            deed = replace(deed, modified=before.st_mtime_ns)
-            now = _do(
-                step, deed, before, journal, None if folder is None else _target(folder, base, step.path)
-            )
-        except NotDone as error:
-            acted.passed.append(Result(step, why=str(error)))
-        else:
-            if way in ("trash", "move"):
-                _mark_gone(photos, step.path)
-            acted.done.append(Result(step, now))
-        if on_result is not None:
-            on_result((acted.done if acted.done and acted.done[-1].step is step else acted.passed)[-1])
+    with photos.engine.writing():
+        journal = Journal(photos.engine.directory)
+        _tidy(journal)
+        base = _common(plan)
+        kept_known: dict[str, tuple[str, os.stat_result]] = {}
+        for number, step in enumerate(plan):
+            deed = Deed(acted.run, number, way, step.path, step.id, step.kept, 0)
+            target = None if folder is None else _target(folder, base, step.path)
+            try:
+                before = _verified(step, kept_known, way)
+                now = _do(step, replace(deed, modified=before.st_mtime_ns), before, journal, target)
+            except NotDone as error:
+                result = Result(step, why=str(error))
+                acted.passed.append(result)
+            else:
+                if way in ("trash", "move"):
+                    _mark_gone(photos, step.path)
+                result = Result(step, now)
+                acted.done.append(result)
+            if on_result is not None:
+                on_result(result)
     return acted
 
 
@@ -251,21 +251,22 @@ def _mark_gone(photos: Collection, path: str) -> None:
     photos.engine.mark_gone([number for number, place in photos.engine.present_under(uri) if place == uri])
 
 
-def undo(photos: Collection) -> Iterator[tuple[Deed, str | None]]:
-    """Undo the last run that was not undone: each deed, and why it could not be undone (None when it was).
+def undo(photos: Collection, run: str | None = None) -> Iterator[tuple[Deed, str | None]]:
+    """Undo a run, or the last one that was not undone: each deed, and why it could not be undone (None when
+    it was).
 
     Whoever calls adds what is back.
     """
-    photos.engine.mark_gone([])  # which takes the lock
-    journal = Journal(photos.engine.directory)
-    for deed in journal.last_run():
-        try:
-            _undo(deed)
-        except NotDone as error:
-            yield deed, str(error)
-            continue
-        journal.undone(deed)
-        yield deed, None
+    with photos.engine.writing():
+        journal = Journal(photos.engine.directory)
+        for deed in journal.last_run(run):
+            try:
+                _undo(deed)
+            except NotDone as error:
+                yield deed, str(error)
+                continue
+            journal.undone(deed)
+            yield deed, None
 
 
 def _tidy(journal: Journal) -> None:

@@ -61,8 +61,8 @@ class Journal:
         """Write that it was undone."""
         self._write({"undone": [deed.run, deed.number]}, last=True)
 
-    def last_run(self) -> list[Deed]:
-        """The deeds of the last run that has any left to undo, the last one first."""
+    def last_run(self, run: str | None = None) -> list[Deed]:
+        """The deeds of a run, or of the last one, that are left to undo, the last one first."""
         standing: dict[tuple[str, int], Deed] = {}
         for line in self._lines():
             for what, value in line.items():
@@ -73,7 +73,7 @@ class Journal:
                     standing.pop((value[0], value[1]), None)
         if not standing:
             return []
-        run = list(standing)[-1][0]
+        run = run or list(standing)[-1][0]
         return [deed for (name, _), deed in standing.items() if name == run][::-1]
 
     def _lines(self) -> Iterator[dict[str, Any]]:

@@ -59,6 +59,13 @@ from wherefrom.errors import UsageError
     default=None,
     help="Let the files of images out. Default: only as long as there are no keys.",
 )
+@click.option(
+    "--allow-file-actions/--no-file-actions",
+    "file_actions",
+    default=None,
+    help="Let callers of the scope admin move duplicates that could go to this machine's bin. Default: only "
+    "as long as there are no keys and no --allow-origin.",
+)
 @click.option("--metrics-open", is_flag=True, help="Show /metrics to all; else it asks for a key.")
 @click.option(
     "--public-url",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -195,6 +196,10 @@ class Engine(Protocol):
 
     def wait_for_turn(self, seconds: float, on_wait: Callable[[CollectionLocked], None] | None) -> None:
         """Wait so long, from now on, where another process is writing; `on_wait` is told who is."""
+        ...
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Have the lock of the collection throughout; raises CollectionLocked."""
         ...
 
     def let_go(self, idle: float) -> bool:

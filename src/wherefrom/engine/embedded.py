@@ -7,6 +7,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -455,6 +456,16 @@ class EmbeddedEngine:
     def wait_for_turn(self, seconds: float, on_wait: Callable[[CollectionLocked], None] | None) -> None:
         """Wait so long, from now on, where another process is writing; `on_wait` is told who is."""
         self._turns.seconds, self._turns.on_wait = seconds, on_wait
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Have the writer's lock from the beginning to the end, so that nobody else writes in between."""
+        try:
+            with self._turns.changing():
+                self._become_writer()
+                yield
+        finally:
+            self.let_go()
 
     def let_go(self, idle: float = math.inf) -> bool:
         """Let go of the writer's lock if somebody waits for it, or if nothing was changed for `idle` seconds.

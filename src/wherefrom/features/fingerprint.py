@@ -43,6 +43,7 @@ _REFERENCE_MIN_SIDE = 5  # the reference gives no hash below this
 _SMALL_SIDE = 384  # pixels; queries with a longer side below this are also tried enlarged
 _ENLARGED_SIDE = 512
 _MAX_GAIN = 3.0
+_USUAL_SIDE = 2048  # pixels, up to which the matrices of many sides are kept
 _BAND = 16  # outputs whose inputs are multiplied together
 
 Matrix = NDArray[np.float32]
@@ -347,8 +348,12 @@ def _content(small: Matrix) -> tuple[int, float]:
     return min(100, int(filled.sum()) // 180), np.count_nonzero(filled) / filled.size
 
 
-@functools.lru_cache(maxsize=512)
 def _decimation(length: int) -> tuple[tuple[int, int, int, Matrix], ...]:
+    """The matrix of `_computed`, kept: those of ribbons take megabytes each, and few are kept."""
+    return _usual(length) if length <= _USUAL_SIDE else _long(length)
+
+
+def _computed(length: int) -> tuple[tuple[int, int, int, Matrix], ...]:
     """The reference's tent filter and decimation of one side to 64, as bands of a matrix.
 
     Each band is (first output, first input, last input, float32 (16, inputs)). The filter is a box
@@ -377,6 +382,10 @@ def _decimation(length: int) -> tuple[tuple[int, int, int, Matrix], ...]:
         band = np.ascontiguousarray(weights[start : start + _BAND, begin:end], np.float32)
         bands.append((start, begin, end, band))
     return tuple(bands)
+
+
+_usual = functools.lru_cache(maxsize=512)(_computed)
+_long = functools.lru_cache(maxsize=4)(_computed)
 
 
 _COSINES: Matrix = (

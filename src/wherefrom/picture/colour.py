@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 WORKING_SIDE = 512
 """The shorter side, in pixels, below which a picture is never reduced while decoding."""
 
+MOST_PIXELS = 16_777_216
+"""Pixels of a picture as it is worked on, whatever its shape: what is beyond is averaged."""
+
+LONGEST_SIDE = 40_960
+"""The longer side, in pixels, of a picture as it is worked on: 40 times the longest shorter side."""
+
 _STRIP_PIXELS = 4_000_000
 _PROFILE_BYTES = 4 * 1024 * 1024
 _SAME_COLOUR = 4  # of 255, by which a profile may differ from sRGB and still count as it
@@ -81,15 +87,17 @@ def _finite(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float
     return np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def bounded(pixels: Pixels, most: int) -> Pixels:
-    """Pixels of which there are at most so many: a strip or ribbon is averaged down, along its length first
-    where its shorter side is a few pixels alone."""
+def bounded(pixels: Pixels, most: int = MOST_PIXELS, longest: int = LONGEST_SIDE) -> Pixels:
+    """Pixels of which there are at most so many, on sides of at most `longest`: the rest is averaged.
+
+    A ribbon is averaged further along its length, where that alone is beyond the bounds.
+    """
     height, width = pixels.shape[:2]
-    if height * width <= most:
+    if height * width <= most and max(height, width) <= longest:
         return pixels
-    factor = min(math.ceil(math.sqrt(height * width / most)), height, width)
+    factor = min(math.ceil(math.sqrt(max(1.0, height * width / most))), height, width)
     short, long = math.ceil(min(height, width) / factor), max(height, width)
-    along = max(factor, math.ceil(long / (most // short)))
+    along = max(factor, math.ceil(long / min(longest, most // short)))
     factors = (along, factor) if width >= height else (factor, along)
     return np.ascontiguousarray(image_of(pixels).reduce(factors))
 

@@ -6,7 +6,7 @@ header), and only then memory for pixels. A time limit needs a process that can 
 
 Large pictures are decoded at a reduced size: while the shorter side stays at `WORKING_SIDE` or more, JPEG
 and JPEG 2000 are halved inside the decoder and everything else by averaging whole pixels. Of a ribbon whose
-shorter side is small, `HEAVY_PIXELS` are given at most.
+shorter side is small, `MOST_PIXELS` are given at most, and `LONGEST_SIDE` along it.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def decode(
             # Decoders warn of large or odd files; the caps here decide, and damage ends in an error.
             warnings.simplefilter("ignore")
             done = _strictly(kind, data, colour, limits, gate or nullcontext(), least)
-            return Picture(bounded(done.pixels, HEAVY_PIXELS), done.facts)
+            return Picture(bounded(done.pixels), done.facts)
     except PictureError:
         raise
     except MemoryError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,6 +56,8 @@ class Picture:
     def from_array(cls, pixels: Pixels) -> Picture:
         """A picture of pixels that you hold: uint8, (h, w) luma or (h, w, 3) sRGB.
 
+        More of them than are worked on (see `wherefrom.picture.colour.bounded`) are averaged.
+
         Raises UsageError for any other shape or dtype, or when there are no pixels.
         """
         shaped = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
@@ -63,22 +66,39 @@ class Picture:
                 f"A picture is a uint8 array of shape (height, width) or (height, width, 3); "
                 f"this one is {pixels.dtype} of shape {pixels.shape}."
             )
+        from wherefrom.picture.colour import bounded
+
         height, width = pixels.shape[:2]
-        return cls(pixels, Facts("array", width, height, pixels.nbytes, decoder="array"))
+        return cls(bounded(pixels), Facts("array", width, height, pixels.nbytes, decoder="array"))
 
     @property
     def luma(self) -> NDArray[np.float32]:
         """(h, w) float32 in 0..255: 0.299 R + 0.587 G + 0.114 B, not rounded."""
         if self.pixels.ndim == 2:
             return self.pixels.astype(np.float32)
-        return self.pixels.astype(np.float32) @ _BT601
+        luma = np.empty(self.pixels.shape[:2], np.float32)
+        for rows in self._blocks():
+            luma[rows] = self.pixels[rows].astype(np.float32) @ _BT601
+        return luma
 
     @property
     def luma8(self) -> NDArray[np.uint8]:
         """(h, w) uint8: `luma`, rounded."""
-        return self.pixels if self.pixels.ndim == 2 else (self.luma + 0.5).astype(np.uint8)
+        if self.pixels.ndim == 2:
+            return self.pixels
+        luma = np.empty(self.pixels.shape[:2], np.uint8)
+        for rows in self._blocks():
+            luma[rows] = self.pixels[rows].astype(np.float32) @ _BT601 + np.float32(0.5)
+        return luma
+
+    def _blocks(self) -> Iterator[slice]:
+        """Rows that are computed together: of all at once the floats would take a dozen times the memory."""
+        height, width = self.pixels.shape[:2]
+        rows = max(1, _BLOCK // width)
+        return (slice(top, top + rows) for top in range(0, height, rows))
 
 
+_BLOCK = 2**18  # pixels whose luma is computed together
 _BT601 = np.array([0.299, 0.587, 0.114], np.float32)
 
 # EXIF orientation to (quarter turns counter-clockwise, then mirror left-right).

@@ -13,7 +13,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from wherefrom.errors import Corrupt, PictureError, error_classes
-from wherefrom.picture.colour import WORKING_SIDE
+from wherefrom.picture.colour import LONGEST_SIDE, MOST_PIXELS, WORKING_SIDE
 from wherefrom.picture.decode import Limits
 from wherefrom.picture.formats import FORMATS
 from wherefrom.picture.metadata import MAX_TEXT, Credit
@@ -46,12 +46,13 @@ def facts_of(message: Mapping[str, Any], size: int, limits: Limits) -> Facts:
 
 
 def shape_of(shape: object, facts: Facts) -> tuple[int, ...]:
-    """The shape of decoded pixels, which are no more than the picture is said to have."""
+    """The shape of decoded pixels: no more than the picture is said to have, and than are worked on."""
     sides = tuple(shape) if isinstance(shape, list) else ()
     whole = all(type(side) is int and side > 0 for side in sides)
     if not whole or len(sides) not in (2, 3) or (len(sides) == 3 and sides[2] != 3):
         raise ValueError("no shape")
-    if sides[0] * sides[1] > max(facts.width * facts.height, WORKING_SIDE**2):
+    most = min(max(facts.width * facts.height, WORKING_SIDE**2), MOST_PIXELS)
+    if sides[0] * sides[1] > most or max(sides) > LONGEST_SIDE:
         raise ValueError("more pixels than there are")
     return sides
 

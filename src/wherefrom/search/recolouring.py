@@ -34,6 +34,8 @@ _EXPLAINED = 0.5  # of what is left by mild changes: what a recolouring may leav
 _ONE_HUE = 0.4  # of the colours' spread about a function of brightness: what one hue leaves at most
 _VARIED = 4.0  # grey levels: the spread of colours that are more than a function of brightness
 _FADED = 0.2  # of that spread, ...
+_LIT = 22.0  # ... and beside a picture that had none or one: less may be the light alone
+_MOSTLY = 0.5  # share of the cells with colour of a picture that is in colour
 _SEEN = 5.0  # ... and grey levels of colour in the mean: what is left of a picture without colours
 _TINTED = 8.0  # grey levels of colour, in the mean, that were added in one hue
 _BROWN = (15.0, 60.0)  # degrees: the hues of sepia
@@ -67,7 +69,7 @@ def recolouring(aligned: Aligned, beside: Mask | None = None) -> Recolouring | N
     if aligned.query.ndim == 2:
         return None
     ours, theirs, shown, levels, cells = _cells(aligned, beside)
-    if cells.sum() < _FEWEST:
+    if not len(shown):
         return None
     change = round(float(np.abs(ours.colours - theirs.colours).mean()) / 255, 4)
     if ours.is_grey_beside(theirs):
@@ -76,8 +78,11 @@ def recolouring(aligned: Aligned, beside: Mask | None = None) -> Recolouring | N
         degrees = float(np.degrees(np.angle(ours.colours.mean())))
         name = "sepia" if _BROWN[0] < degrees < _BROWN[1] else "tint"
         return Recolouring(Edit(name, change), np.repeat(luma(aligned.match)[..., None], 3, axis=2))
-    if theirs.is_in_one_hue(ours):
+    coloured = float((np.abs(ours.colours) > _COLOURED).mean()) > _MOSTLY
+    if theirs.is_in_one_hue(ours) or (coloured and theirs.is_grey_beside(ours)):
         return Recolouring(Edit("recoloured", change), None)
+    if cells.sum() < _FEWEST:
+        return None
     query, match = ours.colours[cells], theirs.colours[cells]
     shown, levels = shown[cells], levels[cells]
     bright = ours.bright[cells]
@@ -147,8 +152,10 @@ class _Side:
     def is_in_one_hue(self, other: _Side) -> bool:
         """Whether it has one hue, or one for each brightness, that the other has not."""
         kept = min(self.spread / max(other.spread, 1e-9), 1.0)
-        one = kept < _ONE_HUE if other.spread > _VARIED else self.spread < _VARIED
-        return one and float(np.abs(self.toned - kept * other.toned).mean()) > _TINTED
+        cast = float(np.abs(self.toned - kept * other.toned).mean())
+        if other.spread > _VARIED:
+            return kept < _ONE_HUE and cast > _TINTED
+        return self.spread < _VARIED and cast > _LIT
 
 
 def _cells(aligned: Aligned, beside: Mask | None) -> tuple[_Side, _Side, Levels, Levels, NDArray[np.bool_]]:
@@ -169,7 +176,7 @@ def _cells(aligned: Aligned, beside: Mask | None) -> tuple[_Side, _Side, Levels,
         for one in (aligned.query, aligned.match)
     )
     ours, theirs = _Side(shown), _Side(levels)
-    cells = np.maximum(np.abs(ours.colours), np.abs(theirs.colours)) > _COLOURED
+    cells = np.abs(theirs.colours) > _COLOURED  # what is laid over a grey picture in colour recolours nothing
     whole = cells & (shown.max(axis=1, initial=0) < _LIGHT) & (shown.min(axis=1, initial=255) > _DARK)
     if whole.sum() > max(_FEWEST, 0.3 * cells.sum()):
         cells = whole

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from wherefrom.server.access import Caller, needs
+from wherefrom.server.acting import may_act
 from wherefrom.server.keys import Scope
 from wherefrom.server.searching import gives_originals
 from wherefrom.version import __version__
@@ -38,7 +39,11 @@ async def status(request: Request, caller: Annotated[Caller, Depends(needs(Scope
             "deadline_s": config.deadline,
         },
         "scopes": caller.scopes,
-        "allowed": {"originals": gives_originals(request), "index": bool(config.index_roots)},
+        "allowed": {
+            "originals": gives_originals(request),
+            "index": bool(config.index_roots),
+            "file_actions": may_act(request),
+        },
         "model": None if card is None else card.name,
         "text_search": card is not None and card.text is not None,
     }

@@ -84,6 +84,7 @@ def _routers() -> list[APIRouter]:
     """Every room's routes. A router names its whole paths, `/api/v1` included."""
     from wherefrom.server import (
         about,
+        acting,
         compat,
         contents,
         documenting,
@@ -95,6 +96,7 @@ def _routers() -> list[APIRouter]:
         searching,
     )
 
-    ours = [searching.router, images.router, pictures.router, contents.router, orders.router, about.router]
+    ours = [searching.router, images.router, pictures.router, contents.router, acting.router]
+    ours += [orders.router, about.router]
     extra = [observing.router, documenting.router, pages.router_of()]
     return [*ours, *compat.routers(), *extra]

@@ -11,6 +11,7 @@ import os
 import select
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
@@ -27,6 +28,8 @@ def main(out: BinaryIO, plan: dict[str, Any]) -> None:
         _say(out, {"end": True})
     except WherefromError as error:
         _say(out, {"error": error.code, "reason": str(error)})
+    except Exception:  # noqa: BLE001 - whatever it is, the server logs it under the job's id
+        _say(out, {"error": WherefromError.code, "trace": traceback.format_exc()})
 
 
 def _told(plan: dict[str, Any], progress: Callable[[int, int], None]) -> Iterator[dict[str, Any]]:

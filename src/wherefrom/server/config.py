@@ -20,12 +20,14 @@ class Config:
     `collections` are (name, directory), the default first. `workers` is how many processes search, 0 for one
     per core; `queue` how many requests may wait for them; `deadline` in how many seconds one is answered, or
     told to come again. `originals` lets the bytes of images out, None where only while no key is needed;
-    `metrics_open` shows `/metrics` to all; `public_url` is where others reach the service, for links that it
-    gives, empty for the name by which it was asked; `index_roots` are the folders below which
-    the job `index` may read, `allow_origins` the pages of others that a browser may let call the API.
-    `backup_roots` are those below which the job `backup` may write; `allow_hosts` further names of this
-    machine under which it is asked without keys; `rate`, such as 100/minute, is that of keys without one of
-    their own, `anonymous_rate` that of each address where no key is needed, empty for no limit.
+    `file_actions` lets callers of the scope `admin` move files to this machine's bin, None only while no key
+    is needed and no page of others is let in; `metrics_open` shows `/metrics` to all;
+    `public_url` is where others reach the service, for links that it gives, empty for the name by which it
+    was asked; `index_roots` are the folders below which the job `index` may read, `allow_origins` the pages
+    of others that a browser may let call the API. `backup_roots` are those below which the job `backup` may
+    write; `allow_hosts` further names of this machine under which it is asked without keys; `rate`, such as
+    100/minute, is that of keys without one of their own, `anonymous_rate` that of each address where no key
+    is needed, empty for no limit.
     `max_upload` caps a request's body in bytes, and `in_memory` all bodies that are held at once.
     """
 
@@ -37,6 +39,7 @@ class Config:
     queue: int = QUEUE
     deadline: float = DEADLINE
     originals: bool | None = None
+    file_actions: bool | None = None
     metrics_open: bool = False
     public_url: str = ""
     index_roots: tuple[Path, ...] = ()

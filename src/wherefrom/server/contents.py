@@ -26,6 +26,9 @@ CollectionName = Annotated[str | None, Query(max_length=100, description="A coll
 Cursor = Annotated[str | None, Query(max_length=12_000, description="`next` of the page before.")]
 
 
+_COUNTED = 500  # groups that are all looked at for their totals
+
+
 class ToldCollection(BaseModel):
     """A collection that is served."""
 
@@ -215,23 +218,42 @@ async def duplicates(
 
     The first image of a group is the one to keep, and why; each other one tells from which it comes and how.
     """
-    service, jobs = request.app.state.service, _jobs(request)
+    service = request.app.state.service
     name = service.name_of(collection)
-    job = jobs.last_done("duplicates", name)
     stated = _page_in(cursor) if cursor else None
-    found = None if job is None else await service.run(name, lambda _: _found(jobs, name, job))
-    if job is None or found is None:
-        raise NotFound('Duplicates have not been looked for yet: begin a job of the kind "duplicates".')
+    job, found = await found_of(request, name)
     if stated is not None and stated[0] != job.id:
         raise Conflict("Duplicates have been looked for anew meanwhile: begin with the first page again.")
     start = stated[1] if stated else 0
     groups = await service.run(name, lambda held: _page(held, found, start, limit))
     told = [_dressed(request, name, group) for group in groups]
-    report = job.report or {}
+    facts = await service.run(name, lambda held: _totals(held, job, found), how="long")
     more = _cursor([job.id, start + limit]) if start + limit < found.groups else None
-    facts = {"total": found.groups, "files": report.get("files", 0)}
-    facts["bytes_to_free"] = report.get("bytes_to_free", 0)
     return JSONResponse({"groups": told, **facts, "next": more, "job": job.id})
+
+
+async def found_of(request: Request, name: str) -> tuple[Job, Found]:
+    """The last job that looked for duplicates of a collection, and what it found. Raises NotFound."""
+    jobs = _jobs(request)
+    job = jobs.last_done("duplicates", name)
+    service = request.app.state.service
+    found = None if job is None else await service.run(name, lambda _: _found(jobs, name, job))
+    if job is None or found is None:
+        raise NotFound('Duplicates have not been looked for yet: begin a job of the kind "duplicates".')
+    return job, found
+
+
+def _totals(held: Collection, job: Job, found: Found) -> dict[str, int]:
+    """What all groups come to: as they are now where they are few, else as they were found."""
+    if found.groups > _COUNTED:
+        report = job.report or {}
+        files, free = report.get("files", 0), report.get("bytes_to_free", 0)
+        return {"total": found.groups, "files": files, "bytes_to_free": free}
+    groups = _page(held, found, 0, found.groups)
+    pictures = [group for group in groups if group["kind"] != "parts"]
+    files = sum(len(group["images"]) for group in pictures)
+    free = sum(group["bytes_to_free"] for group in pictures)
+    return {"total": len(groups), "files": files, "bytes_to_free": free}
 
 
 def _found(jobs: Jobs, name: str, job: Job) -> Found | None:

@@ -33,6 +33,9 @@ from wherefrom.server.uploads import body_of, wrong_body
 
 router = APIRouter(tags=["images"])
 _SCHEMA = "#/components/schemas/"
+_TAKEN = (
+    "multipart/form-data with parts `image`, a picture as it is (image/*), or application/json with `url`"
+)
 Fields = dict[str, str | bool | float | None]
 _CURSOR = "^i[0-9a-f]{1,12}-[0-9a-f]{1,12}$"
 _SORT = f"^({'|'.join(SORTS)})$"
@@ -89,6 +92,8 @@ class FromUrl(Said):
             "content": {
                 "multipart/form-data": {"schema": {"$ref": _SCHEMA + "AddForm"}},
                 "application/json": {"schema": {"$ref": _SCHEMA + "FromUrl"}},
+                "image/*": {"schema": {"type": "string", "format": "binary"}},
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             },
         }
     },
@@ -108,7 +113,10 @@ async def add(request: Request, collection: CollectionName = None) -> JSONRespon
             data = await body.fetch(said.url)
             uploads = [_upload(said, data, None, said.uri or said.url)]
         else:
-            raise wrong_body(body, "multipart/form-data with parts `image`, or application/json with `url`")
+            data = await body.picture(_TAKEN)
+            if not data:
+                raise wrong_body(body, _TAKEN)
+            uploads = [Upload(data)]
         outcomes: list[Outcome] = await service.add(name, uploads, request.state.caller.name)
     counts = {one.value: 0 for one in Status}
     for one in outcomes:

@@ -24,6 +24,7 @@ from wherefrom.collection import Collection
 from wherefrom.engine.records import iso, now
 from wherefrom.errors import Busy, Conflict, Forbidden, NotFound, UsageError, WherefromError
 from wherefrom.server.found import Found
+from wherefrom.server.logs import failed
 from wherefrom.server.remembered import Last
 from wherefrom.settings import Settings
 
@@ -271,9 +272,9 @@ class Jobs:
             with self._lock:
                 _end(job, State.FAILED, {"code": error.code, "message": str(error)})
         except Exception:  # noqa: BLE001 - whatever it is, the next job is done
-            _log.exception("job %s (%s) failed", job.id, job.kind)
+            problem = failed(f"The job {job.kind}", number=job.id)
             with self._lock:
-                _end(job, State.FAILED, _UNKNOWN)
+                _end(job, State.FAILED, {"code": problem.code, "message": str(problem)})
         _log.info("job %s (%s) %s in %.1f s", job.id, job.kind, job.state.value, time.monotonic() - begun)
         self._save()
 
@@ -301,7 +302,6 @@ class Jobs:
 
 
 _STOPPED = {"code": "stopped", "message": "The server stopped before this was done: ask for it again."}
-_UNKNOWN = {"code": "error", "message": "Something went wrong here; the log of the service says what."}
 
 
 def _end(job: Job, state: State, error: dict[str, str] | None = None) -> None:

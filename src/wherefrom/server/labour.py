@@ -25,6 +25,7 @@ from wherefrom.errors import Excluded, NotFound, PictureError, UsageError, Where
 from wherefrom.outcome import Outcome, Report, Status
 from wherefrom.server.found import Found
 from wherefrom.server.jobs import Job, Tools, Work, allowed
+from wherefrom.server.logs import failed
 from wherefrom.sources.folder import Unopened, walk
 from wherefrom.sources.leaving import LeavingOut
 
@@ -236,7 +237,7 @@ def _aside(verb: str, job: Job, tools: Tools) -> Iterator[dict[str, Any]]:
             if "progress" in said:
                 job.progress(*said["progress"])
             elif "error" in said:
-                raise _error_of(said)
+                raise _error_of(said, job)
             elif "end" in said:
                 ended = True
             else:
@@ -263,6 +264,8 @@ def _kill_when(process: subprocess.Popen[bytes], stop: threading.Event, over: th
             return
 
 
-def _error_of(said: Mapping[str, Any]) -> WherefromError:
+def _error_of(said: Mapping[str, Any], job: Job) -> WherefromError:
+    if "trace" in said:
+        return failed(f"The job {job.kind}", str(said["trace"]), job.id)
     known = {cls.code: cls for cls in error_classes()}
     return known.get(str(said["error"]), WherefromError)(str(said["reason"]))

@@ -6,13 +6,10 @@ Labels have few values: routes as they are written, methods that there are, stat
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
-import sys
 import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -158,44 +155,3 @@ class Observing:
         }
         level = logging.DEBUG if route in ("/healthz", "/readyz", "page") else logging.INFO
         requests_log.log(level, "request", extra={"said": said})
-
-
-class JsonLines(logging.Formatter):
-    """A log record as a line of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line |= {name: value for name, value in getattr(record, "said", {}).items() if value is not None}
-        if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-class PlainLines(logging.Formatter):
-    """A log record for a terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        said: dict[str, Any] = getattr(record, "said", {})
-        clock = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
-        if said:
-            return f"{clock} {said['status']} {said['method']} {said['route']} {said['ms']:.0f} ms"
-        text = f"{clock} {record.levelname.lower()}: {record.getMessage()}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
-
-
-def set_up_logs(form: str, wanted: Callable[[], bool] = lambda: True) -> None:
-    """Log to stderr, as JSON or for a terminal, while it is `wanted`; uvicorn's own lines too."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(lambda _: wanted())
-    handler.setFormatter(JsonLines() if form == "json" else PlainLines())
-    for name, level in (("wherefrom", logging.INFO), ("uvicorn", logging.WARNING)):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level)

@@ -28,6 +28,7 @@ import msgpack
 
 from wherefrom.errors import Busy, Corrupt, WherefromError, error_classes
 from wherefrom.picture.cost import is_slow
+from wherefrom.server.logs import failed
 
 HEADER = struct.Struct("<I")
 MESSAGE = 512 * 1024 * 1024
@@ -325,7 +326,9 @@ class _Member:
 
 
 def error_of(said: Mapping[str, Any]) -> WherefromError:
-    """The error that a process told of."""
+    """The error that a process told of; one that was not foreseen is logged under an id."""
+    if "trace" in said:
+        return failed("What a search process did", str(said["trace"]))
     known = {cls.code: cls for cls in error_classes()}
     return known.get(str(said.get("error")), WherefromError)(str(said.get("reason")))
 

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from wherefrom.errors import Busy, TooManyRequests, WherefromError
+from wherefrom.server.logs import unforeseen
 
 MEDIA = "application/problem+json"
 _log = logging.getLogger("wherefrom.server")
@@ -38,11 +39,6 @@ class Problem(BaseModel):
 def number_of(request: Request) -> str:
     """The id of a request, by which the log speaks of it."""
     return str(request.scope.get("state", {}).get("number", ""))
-
-
-def unforeseen(number: str) -> str:
-    """The sentence for what went wrong here and was not foreseen."""
-    return f"Something went wrong here; the log of the service says what, under the id {number}."
 
 
 def problem(

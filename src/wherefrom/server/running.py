@@ -14,7 +14,7 @@ from wherefrom.server.access import Door
 from wherefrom.server.app import create_app
 from wherefrom.server.config import Config
 from wherefrom.server.keys import mark_of
-from wherefrom.server.observing import set_up_logs
+from wherefrom.server.logs import set_up_logs
 from wherefrom.server.protocol import Protocol
 from wherefrom.server.safety import check_host, door_of
 from wherefrom.server.service import Service

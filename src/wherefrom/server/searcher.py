@@ -16,6 +16,7 @@ import msgpack
 from wherefrom.collection import Collection, open_collection
 from wherefrom.errors import TooLarge, WherefromError
 from wherefrom.processes.memory import share
+from wherefrom.server.logs import set_up_logs
 from wherefrom.server.pool import HEADER, MESSAGE
 from wherefrom.settings import Settings
 
@@ -30,16 +31,20 @@ def serve(handle: int) -> None:
     from wherefrom.server.tasks import TASKS
 
     end_with_parent()
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     channel = socket.socket(fileno=handle)
     stream = channel.makefile("rb")
     plan = _read(stream)
     if plan is None:
         return
+    set_up_logs(plan.get("log_format", "json"))
+    logging.getLogger("wherefrom").setLevel(logging.WARNING)
     try:
         collections = _opened(plan)
     except WherefromError as error:
         _send(channel, _told(error))
+        return
+    except Exception:  # noqa: BLE001 - whatever it is, the server logs it
+        _send(channel, {"error": WherefromError.code, "trace": traceback.format_exc()})
         return
     _limit_memory(memory_of(plan))
     _send(channel, {"answer": None})
@@ -51,9 +56,8 @@ def serve(handle: int) -> None:
             said = _told(error)
         except MemoryError:
             said = _told(TooLarge("This needs more memory than is allowed."))
-        except Exception:  # noqa: BLE001 - whatever it is, the process goes on
-            traceback.print_exc()
-            said = _told(WherefromError("Something went wrong here; the log of the service says what."))
+        except Exception:  # noqa: BLE001 - whatever it is, the process goes on, and the server logs it
+            said = {"error": WherefromError.code, "trace": traceback.format_exc()}
         _send(channel, said)
         del message, said  # a large one is not held while nothing is asked
 

@@ -22,7 +22,6 @@ from wherefrom.server.tokens import Kept, Tokens
 from wherefrom.server.uploads import Body, body_of, fetched, wrong_body
 
 router = APIRouter(tags=["search"], dependencies=[Depends(needs(Scope.SEARCH))])
-_RAW = "image/", "application/octet-stream"
 _TAKEN = "multipart/form-data with a part `image`, a picture as it is (image/*), or application/json"
 _KIND = "|".join(Kinds)
 _NUMBER = r" *[0-9]{1,6}(\.[0-9]{1,9})? *"
@@ -263,11 +262,7 @@ async def _read(body: Body, given: InQuery) -> tuple[bytes | None, Options]:
         said = valid(Options, await body.read(64 * 1024)).model_dump(exclude_unset=True)
         return None, valid(Options, plain | said)
     options = valid(Options, plain)
-    if body.type.startswith(_RAW):
-        return await body.read() or None, options
-    if await body.read(64 * 1024) or body.type:
-        raise wrong_body(body, _TAKEN)
-    return None, options
+    return await body.picture(_TAKEN) or None, options
 
 
 def valid(shape: type[Any], said: bytes | dict[str, Any]) -> Any:

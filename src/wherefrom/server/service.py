@@ -27,8 +27,9 @@ __all__ = ["Asked", "Service", "Upload"]
 T = TypeVar("T")
 Pace = Literal["quick", "long", "filter"]
 
-_THREADS = {"quick": 8, "long": 4, "filter": 4}
-"""Threads for reading: what is quick, what goes through a collection once, and what callers may make slow."""
+_THREADS = {"quick": 8, "long": 4, "filter": 4, "deeds": 1}
+"""Threads for reading: what is quick, what goes through a collection once, and what callers may make slow;
+and one for what is done to files."""
 
 _READS = 64  # of each kind that may wait for them
 _IDLE = 2.0  # seconds without a change after which other processes may write
@@ -198,7 +199,7 @@ class Service:
         except BlockedAddress:
             # Not what kind of address: what inner names stand for is not a stranger's business.
             raise BlockedAddress(
-                "This URL leads to an address that is not public, and only public ones are fetched from: "
+                "This URL leads to an address that is not public, and only public addresses are fetched: "
                 "send the file instead."
             ) from None
         finally:
@@ -236,6 +237,26 @@ class Service:
             gone.set()
             raise
 
+    async def change(self, name: str | None, work: Callable[[Collection], T]) -> T:
+        """What something gives that is done to files, one after the other: once begun it is done to its end,
+        whether anybody waits for it or not. Raises Busy.
+        """
+        collection = self.collection(name)
+        threads = self._threads["deeds"]
+        if threads.busy >= threads.count + _READS:
+            raise Busy("Too much is being done to files; try again in a moment.")
+
+        def wholly() -> T:
+            try:
+                return work(collection)
+            except CollectionLocked as error:
+                raise Busy(str(error), 5) from error
+
+        threads.busy += 1
+        done = asyncio.get_running_loop().run_in_executor(threads.pool, wholly)
+        done.add_done_callback(threads.note)
+        return await done
+
     def collection(self, name: str | None) -> Collection:
         """The collection of a name, for long work in threads of one's own."""
         return self._collections[self.name_of(name)]
@@ -257,4 +278,5 @@ def _plan(config: Config) -> dict[str, Any]:
     return {
         "collections": [(name, str(path)) for name, path in config.collections],
         "settings": asdict(config.settings),
+        "log_format": config.log_format,
     }

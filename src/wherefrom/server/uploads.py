@@ -17,6 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from wherefrom.errors import Busy, SlowRequest, UsageError, WrongBody
+from wherefrom.picture.formats import HEAD, sniff
 from wherefrom.server.gate import too_large
 
 MOST_PARTS = 128
@@ -24,6 +25,8 @@ MOST_TEXT = 64 * 1024
 """Bytes of a form's field, and of a JSON body."""
 
 _HEAD = 8 * 1024  # bytes of a part's headers
+_PICTURES = "image/", "application/octet-stream"
+_CURLS_OWN = "application/x-www-form-urlencoded"
 
 
 class Budget:
@@ -102,6 +105,25 @@ class Body:
         data = bytearray()
         async for chunk in self._stream(most):
             data += chunk
+        return bytes(data)
+
+    async def picture(self, taken: str) -> bytes:
+        """The picture that the body is; empty where there is none.
+
+        Its type says so; or it has none, or the one that curl gives to all that `--data-binary` sends, and it
+        begins as pictures do. Raises WrongBody with what is `taken`, or what `read` raises.
+        """
+        if self.type.startswith(_PICTURES):
+            return await self.read()
+        if self.type not in ("", _CURLS_OWN):
+            raise wrong_body(self, taken)
+        data, is_one = bytearray(), False
+        async for chunk in self._stream():
+            data += chunk
+            if not is_one and len(data) >= HEAD and not (is_one := sniff(bytes(data)) is not None):
+                raise wrong_body(self, taken)
+        if not is_one and (data or self.type) and sniff(bytes(data)) is None:
+            raise wrong_body(self, taken)
         return bytes(data)
 
     async def json(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from wherefrom.errors import Busy, CollectionLocked, UsageError, WherefromError
 from wherefrom.outcome import Outcome, Status
 from wherefrom.receiving import Upload
 from wherefrom.server.config import Config
+from wherefrom.server.logs import failed
 
 _FILE = "file:"
 _SCHEMES = ("http", "https", "s3", "gs", "ftp", "urn", "matchengine")
@@ -213,8 +214,7 @@ class Writer:
         except WherefromError as error:
             problem = error
         except Exception:  # noqa: BLE001 - whatever it is, others can still be added
-            _log.exception("Adding failed")
-            problem = WherefromError("Something went wrong here; the log of the service says what.")
+            problem = failed("Adding")
         else:
             return
         with self._more:

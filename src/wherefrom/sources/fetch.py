@@ -49,14 +49,14 @@ _LOOKUPS = threading.BoundedSemaphore(32)  # a lookup outlives its deadline; the
 # private forms. From the special-purpose registries of IANA (RFC 6890) and the manuals of cloud platforms.
 _KINDS = {
     "this machine": "0.0.0.0/8 127.0.0.0/8 ::/128 ::1/128",
-    "a private network": "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7 fec0::/10",
-    "the local link, home of cloud metadata": "169.254.0.0/16 fe80::/10",
+    "in a private network": "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7 fec0::/10",
+    "on the local link, home of cloud metadata": "169.254.0.0/16 fe80::/10",
     "a cloud platform's inner service": "168.63.129.16/32",  # Azure: public in form only
-    "documentation": "192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 2001:db8::/32 3fff::/20",
-    "tests, protocols or nobody": "192.0.0.0/24 198.18.0.0/15 100::/64 2001::/23 3ffe::/16",  # and Teredo
+    "for documentation": "192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 2001:db8::/32 3fff::/20",
+    "for tests, protocols or nobody": "192.0.0.0/24 198.18.0.0/15 100::/64 2001::/23 3ffe::/16",  # and Teredo
     "a tunnel to IPv4": "192.88.99.0/24 ::/96 64:ff9b:1::/48 2002::/16",  # no web pages there: not unwrapped
     "many machines at once": "224.0.0.0/4 ff00::/8",
-    "reserved use": "240.0.0.0/4",
+    "reserved": "240.0.0.0/4",
 }
 _NOT_PUBLIC: tuple[tuple[Network, str], ...] = tuple(
     (ipaddress.ip_network(network), kind) for kind, networks in _KINDS.items() for network in networks.split()
@@ -205,8 +205,8 @@ def _not_public(address: Address, allowed: Sequence[Network]) -> str | None:
         return None
     for network, kind in _NOT_PUBLIC:
         if inner in network:
-            return f"{kind} ({network})"
-    return None if inner.version == 4 or inner in _GLOBAL_UNICAST else "reserved use"
+            return kind
+    return None if inner.version == 4 or inner in _GLOBAL_UNICAST else "reserved"
 
 
 def _addresses(place: _Place, allowed: Sequence[Network], deadline: _Deadline) -> list[Address]:
@@ -283,8 +283,8 @@ def _check_other_end(sock: socket.socket, place: _Place, allowed: Sequence[Netwo
 def _blocked(place: _Place, kind: str) -> BlockedAddress:
     # The network and not the address: what inner names stand for is not a stranger's business.
     return BlockedAddress(
-        f"{place.host} leads to an address for {kind}, and only public ones are fetched from. Give the file "
-        f"instead; who runs this service can name the network in allow_private."
+        f"{place.host} is {kind}, and only public addresses are fetched. Give the file, or allow the network "
+        f"with allow_private."
     )
 
 

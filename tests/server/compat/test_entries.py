@@ -14,6 +14,7 @@ from wherefrom.collection import Collection
 from wherefrom.receiving import Upload
 from wherefrom.server.compat import entries
 from wherefrom.server.compat.filepaths import filepaths_of, uri_of
+from wherefrom.server.compat.reading import MOST_TEXT
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +50,36 @@ def test_pages_are_parts_of_the_list_and_the_count_is_its_length(logos: Collecti
     whole = plain(logos)
     assert entries.count(logos) == len(whole) == 16
     for start in range(len(whole) + 2):
-        assert entries.page(logos, start, None) == whole[start:]
+        assert entries.page(logos, start, None) == (whole[start:], False)
         for end in range(start, len(whole) + 3):
-            assert entries.page(logos, start, end) == whole[start:end], (start, end)
+            assert entries.page(logos, start, end) == (whole[start:end], False), (start, end)
 
 
 def test_an_empty_collection(tmp_path: Path) -> None:
     with wherefrom.open(tmp_path / "empty", create=True) as opened:
         assert (entries.count(opened), entries.page(opened, 0, 5), entries.page(opened, 2, None)) == (
             0,
-            [],
-            [],
+            ([], False),
+            ([], False),
         )
+
+
+def test_a_list_is_cut_where_it_grows_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with wherefrom.open(tmp_path / "many", create=True) as opened:
+        data = encoded(picture(1, 60, 40))
+        opened.receive([Upload(data, f"https://a.test/{n:03}{'x' * 8000}") for n in range(160)])
+        whole = plain(opened)
+        assert len(whole) == 160
+        seen: list[str] = []
+        is_cut = True
+        while is_cut:
+            some, is_cut = entries.page(opened, len(seen), None)
+            assert sum(map(len, some)) <= MOST_TEXT
+            seen += some
+        assert seen == whole
+        monkeypatch.setattr(entries, "MOST_LISTED", 7)
+        assert entries.page(opened, 3, None) == (whole[3:10], True)
+        assert entries.page(opened, 153, None) == (whole[153:], False)
 
 
 def test_a_filepath_is_forgotten_alone_and_the_last_takes_the_image(logos: Collection) -> None:

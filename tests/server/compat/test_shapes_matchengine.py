@@ -99,6 +99,13 @@ def test_min_score_pages_and_look_alikes() -> None:
     assert paths(limit="-1") == paths(limit="0") == ["a", "b", second]
 
 
+def test_a_match_has_its_first_filepaths() -> None:
+    places = [sighting(f"matchengine:///{n:03}") for n in range(300)]
+    every = answer(match(1, "same", 99, *places), match(2, "copy", 96, *places))
+    found = shapes.found(every, Wanted.of({"limit": "-1"}), None, "q")["result"]
+    assert [one["filepath"] for one in found] == 2 * [f"{n:03}" for n in range(20)]
+
+
 @pytest.mark.parametrize(
     "given",
     [{"min_score": "101"}, {"min_score": "nan"}, {"limit": "-2"}, {"check_horizontal_flip": "perhaps"}],

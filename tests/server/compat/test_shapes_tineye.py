@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -99,8 +100,20 @@ def test_a_domain_keeps_its_own_backlinks_and_the_rest_are_cut() -> None:
         (one,) = shapes.found(many, Wanted.of(given), LINKS, 0)["results"]["matches"]
         return [link["url"] for link in one["backlinks"]]
 
-    assert (len(links()), len(links(backlink_limit="7")), len(links(backlink_limit="0"))) == (100, 7, 300)
+    assert (len(links()), len(links(backlink_limit="7")), len(links(backlink_limit="0"))) == (100, 7, 100)
+    assert len(links(backlink_limit="300")) == 100
     assert links(domain="b.test", backlink_limit="2") == ["https://b.test/1", "https://b.test/3"]
+
+
+def test_long_addresses_leave_room_for_the_first_alone() -> None:
+    places = [sighting(f"https://a.test/{n}{'x' * 8000}", "https://p.test/") for n in range(300)]
+    matches = [match(number, "same", 99, *places) for number in range(1, 30)]
+    found = shapes.found(answer(*matches), Wanted(), LINKS, 0)
+    counts = [len(one["backlinks"]) for one in found["results"]["matches"]]
+    assert counts[0] == 100
+    assert counts[-1] == 1
+    assert len(json.dumps(found)) < 1_500_000
+    assert found["stats"]["total_backlinks"] == 29 * 300
 
 
 @given(

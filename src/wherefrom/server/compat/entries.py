@@ -10,6 +10,10 @@ from wherefrom.collection import Collection
 from wherefrom.engine.batches import batched
 from wherefrom.engine.records import Image
 from wherefrom.server.compat.filepaths import filepaths_of, uri_of
+from wherefrom.server.compat.reading import Room
+
+MOST_LISTED = 10_000
+"""Filepaths of one list."""
 
 _EVERY = "width>=0"  # a filter that lets every image through
 
@@ -19,11 +23,20 @@ def count(collection: Collection) -> int:
     return len(collection) + sum(len(paths) - 1 for paths in _several(collection).values())
 
 
-def page(collection: Collection, start: int, end: int | None) -> list[str]:
+def page(collection: Collection, start: int, end: int | None) -> tuple[list[str], bool]:
     """The filepaths from `start` up to `end`, None for all that follow, in the order of adding.
 
-    Only the images that have them are read.
+    They are cut after 10,000, or a million characters; the flag tells whether they were. Only the images that
+    have them are read.
     """
+    found = _page(
+        collection, start, start + MOST_LISTED + 1 if end is None else min(end, start + MOST_LISTED + 1)
+    )
+    kept = Room().first(found, MOST_LISTED)
+    return found[:kept], kept < len(found)
+
+
+def _page(collection: Collection, start: int, end: int) -> list[str]:
     engine = collection.engine
     keys = engine.matching(_EVERY)
     several = _several(collection)
@@ -34,13 +47,13 @@ def page(collection: Collection, start: int, end: int | None) -> list[str]:
             counts[place] = len(paths)
     ends = counts.cumsum()
     first = int(np.searchsorted(ends, start, side="right"))
-    last = len(keys) if end is None else int(np.searchsorted(ends, end, side="left")) + 1
+    last = int(np.searchsorted(ends, end, side="left")) + 1
     found: list[str] = []
     for some in batched(keys[first:last].tolist(), 256):
         images = engine.images(some)
         found += [path for key in some if key in images for path in _paths_of(images[key])]
     skipped = start - int(ends[first] - counts[first]) if first < len(keys) else 0
-    return found[skipped : None if end is None else skipped + max(0, end - start)]
+    return found[skipped : skipped + max(0, end - start)]
 
 
 def at(collection: Collection, path: str) -> list[str]:

@@ -77,10 +77,14 @@ async def list_(request: Request, collection: str) -> Response:
         start = whole_number(given.texts.get("offset"), "offset", 0)
         limit = whole_number(given.texts.get("limit"), "limit", 20, -1)
     end = None if limit < 1 else start + limit
-    found = await request.app.state.service.run(
+    found, is_cut = await request.app.state.service.run(
         collection, lambda held: entries.page(held, start, end), how="long"
     )
-    return _response(request, shapes.reply("list", found))
+    # Whoever asked for all of them must not take these for all.
+    errors = (
+        [f"There are more than one answer has: go on with offset={start + len(found)}."] if is_cut else []
+    )
+    return _response(request, shapes.reply("list", found, errors))
 
 
 @router.api_route(_PATH + "search", methods=["GET", "POST"], dependencies=_MAY_SEARCH)

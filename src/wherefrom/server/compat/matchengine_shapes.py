@@ -16,7 +16,17 @@ from xml.etree import ElementTree
 
 from wherefrom.errors import UsageError
 from wherefrom.server.compat.filepaths import filepaths_of
-from wherefrom.server.compat.reading import Json, is_claim, is_mirrored, number, overlaps, truth, whole_number
+from wherefrom.server.compat.reading import (
+    MOST_PLACES,
+    Json,
+    Room,
+    is_claim,
+    is_mirrored,
+    number,
+    overlaps,
+    truth,
+    whole_number,
+)
 
 Value = TypeVar("Value")
 
@@ -55,11 +65,13 @@ def reply(method: str, result: Iterable[Any] = (), errors: Sequence[str] = (), *
 def found(answer: Json, wanted: Wanted, token: str | None, shown: str) -> Json:
     """The answer to a search for what the client called `shown`; overlays go through the token."""
     result: list[Json] = []
+    room = Room()
     for match in _kept(answer["matches"], wanted):
         link = {}
         if wanted.overlay and token:
             link = {"overlay": "overlay/?" + urlencode({"query": token, "target": match["id"]})}
         paths = filepaths_of(match["id"], match["sightings"])
+        paths = paths[: room.first(paths, MOST_PLACES)]
         result += [{"filepath": path, **_scores(match), **link} for path in paths]
     page = result[wanted.offset : None if wanted.limit < 1 else wanted.offset + wanted.limit]
     return reply("search", page) | {"query_image": {"filepath": shown}}

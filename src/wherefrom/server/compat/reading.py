@@ -10,6 +10,12 @@ from wherefrom.errors import UsageError
 
 Json = dict[str, Any]
 
+MOST_PLACES = 20
+"""Places of an image that an answer tells of, unless its API has another number."""
+
+MOST_TEXT = 1024 * 1024
+"""Characters of addresses in an answer, after which a match has no more than its first place."""
+
 _WHOLE = 0.9  # coverage of both pictures from which an edited copy is one of the whole
 _YES = {"1", "true", "yes", "on"}
 _NO = {"", "0", "false", "no", "off"}
@@ -28,6 +34,21 @@ def domain_of(uri: str) -> str:
         return (urlsplit(uri).hostname or "").removeprefix("www.")
     except ValueError:
         return ""
+
+
+class Room:
+    """What is left of the text that an answer may have."""
+
+    def __init__(self) -> None:
+        self._left = MOST_TEXT
+
+    def first(self, texts: Sequence[str], most: int) -> int:
+        """How many of these there is room for, in their order: at least one, where there is one."""
+        for place, text in enumerate(texts[:most]):
+            self._left -= len(text)
+            if self._left < 0:
+                return max(1, place)
+        return min(most, len(texts))
 
 
 def is_claim(match: Json) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -22,10 +21,9 @@ from wherefrom.errors import Busy, Forbidden, TooManyRequests, UsageError, Where
 from wherefrom.server.asked import MOST, Asked
 from wherefrom.server.compat.links import Signer
 from wherefrom.server.compat.reading import Json
-from wherefrom.server.problems import number_of, unforeseen
+from wherefrom.server.logs import failed
+from wherefrom.server.problems import number_of
 from wherefrom.server.uploads import File, Form, body_of, wrong_body
-
-_log = logging.getLogger("wherefrom.server")
 
 LINK_SECONDS = 24 * 3600
 """How long a link that carries its own permission counts."""
@@ -52,9 +50,7 @@ def telling(told: Told) -> type[APIRoute]:
                 except (HTTPException, RequestValidationError):
                     problem = UsageError("The request cannot be used.")
                 except Exception:  # noqa: BLE001 - whatever it is, it is told in this shape too
-                    number = number_of(request)
-                    _log.exception("Request %s failed", number)
-                    problem = WherefromError(unforeseen(number))
+                    problem = failed("A request", number=number_of(request))
                 request.state.code = problem.code
                 response = told(request, problem)
                 if isinstance(problem, Busy | TooManyRequests):

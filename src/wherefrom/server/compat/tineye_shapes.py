@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wherefrom.errors import BlockedAddress, FetchError, PictureError, TooLarge, WherefromError
-from wherefrom.server.compat.reading import Json, domain_of, is_claim, one_of, overlaps, whole_number
+from wherefrom.server.compat.reading import Json, Room, domain_of, is_claim, one_of, overlaps, whole_number
 
 MOST_BACKLINKS = 100
-"""Backlinks of a match, unless `backlink_limit` says otherwise; 0 stands for all."""
+"""Backlinks of a match at most; `backlink_limit` may say less, and 0 stands for as many as there may be."""
 
 UNLIMITED = 2**31 - 1
 """Searches that a key without a limit is told to have left."""
@@ -112,7 +112,8 @@ def found(answer: Json, wanted: Wanted, links: Links, seconds: float) -> Json:
         "total_collection": 0,
         "total_stock": 0,
     }
-    return body({"matches": [_match(one, wanted, links) for one in page]}, seconds, stats)
+    room = Room()
+    return body({"matches": [_match(one, wanted, links, room) for one in page]}, seconds, stats)
 
 
 def remaining(left: int | None, start: datetime | None, end: datetime | None, seconds: float) -> Json:
@@ -126,8 +127,10 @@ def remaining(left: int | None, start: datetime | None, end: datetime | None, se
     return body({"bundles": [bundle], "total_remaining_searches": searches}, seconds)
 
 
-def _match(match: Json, wanted: Wanted, links: Links) -> Json:
+def _match(match: Json, wanted: Wanted, links: Links, room: Room) -> Json:
     places = _places(match, wanted)
+    most = min(wanted.backlinks or MOST_BACKLINKS, MOST_BACKLINKS)
+    told = room.first([place["uri"] + (place["page"] or "") for place in places], most)
     web = [domain for domain in (domain_of(place["uri"]) for place in places) if domain]
     return {
         "image_url": links.image(match["id"]),
@@ -141,7 +144,7 @@ def _match(match: Json, wanted: Wanted, links: Links) -> Json:
         "filesize": match["bytes"],
         "overlay": links.overlay(match["id"]),
         "tags": [],
-        "backlinks": [_backlink(place) for place in places[: wanted.backlinks or None]],
+        "backlinks": [_backlink(place) for place in places[:told]],
     }
 
 

@@ -57,6 +57,7 @@ class QueryPanel extends HTMLElement {
   #picture(search, now) {
     const file = search.source.file ?? memory.file(now.upload) ?? memory.file(now.token);
     const name = file ? `file ${file.size} ${/** @type {File} */ (file).name}` : `${now.url ?? now.id ?? now.token}`;
+    if (search.phase === "failed" && this.#region.failed) return this.#region.waiting(); // it was not searched
     const failed = this.#region.failed && search.token;
     if (name === this.#shown && !failed) return;
     const token = search.token || now.token;
@@ -64,7 +65,7 @@ class QueryPanel extends HTMLElement {
       this.#let();
       const src = URL.createObjectURL(file);
       this.#let = () => URL.revokeObjectURL(src);
-      this.#region.picture(src);
+      this.#region.picture(src, true);
     } else if (token) void this.#fromServer(queryPicture(token, PREVIEW));
     else if (now.id) void this.#fromServer(thumbnail(now.id, PREVIEW));
     else return this.#region.waiting();

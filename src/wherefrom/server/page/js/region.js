@@ -25,6 +25,7 @@ class Region extends HTMLElement {
   #hint = h("p.soft.region-hint", { hidden: true }, words.query.partHint);
   #fields = /** @type {any[]} */ (words.query.sides.map((side) => h("input", { type: "number", min: 0, step: 1, inputmode: "numeric", "aria-label": side })));
   #numbers = h("details.numbers", { hidden: true }, h("summary", {}, words.query.numbers));
+  #own = false;
   #width = 0;
   #height = 0;
   /** @type {Box|null} what is drawn */
@@ -56,9 +57,11 @@ class Region extends HTMLElement {
     }
   }
 
-  /** Show a picture. @param {string} src */
-  picture(src) {
+  /** Show a picture; `own` is one of this computer, which is searched though the browser may not show it.
+   * @param {string} src */
+  picture(src, own = false) {
     this.failed = false;
+    this.#own = own;
     this.removeAttribute("data-blank");
     this.#image.src = src;
   }
@@ -111,7 +114,7 @@ class Region extends HTMLElement {
 
   #unshown() {
     this.failed = true;
-    this.setAttribute("data-blank", "failed");
+    this.setAttribute("data-blank", this.#own ? "failed" : "");
   }
 
   #shown() {

@@ -94,7 +94,7 @@ class Results extends HTMLElement {
   #busy(search) {
     const said = h("h1.progress-words", {}, words.busy.looking);
     const bar = h("progress", { max: 1, "aria-label": words.busy.looking });
-    const late = h("p.soft", { hidden: true });
+    const late = h("p.soft.late", { hidden: true });
     fill(
       this.#body,
       h(
@@ -108,13 +108,15 @@ class Results extends HTMLElement {
       h("div.ghosts", { "aria-hidden": "true" }, ...Array.from({ length: 8 }, () => h("span.ghost"))),
     );
     announce(words.busy.looking);
-    const tellLate = (/** @type {string} */ text) => () => {
+    const tellLate = (/** @type {boolean} */ very) => () => {
       if (this.#search !== search || search.phase === "done") return;
+      const text = lateWords(search, very);
       late.hidden = false;
+      late.dataset.phase = search.phase;
       late.textContent = text;
       announce(text);
     };
-    const clocks = [setTimeout(tellLate(words.busy.slow), SLOW), setTimeout(tellLate(words.busy.verySlow), VERY_SLOW)];
+    const clocks = [setTimeout(tellLate(false), SLOW), setTimeout(tellLate(true), VERY_SLOW)];
     this.#listening.signal.addEventListener("abort", () => clocks.forEach(clearTimeout), { once: true });
   }
 
@@ -122,9 +124,11 @@ class Results extends HTMLElement {
   #progress(search) {
     const busy = this.#body.querySelector("[data-busy]");
     if (!busy) return this.#busy(search);
-    const sending = search.phase === "sending" && search.share > 0 && search.share < 1;
+    const sending = search.phase === "sending";
     const text = sending ? words.busy.sending(search.share) : search.source.url ? words.busy.fetching : words.busy.looking;
     busy.querySelector(".progress-words").textContent = text;
+    const late = busy.querySelector(".late");
+    if (late.dataset.phase !== search.phase) late.hidden = true; // what was late is over
     const bar = busy.querySelector("progress");
     if (sending) bar.value = search.share;
     else bar.removeAttribute("value");
@@ -271,7 +275,13 @@ class Results extends HTMLElement {
     }
     const search = this.#search;
     if (search?.phase !== "done") return;
-    await import("./proof.js");
+    try {
+      await import("./proof.js");
+    } catch {
+      troubled(new Failure("offline"));
+      go(changed({ match: undefined, how: undefined }), { replace: true });
+      return;
+    }
     if (route().match !== now.match) return;
     if (!this.#dialog) {
       this.#dialog = document.createElement("wherefrom-proof");
@@ -279,6 +289,13 @@ class Results extends HTMLElement {
     }
     void this.#dialog.show(search, now, this.#seen);
   }
+}
+
+/** What is said of a search that takes long, by what takes long. @param {Search} search @param {boolean} very */
+function lateWords(search, very) {
+  if (search.phase === "sending") return words.busy.slowSending;
+  if (very) return words.busy.verySlow;
+  return search.source.url ? words.busy.slowFetching : words.busy.slow;
 }
 
 customElements.define("wherefrom-results", Results);

@@ -50,7 +50,9 @@ export const words = {
     sending: (/** @type {number} */ share) => `Sending… ${percent(share)}`,
     looking: "Looking…",
     fetching: "Fetching the picture…",
-    slow: "Still looking. The server has much to do.",
+    slow: "Still looking. This takes longer than usual.",
+    slowSending: "Still sending your picture. The connection is slow.",
+    slowFetching: "Still fetching the picture or looking for it. This takes longer than usual.",
     verySlow: "This takes much longer than it should. You can wait, or try again later.",
   },
   tiers: {
