@@ -371,14 +371,26 @@ def test_interrupting_stops_cleanly_and_the_next_run_carries_on(tmp_path: Path) 
     wherefrom("check", cwd=tmp_path)
 
 
-def test_a_second_writer_is_told_who_the_first_is(home: Path) -> None:
+def test_a_second_writer_is_told_who_the_first_is_and_waits(home: Path) -> None:
     import wherefrom as library
 
     with library.open(home / "photos.wherefrom") as photos:
         photos.add(encoded(picture(200)))
-        refused = wherefrom("index", "pictures", cwd=home, expect=Exit.COLLECTION)
-        assert f"process ({os.getpid()}, " in refused.stderr
+        waiting = subprocess.Popen(
+            [sys.executable, "-m", "wherefrom.cli.main", "index", "pictures"],
+            cwd=home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert waiting.stderr is not None
+        said = waiting.stderr.readline()
+        assert f"process ({os.getpid()}, " in said, said
+        assert "Waiting for it to let go" in said
         wherefrom("search", "pictures/picture 001.jpg", cwd=home)
+        assert waiting.poll() is None
+    _, rest = waiting.communicate(timeout=120)
+    assert waiting.returncode == 0, rest
 
 
 def test_a_closed_pipe_is_no_error(home: Path) -> None:
