@@ -70,12 +70,16 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         with wherefrom.open(root / f"{name}.wherefrom", create=True) as collection:
             assert not collection.add(folder).failed
     os.environ["WHEREFROM_ALLOW_PRIVATE"] = "127.0.0.0/8"
+    bins = os.environ.get("XDG_DATA_HOME")
+    os.environ["XDG_DATA_HOME"] = str(root / "data")
     try:
         stores = [f"{name}={root / name}.wherefrom" for name in ("small", "spare")]
         with served(*stores, options=("--index-root", str(more), "--workers", "1"), model=MODEL) as running:
             yield House(running.url, folder, queries, more)
     finally:
-        del os.environ["WHEREFROM_ALLOW_PRIVATE"]
+        del os.environ["WHEREFROM_ALLOW_PRIVATE"], os.environ["XDG_DATA_HOME"]
+        if bins is not None:
+            os.environ["XDG_DATA_HOME"] = bins
 
 
 class Tab:

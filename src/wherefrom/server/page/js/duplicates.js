@@ -18,6 +18,9 @@ import { allEdits, words } from "./words.js";
 const said = collectionWords.duplicates;
 const PAGE = 20;
 
+/** Takes the last move back, until it has been. @type {(() => void)|null} */
+let takeBack = null;
+
 class Duplicates extends HTMLElement {
   #gone = new AbortController();
   #asking = new AbortController();
@@ -28,6 +31,8 @@ class Duplicates extends HTMLElement {
   #collection = route().collection;
   /** @type {string[]} */
   #scopes = ["admin"];
+  #mayMove = false;
+  #hint = h("p.soft", { hidden: true }, said.allowMoving);
 
   connectedCallback() {
     const { signal } = this.#gone;
@@ -35,13 +40,24 @@ class Duplicates extends HTMLElement {
       this,
       h("header.view-head.wide", {}, h("div", {}, h("h1", {}, said.title), this.#sum), this.#look),
       h("p.lead.view-about", {}, said.about),
+      this.#hint,
       this.#progress,
       this.#body,
     );
     hear("status", (/** @type {import("./types.js").Status} */ status) => {
       this.#scopes = status.scopes;
       this.#look.hidden = !status.scopes.includes("admin");
+      this.#mayMove = status.allowed.file_actions && status.scopes.includes("admin");
+      this.#hint.hidden = this.#mayMove || !status.scopes.includes("admin");
+      this.toggleAttribute("data-may-move", this.#mayMove);
     }, signal);
+    hear("duplicates-changed", () => void this.#total(), signal);
+    addEventListener("keydown", (event) => {
+      const typed = event.target instanceof HTMLInputElement && event.target.type !== "checkbox";
+      if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.shiftKey || typed || !takeBack) return;
+      event.preventDefault();
+      takeBack();
+    }, { signal });
     routes((now) => {
       if (now.view !== "duplicates" || now.collection === this.#collection) return;
       this.#collection = now.collection;
@@ -105,13 +121,23 @@ class Duplicates extends HTMLElement {
       if (cursor === undefined) this.#begun(answer);
       cursor = answer.next;
       for (const group of answer.groups) {
-        const shown = groupOf(group);
+        const shown = groupOf(group, answer.job);
         if (shown) groups.append(shown);
       }
       return cursor !== null;
     };
     const groups = h("div.group-list");
     fill(this.#body, groups, endless(load, signal, (error) => this.#troubled(error, signal)));
+  }
+
+  /** What all groups come to after one has changed. */
+  async #total() {
+    try {
+      const answer = await ask("duplicates", { query: { limit: 1 }, signal: this.#gone.signal, quiet: true });
+      this.#sum.textContent = answer.total ? said.sum(answer.total, answer.files ?? 0, answer.bytes_to_free ?? 0) : said.none;
+    } catch {
+      // The sum stays as it was until the list is asked for anew.
+    }
   }
 
   /** @param {any} answer */
@@ -152,8 +178,11 @@ class Duplicates extends HTMLElement {
   }
 }
 
-/** A group with its choice. Nothing where fewer than two of it are left. @param {Group} group */
-function groupOf(group) {
+/**
+ * A group with its choice. Nothing where fewer than two of it are left.
+ * @param {Group} group @param {string} job  what found it
+ */
+function groupOf(group, job) {
   const members = /** @type {Member[]} */ (group.images.filter((one) => !leaving.has(one.id)));
   if (members.length < 2) return null;
   const keep = members.find((one) => one.id === group.keep) ?? members[0];
@@ -162,10 +191,12 @@ function groupOf(group) {
     h("input", { type: "checkbox", checked: one !== keep && one.suggestion === "spare", "aria-label": said.removing(names[at]), onchange: () => count() }),
   );
   const act = h("button.button.small.danger", { type: "button", onclick: () => go() });
+  const bin = h("button.button.small.bin", { type: "button", onclick: () => void move() });
   const warning = h("p.soft", { role: "status" });
   const items = members.map((one, at) => member(one, keep, names[at], boxes[at]));
   const chosen = () => members.filter((_, at) => boxes[at].checked && !items[at].hidden);
   const present = () => members.filter((_, at) => !items[at].hidden);
+  const movable = () => (keep.uri ? chosen().filter((one) => one !== keep && one.suggestion === "spare" && one.uri) : []);
 
   function count() {
     const some = chosen();
@@ -173,6 +204,9 @@ function groupOf(group) {
     act.disabled = all || !some.length;
     fill(act, icon("remove"), some.length ? said.act(some.length) : said.actAll);
     warning.textContent = all ? said.all : "";
+    const spares = movable();
+    bin.hidden = all || group.kind === "parts" || !spares.length;
+    fill(bin, icon("remove"), said.move(spares.length));
     for (const [at, item] of items.entries()) item.toggleAttribute("data-removing", boxes[at].checked);
   }
 
@@ -201,6 +235,50 @@ function groupOf(group) {
         if (alone) article.remove();
       },
     });
+  }
+
+  /** Move what could go to the bin of this machine; only files that were found to be spare are. */
+  async function move() {
+    const some = movable();
+    bin.disabled = true;
+    try {
+      const spare = some.map(({ id, uri }) => ({ id, uri }));
+      const told = await ask("duplicates/trash", { method: "POST", json: { job, group: group.id, keep: { id: keep.id, uri: keep.uri }, spare } });
+      if (told.passed.length) tell("notice", { text: said.passed(told.passed.length, told.passed[0].why) });
+      if (!told.done.length) return;
+      const gone = new Set(told.done.map((/** @type {{uri: string}} */ one) => one.uri));
+      const shown = items.filter((_, at) => members[at].uri && gone.has(/** @type {string} */ (members[at].uri)));
+      const alone = present().length - shown.length < 2;
+      for (const item of shown) item.hidden = true;
+      article.hidden = alone;
+      count();
+      tell("duplicates-changed");
+      let taken = false;
+      const back = async () => {
+        if (taken) return;
+        taken = true;
+        if (takeBack === undo) takeBack = null;
+        try {
+          const { undone } = await ask("duplicates/undo", { method: "POST", query: { run: told.run } });
+          const stays = undone.find((/** @type {{why: string|null}} */ one) => one.why);
+          for (const item of shown) item.hidden = false;
+          article.hidden = false;
+          count();
+          if (stays) tell("notice", { text: stays.why });
+          else announce(said.movedBack);
+          tell("duplicates-changed");
+        } catch (error) {
+          troubled(error);
+        }
+      };
+      const undo = () => void back();
+      tell("notice", { text: said.moved(told.done.length, keepName), action: collectionWords.undo, seconds: 20, act: () => undo() });
+      takeBack = undo;
+    } catch (error) {
+      troubled(error);
+    } finally {
+      bin.disabled = false;
+    }
   }
 
   /** @param {"apart"|"both"} decision */
@@ -234,7 +312,7 @@ function groupOf(group) {
   const article = h(
     "article.group",
     { "aria-label": said.group(keepName) },
-    h("header.group-head", {}, h("h2", { title: keepName }, bdi(keepName)), h("p.soft", {}, group.kind === "parts" ? said.parts : group.choice ? said.choice : said.suggested(group.why)), warning, group.kind !== "parts" && decisions, act),
+    h("header.group-head", {}, h("h2", { title: keepName }, bdi(keepName)), h("p.soft", {}, group.kind === "parts" ? said.parts : group.choice ? said.choice : said.suggested(group.why)), warning, group.kind !== "parts" && decisions, h("div.group-acts", {}, bin, act)),
     h("ul.members", { role: "list" }, ...items),
   );
   count();

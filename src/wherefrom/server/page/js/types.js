@@ -123,7 +123,7 @@
  * @property {{name: string, images: number, bytes: number, default: boolean}[]} collections
  * @property {string[]} scopes
  * @property {string|null} model  that finds what looks alike
- * @property {{originals: boolean, index: boolean}} allowed
+ * @property {{originals: boolean, index: boolean, file_actions: boolean}} allowed
  * @property {{waiting: number, running: number, limit: number}} queue
  */
 
