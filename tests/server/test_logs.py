@@ -53,6 +53,8 @@ def log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     written = io.StringIO()
     monkeypatch.setattr(sys, "stderr", written)
     logs.set_up_logs(request.param)
+    for one in kept.values():
+        one.propagate = False  # what pytest keeps of a log cannot hold half a character
     yield request.param, written
     for name, (handlers, propagate, level) in before.items():
         kept[name].handlers, kept[name].propagate = handlers, propagate
