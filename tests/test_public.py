@@ -73,6 +73,7 @@ def test_the_tree_in_the_docstring_names_every_error() -> None:
 
 def test_only_pictures_are_skipped() -> None:
     assert {cls.code for cls in error_classes() if issubclass(cls, PictureError) and cls.skips} == {
+        "excluded",
         "not-a-picture",
         "unsupported",
         "missing-extra",

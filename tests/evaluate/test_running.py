@@ -179,7 +179,7 @@ def test_an_edit_that_fails_is_recorded(tmp_path: Path, monkeypatch: pytest.Monk
         (subject.uri, "Its file has changed since it was indexed."),
     )
     file.unlink()
-    assert "cannot be read" in bench.perform(trying.Task(subject, ("grey",), 0)).failed[0][1]
+    assert "No such file" in bench.perform(trying.Task(subject, ("grey",), 0)).failed[0][1]
     bench.close()
 
 

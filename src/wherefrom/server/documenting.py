@@ -55,11 +55,12 @@ def _complete(operation: dict[str, Any]) -> None:
 
 def _add_shapes(schemas: dict[str, Any]) -> None:
     """The shapes of bodies that are read as they stream in."""
+    from wherefrom.server.acting import Spares
     from wherefrom.server.images import Attached, FromUrl, Said
     from wherefrom.server.orders import Order
     from wherefrom.server.searching import Compared, Options
 
-    for shape in (Problem, Options, Compared, FromUrl, Attached, Order):
+    for shape in (Problem, Options, Compared, FromUrl, Attached, Order, Spares):
         made = shape.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(made.pop("$defs", {}))
         schemas[shape.__name__] = made
