@@ -22,7 +22,7 @@ from wherefrom.picture.picture import Picture, Pixels
 from wherefrom.picture.signs import Signs
 from wherefrom.search import tone, traces
 from wherefrom.search.alignment import Matrix, align, luma
-from wherefrom.search.answer import Direction, Edit, Evidence, Kind, Match, Reason
+from wherefrom.search.answer import Direction, Evidence, Kind, Match, Reason
 from wherefrom.search.overlays import differing
 
 Name = Literal["query", "match"]
@@ -74,7 +74,6 @@ _MORE, _MUCH_MORE, _NO_MORE = (
 _LITTLE_MORE = 0.04  # the same of enlargements by less than half
 _TOP = 0.15  # energy in the smaller's topmost band, below which it was enlarged or blurred itself
 _REDUCED = 1.25  # linear: a smaller change of size says nothing
-_SHARP = 0.3  # `Signs.sharp` that no enlargement had, compressed or not
 _BEYOND = 0.03  # share of a picture beyond what both show
 _GOES_ON, _BREAKS, _BREAKS_OFF = 2.2, 2.0, 5.0  # `traces.Edges`: sharpness of the border between the two
 _RIM, _EDGE = 1.8, 5.0  # how much sharper the border of what differs is where something was laid over
@@ -202,20 +201,15 @@ def by_signs(query: Signs, match: Signs, taken: str | None, other: str | None) -
     return votes
 
 
-def by_files(query: Image, match: Image, edits: tuple[Edit, ...] = ()) -> Direction | None:
+def by_files(query: Image, match: Image) -> Direction | None:
     """The direction between two images of one picture whose files are not at hand.
 
-    Of one that is only smaller (`edits` say so) the larger is the source where it is so sharp that it cannot
-    have been enlarged.
+    Nothing is told from sizes alone: enlargements can be as sharp at their own pixels as photographs are.
     """
     mine, its = query.signs or Signs(), match.signs or Signs()
     votes = by_signs(mine, its, query.credit.taken, match.credit.taken)
     if (query.format == "raw") != (match.format == "raw"):
         votes["raw"] = "query" if query.format == "raw" else "match"
-    ratio = (query.width / match.width) if {edit.name for edit in edits} == {"scale"} else 1.0
-    larger: Name = "query" if ratio > 1 else "match"
-    if not 1 / _REDUCED < ratio < _REDUCED and (_sides(mine, its)[larger].sharp or 0.0) > _SHARP:
-        votes["larger"] = larger
     return decided(votes)
 
 
