@@ -250,16 +250,20 @@ def test_what_takes_long_is_named_and_a_dead_link_is_no_unknown_format(look: Loo
     one = look(own=True)
     page = one.open()
     held: list[Route] = []
-    page.route("**/api/v1/search*", held.append, times=1)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/v1/search*", hold, times=1)
     page.locator("input[type=file]").first.set_input_files(house.queries / "edited.jpg")
-    expect(page.get_by_text("Still sending your picture.")).to_be_visible()
+    expect(page.locator(".late")).to_contain_text("Still sending your picture.")
     expect(page.locator(".progress-words")).to_contain_text("Sending")
     held[0].continue_()
     expect(page.locator(".verdict h1")).to_be_visible()
     one.expected = {404, 502}
     with site(house.queries) as url:
         page = one.open(f"#url={quote(url + '/gone.jpg', safe='')}")
-        expect(page.get_by_role("alert")).to_be_visible()
+        expect(page.get_by_role("heading", name="The address could not be fetched")).to_be_visible()
         expect(page.get_by_text("It is searched all the same")).to_be_hidden()
     page = one.open("#token=" + 24 * "x")
     expect(page.get_by_role("heading", name="This search is no longer kept")).to_be_visible()
@@ -282,5 +286,5 @@ def test_a_server_that_is_gone_is_said_when_a_card_is_pressed(
         one.expected = {0}
         running.end()
         page.locator("a.card-link").first.click()
-        expect(page.get_by_text("The server does not answer")).to_be_visible()
+        expect(page.locator("#wherefrom-notices")).to_contain_text("The server does not answer")
         expect(page).not_to_have_url(re.compile("match="))
