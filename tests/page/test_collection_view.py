@@ -66,7 +66,7 @@ def test_removing_an_image_is_undone_or_done(look: Look, house: House) -> None:
         page.get_by_role("button", name="Remove from the collection").click()
         expect(page.get_by_role("link", name="original 7.jpg")).to_be_hidden()
         notice = page.locator(".notice")
-        expect(notice).to_contain_text("Files are left alone.")
+        expect(notice).to_contain_text("Files stay where they are.")
         assert count(house) == before
         notice.get_by_role("button", name="Undo" if undone else "Close").click()
         if undone:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MOST = 1_000
 """Files that one request may move."""
 
-_BODY = 1 << 20
+_BODY = 10 << 20  # as many as may be named, at the longest places
 _STALE = "Duplicates have been looked for anew meanwhile: begin with the first page again."
 
 router = APIRouter(tags=["contents"], dependencies=[Depends(needs(Scope.ADMIN))])
