@@ -37,6 +37,9 @@ Point = tuple[float, float]
 _FLOORS = {0.0: 0.25, 0.2: 0.2, 0.4: 0.2, 0.6: 0.1, 0.8: 0.05, 0.9: 0.02}
 """Where an axis of shares may begin, and in which steps it goes on from there."""
 
+_LEAST = 0.001
+"""Milliseconds that an axis of times reaches at least."""
+
 
 class _Plot:
     """Elements over a field of shares: x and y from 0 to 1, the origin at the bottom left."""
@@ -218,7 +221,7 @@ def reliability_chart(bins: Sequence[Bin]) -> str:
 
 def latency_chart(latency: Mapping[str, Spread]) -> str:
     """The times of each stage: as long as half, 95 and 99 % of the searches took at most."""
-    longest = max((one.p99 for one in latency.values()), default=1.0) or 1.0
+    longest = max([_LEAST, *(one.p99 for one in latency.values())])
     plot = _Plot((560, 34 * len(latency) + 48), (78, 8, 72, 40))
     step = _round_step(longest)
     for number in range(int(longest / step) + 1):

@@ -66,12 +66,10 @@ _RESAVED = 0.35  # `traces.Loss.rest` below which all that a JPEG lost is lost i
 _ROUNDED = (0.8, 1.45)  # between which a JPEG was rounded from the other file ...
 _NO_STRAYS, _STRAYS = 0.006, 0.05  # ... with so few strays; and what no file of that JPEG has
 _LEVEL, _SAME_COLOURS = 0.7, 6.0  # grey levels by which compression moves the mean, and colours
-_MORE, _MUCH_MORE, _NO_MORE = (
-    0.16,
-    0.3,
-    0.08,
-)  # `traces.detail`: of what was reduced, of enlargements
+_MORE, _MUCH_MORE = 0.25, 0.4  # `traces.detail` of what was reduced, by less than 1.7 and by more
+_NO_MORE = 0.08  # the same of enlargements
 _LITTLE_MORE = 0.04  # the same of enlargements by less than half
+_REPEATS = 0.66  # `traces.repeated` of what was enlarged without smoothing, even when compressed afterwards
 _TOP = 0.15  # energy in the smaller's topmost band, below which it was enlarged or blurred itself
 _REDUCED = 1.25  # linear: a smaller change of size says nothing
 _BEYOND = 0.03  # share of a picture beyond what both show
@@ -267,10 +265,10 @@ def _by_detail(transform: Matrix, back: Matrix, ratio: float, query: Side, match
         found = traces.detail(match.grey, query.grey, back)
     if found is None:
         return {}
-    more, top = found
+    more, top, repeats = found
     far = max(ratio, 1 / ratio) >= 1.7
     if more > (_MUCH_MORE if far else _MORE):
-        return {"larger": larger}
+        return {"larger": larger} if repeats > _REPEATS else {}
     bound = _NO_MORE if far else _LITTLE_MORE
     if more < bound and top > _TOP:
         return {"enlarged": _other(larger)}
