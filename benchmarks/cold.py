@@ -26,9 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.scenes import encoded, picture
 
 from wherefrom.engine.embedded import EmbeddedEngine
-from wherefrom.engine.records import NewImage, Place
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import NewImage, Place
 
 
 def main() -> int:

@@ -19,8 +19,8 @@ import wherefrom
 from common import say
 from search_scale import EDITS, _features, fillers
 from wherefrom.engine.embedded import EmbeddedEngine
-from wherefrom.engine.records import FileStamp, NewImage, Place
 from wherefrom.evaluate.edits import edit, encoded
+from wherefrom.records import FileStamp, NewImage, Place
 from wherefrom.settings import Settings
 from wherefrom.sources.folder import file_uri
 

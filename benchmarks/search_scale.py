@@ -34,12 +34,12 @@ from PIL import Image
 import wherefrom
 from common import SHARED
 from wherefrom.engine.embedded import EmbeddedEngine
-from wherefrom.engine.records import FileStamp, NewImage, Place
 from wherefrom.evaluate.edits import edit, encoded
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import KEPT, Keypoints
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import FileStamp, NewImage, Place
 from wherefrom.sources.folder import file_uri
 
 EDITS = ("crop 50 %", "text over", "rotate 15", "jpeg q30", "screenshot 40 %")

@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 
 from wherefrom.engine.embedded import EmbeddedEngine
-from wherefrom.engine.records import FileStamp, NewImage, Place
 from wherefrom.features.extract import FINGERPRINT
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import FileStamp, NewImage, Place
 
 BAR = 22_000  # images a second
 TRIMMED = 0.1  # share of images with a second code, of what lies inside their bars

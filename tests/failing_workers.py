@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import Any
 
 from wherefrom import workers
-from wherefrom.engine.records import NewImage
 from wherefrom.features.extract import Recipe
 from wherefrom.picture.decode import Limits
 from wherefrom.processes.frames import framed
+from wherefrom.records import NewImage
 
 HANG, LOCK, EXIT, SEGV, KILL, ABORT, RAISE, MEMORY, BABBLE, HEAVY, LIE, HOLD = (
     b"%-8b" % word

@@ -26,9 +26,9 @@ import pytest
 import wherefrom
 from tests.world import World
 from wherefrom.cli.main import commands, run
-from wherefrom.engine.syntax import parse
-from wherefrom.engine.terms import ALIASES, FIELDS
 from wherefrom.errors import Exit
+from wherefrom.filters.parser import parse
+from wherefrom.filters.terms import ALIASES, FIELDS
 from wherefrom.models.store import default_directory
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -21,12 +21,12 @@ from PIL import Image
 from tests import failing_workers as failing
 from tests.pictures import BUILTIN, encode, png, sample
 from wherefrom import workers as module
-from wherefrom.engine.records import FileStamp, NewImage
 from wherefrom.errors import Corrupt, EmptyFile, NotAPicture, PictureError, TooLarge, TooSlow, WherefromError
 from wherefrom.errors import Truncated as Cut
 from wherefrom.errors import Unreadable as Shut
 from wherefrom.features.extract import Recipe
 from wherefrom.picture.decode import DEFAULT_LIMITS, Limits
+from wherefrom.records import FileStamp, NewImage
 from wherefrom.workers import Read, Task, Workers, new_image
 
 ROOT = Path(__file__).resolve().parent.parent

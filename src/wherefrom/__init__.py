@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from wherefrom.collection import Collection
     from wherefrom.collection import open_collection as open
     from wherefrom.duplicates import Group
-    from wherefrom.engine.records import Image, Sighting
     from wherefrom.errors import (
         BlockedAddress,
         Busy,
@@ -61,13 +60,14 @@ if TYPE_CHECKING:
     from wherefrom.picture.decode import Limits, decode
     from wherefrom.picture.metadata import Credit
     from wherefrom.picture.picture import Facts, Picture
+    from wherefrom.records import Image, Sighting
     from wherefrom.search.answer import Answer, Edit, Evidence, Kind, Match
     from wherefrom.settings import Settings
 
 _HOMES = {
     "wherefrom.collection": ("Collection", "open"),
     "wherefrom.duplicates": ("Group",),
-    "wherefrom.engine.records": ("Image", "Sighting"),
+    "wherefrom.records": ("Image", "Sighting"),
     "wherefrom.errors": (
         "BlockedAddress",
         "Busy",

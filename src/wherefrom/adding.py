@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from wherefrom.batches import batched
 from wherefrom.engine.base import Engine
-from wherefrom.engine.batches import batched
-from wherefrom.engine.records import FileStamp, NewImage, Place, Refusal, image_id
 from wherefrom.errors import FetchError, PictureError, Unreadable, UsageError, WherefromError
 from wherefrom.features.extract import VERSIONS
 from wherefrom.outcome import Outcome, Report, Status
@@ -27,6 +26,7 @@ from wherefrom.picture.decode import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.places import vanished
 from wherefrom.receiving import Upload
+from wherefrom.records import FileStamp, NewImage, Place, Refusal, image_id
 from wherefrom.settings import Settings
 from wherefrom.sources.folder import FoundFile, Unopened, walk
 from wherefrom.sources.leaving import LeavingOut

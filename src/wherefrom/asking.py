@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from wherefrom.deciding import Decisions
 from wherefrom.duplicates import Group, groups, looks
-from wherefrom.engine.records import ID_PREFIX, Image, digest_of
 from wherefrom.errors import UsageError, named
 from wherefrom.features.extract import VERSIONS
 from wherefrom.holding import Holding
 from wherefrom.places import looked
 from wherefrom.preferring import preferring
+from wherefrom.records import ID_PREFIX, Image, digest_of
 from wherefrom.search.answer import Answer, Kind, Match, QueryFacts
 from wherefrom.search.calibration import DOCUMENT, Calibration, least_score
 from wherefrom.search.find import checked, compare, find, lookalikes
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from wherefrom.engine.terms import Filter
+    from wherefrom.filters.terms import Filter
     from wherefrom.search.account import Account
 
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wherefrom.adding import Adding, Offer, OnOutcome, offers
 from wherefrom.asking import Asking
+from wherefrom.batches import batched
 from wherefrom.deciding import Decisions, pairs
 from wherefrom.engine.base import Engine
-from wherefrom.engine.batches import batched
 from wherefrom.engine.copying import Copied
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.fields import checked as checked_fields
-from wherefrom.engine.records import Image, digest_of
 from wherefrom.errors import CollectionLocked, Excluded, NotFound, Unreadable, UsageError
 from wherefrom.features.embedding import dimension_of
 from wherefrom.features.extract import nothing, versions_of
@@ -24,6 +23,7 @@ from wherefrom.outcome import Outcome, Report, Status
 from wherefrom.places import vanished
 from wherefrom.progress import ProgressLine
 from wherefrom.receiving import Upload
+from wherefrom.records import Image, digest_of
 from wherefrom.settings import Settings, load
 from wherefrom.sources.folder import file_uri
 from wherefrom.sources.leaving import LeavingOut

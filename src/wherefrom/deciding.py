@@ -8,8 +8,8 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from wherefrom.engine.records import digest_of
 from wherefrom.errors import UsageError
+from wherefrom.records import digest_of
 
 if TYPE_CHECKING:
     from wherefrom.duplicates import Duplicate, Group

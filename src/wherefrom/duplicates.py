@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from wherefrom.batches import batched
 from wherefrom.engine import mih, scan
 from wherefrom.engine.base import Engine
-from wherefrom.engine.batches import batched
-from wherefrom.engine.records import Image, Sighting
 from wherefrom.families import CLOSE, Branch, Look, trees
 from wherefrom.features.fingerprint import turned_codes
 from wherefrom.keeping import one_shot, ordered, paired, why
 from wherefrom.meetings import Progress, Union, by_words, known_of, settled
 from wherefrom.places import is_at_hand, looked, spots
+from wherefrom.records import Image, Sighting
 from wherefrom.relations import Known, Relation, Tones, bars_seen, related
 from wherefrom.search.answer import Direction, Edit, Evidence, Kind, Match
 from wherefrom.search.direction import by_files, directed

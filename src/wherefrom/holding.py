@@ -8,14 +8,14 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from wherefrom.batches import batched
 from wherefrom.engine.base import Engine
-from wherefrom.engine.batches import batched
-from wherefrom.engine.records import ID_PREFIX, Image, Sighting, digest_of, image_id
 from wherefrom.errors import NotFound
 from wherefrom.features.extract import EMBEDDING, PALETTE
 from wherefrom.features.fingerprint import NEARLY_BLANK
 from wherefrom.listing import Listed, listed
 from wherefrom.places import looked
+from wherefrom.records import ID_PREFIX, Image, Sighting, digest_of, image_id
 from wherefrom.search.lookup import LabelCount, answers, label_counts
 from wherefrom.search.pixels import bytes_of
 from wherefrom.search.wishes import About
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from wherefrom.engine.terms import Filter
+    from wherefrom.filters.terms import Filter
 
 _EVERY = "width>=0"  # a filter that lets every image through
 

@@ -13,9 +13,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from wherefrom.engine.records import Image, Sighting
 from wherefrom.picture.signs import Signs
 from wherefrom.places import looked, spots
+from wherefrom.records import Image, Sighting
 from wherefrom.search.direction import SENTENCES
 from wherefrom.sources.folder import path_of
 

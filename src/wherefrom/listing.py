@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wherefrom.engine.base import Engine
-from wherefrom.engine.records import Image
-from wherefrom.engine.terms import And, Filter, Or, Term
 from wherefrom.errors import UsageError
+from wherefrom.filters.terms import And, Filter, Or, Term
+from wherefrom.records import Image
 from wherefrom.search.lookup import answers
 
 SORTS = {

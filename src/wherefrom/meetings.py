@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 
+from wherefrom.batches import batched
 from wherefrom.engine.base import Engine
-from wherefrom.engine.batches import batched
 from wherefrom.engine.word_votes import WordQuery
 from wherefrom.families import composed
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from wherefrom.engine.records import FileStamp, Image, Link, Sighting
+from wherefrom.records import FileStamp, Image, Link, Sighting
 from wherefrom.sources.folder import file_uri, path_of
 from wherefrom.sources.leaving import innards
 

@@ -11,7 +11,7 @@ from wherefrom.errors import UsageError
 
 if TYPE_CHECKING:
     from wherefrom.duplicates import Duplicate, Group
-    from wherefrom.engine.records import Sighting
+    from wherefrom.records import Sighting
 
 SORTS = ("files", "bytes")
 """Orders of groups: most files first, or most bytes to be freed."""

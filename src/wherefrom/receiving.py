@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from wherefrom.engine.records import FieldValue, Place, image_id
+from wherefrom.records import FieldValue, Place, image_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from wherefrom.engine.records import Image
 from wherefrom.features.fingerprint import Fingerprint, QueryCode, turned_codes
 from wherefrom.features.keypoints import LEAST, Keypoints, Variant
 from wherefrom.keeping import merit
+from wherefrom.records import Image
 from wherefrom.search.answer import Edit, Evidence, Kind, Match
 from wherefrom.search.explain import Frame, explain
 from wherefrom.search.frames import alike

@@ -21,7 +21,6 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
-from wherefrom.engine.records import FileStamp, NewImage
 from wherefrom.errors import Corrupt, PictureError, TooLarge, TooSlow, Unreadable
 from wherefrom.features.extract import Recipe
 from wherefrom.features.signs import signs_of
@@ -41,6 +40,7 @@ from wherefrom.processes.child import (
 from wherefrom.processes.features import image_of_message, stamp_of
 from wherefrom.processes.frames import Frames, framed
 from wherefrom.processes.parent import GRACE, STARTING, STARTS, abandoned, ended, ending, no_start, started
+from wherefrom.records import FileStamp, NewImage
 
 _CHUNK = 16  # files handed to a worker at a time
 _FLUSH = 0.01  # seconds that a worker may keep results to send them together

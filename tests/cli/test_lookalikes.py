@@ -13,10 +13,10 @@ from tests.cli.test_cli import called, document
 from tests.scenes import encoded, scene
 from wherefrom.cli.lookalikes import in_words, lines_about, shown_by, shown_in
 from wherefrom.cli.main import run
-from wherefrom.engine.records import Image as Kept
 from wherefrom.errors import Exit
 from wherefrom.models.labels import Label
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import Image as Kept
 from wherefrom.search.answer import Evidence, Kind, Match, QueryFacts
 from wherefrom.search.wishes import About
 

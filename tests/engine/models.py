@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wherefrom.engine.records import FileStamp, NewImage, Place
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import Keypoints
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import FileStamp, NewImage, Place
 
 Code = NDArray[np.uint8]
 Pair = tuple[int, int]

@@ -20,11 +20,11 @@ from tests.engine.models import digest, new_image, new_images, stamp, uri
 from wherefrom.engine import digests, migrations
 from wherefrom.engine.catalog import FILE_NAME, Catalog, Marks
 from wherefrom.engine.codes import CodeSource
-from wherefrom.engine.records import FileStamp, NewImage, Place, Refusal, Sighting, image_id
 from wherefrom.engine.tables import metadata
 from wherefrom.errors import CollectionDamaged, CollectionError, CollectionTooNew, UsageError, WherefromError
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import FileStamp, NewImage, Place, Refusal, Sighting, image_id
 
 VERSION = {FINGERPRINT: "tests-1", KEYPOINTS: "tests-1"}
 READER = "reader 1"

@@ -22,13 +22,13 @@ from tests.engine.models import new_image, new_images
 from wherefrom.engine.catalog import FILE_NAME, Catalog
 from wherefrom.engine.conditions import condition
 from wherefrom.engine.embedded import EmbeddedEngine
-from wherefrom.engine.records import Image, NewImage, Place, Sighting
-from wherefrom.engine.syntax import parse
 from wherefrom.engine.tables import images
-from wherefrom.engine.terms import And, Filter, Graded, Not, Or, Term
 from wherefrom.errors import UsageError
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
+from wherefrom.filters.parser import parse
+from wherefrom.filters.terms import And, Filter, Graded, Not, Or, Term
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import Image, NewImage, Place, Sighting
 
 VERSION = {FINGERPRINT: "tests-1", KEYPOINTS: "tests-1"}
 DAY = 86_400_000_000

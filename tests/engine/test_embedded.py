@@ -25,7 +25,6 @@ from wherefrom.engine.catalog import FILE_NAME, Catalog
 from wherefrom.engine.embedded import MARKER, EmbeddedEngine
 from wherefrom.engine.hamming import HammingIndex
 from wherefrom.engine.lock import WriterLock
-from wherefrom.engine.records import Refusal
 from wherefrom.errors import (
     CollectionDamaged,
     CollectionError,
@@ -38,6 +37,7 @@ from wherefrom.errors import (
 )
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS
 from wherefrom.features.fingerprint import Fingerprint
+from wherefrom.records import Refusal
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from wherefrom.engine.records import Image
 from wherefrom.evaluate.edited import Edited, kept, moved
 from wherefrom.evaluate.truth import beyond_doubt, held_to_truth, overlap
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import Image
 from wherefrom.search.answer import Edit, Evidence, Kind, Match, Polygon
 
 SHARES = st.floats(0, 0.8)

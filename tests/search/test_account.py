@@ -14,9 +14,9 @@ from PIL import Image
 
 import wherefrom
 from tests.scenes import encoded, folder_of, picture
-from wherefrom.engine.records import digest_of
 from wherefrom.errors import NotFound, UsageError
 from wherefrom.evaluate.edits import edit
+from wherefrom.records import digest_of
 from wherefrom.search import account as accounts
 from wherefrom.search import verdict
 from wherefrom.search.answer import Kind

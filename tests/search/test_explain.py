@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wherefrom.engine.records import Image
 from wherefrom.features.fingerprint import QueryCode, Shares
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import Image
 from wherefrom.search.answer import Edit, Evidence, Kind
 from wherefrom.search.explain import Frame, explain, identical
 from wherefrom.search.recall import Candidate

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wherefrom.engine.terms import RESERVED
 from wherefrom.errors import UsageError
+from wherefrom.filters.terms import RESERVED
 from wherefrom.search.filters import (
     DEEPEST,
     FIELDS,

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wherefrom.engine.terms import Graded
 from wherefrom.features.embedding import CLASSES, EXTRA
+from wherefrom.filters.terms import Graded
 from wherefrom.models.labels import CLASS_SHARE, TEMPERATURE, classes
 from wherefrom.search.lookup import _labelled, label_counts
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from tests.engine.models import new_image
 from tests.pictures import assert_sentence
 from wherefrom.engine.embedded import EmbeddedEngine
-from wherefrom.engine.terms import Graded, Term
 from wherefrom.errors import FeatureMismatch, UsageError
 from wherefrom.features.colours import parse_colours
 from wherefrom.features.embedding import CLASSES, Embedding
@@ -25,6 +24,7 @@ from wherefrom.features.extract import EMBEDDING, PALETTE, VERSIONS
 from wherefrom.features.palette import Palette
 from wherefrom.features.palette import palette as palette_of
 from wherefrom.features.resemblance import share_of
+from wherefrom.filters.terms import Graded, Term
 from wherefrom.models.labels import CLASS_SHARE, classes, confidences
 from wherefrom.picture.picture import Picture
 from wherefrom.search.lookup import COLOUR_SHARE, answers, classes_named

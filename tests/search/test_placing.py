@@ -15,12 +15,12 @@ from PIL import Image as Pillow
 
 import wherefrom
 from tests.scenes import Grey, encoded, folder_of, picture, scene
-from wherefrom.engine.records import Image
 from wherefrom.evaluate.edited import carried, corners, homography
 from wherefrom.evaluate.edits import edited
 from wherefrom.features.fingerprint import Shares
 from wherefrom.features.keypoints import Keypoints, Variant
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import Image
 from wherefrom.search.answer import Evidence, Kind, Polygon
 from wherefrom.search.explain import Frame
 from wherefrom.search.placing import Proof, agrees, area, placed, with_points

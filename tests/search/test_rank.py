@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from wherefrom.engine.records import Image
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import Image
 from wherefrom.search.answer import Evidence, Kind, Match
 from wherefrom.search.rank import ranked, score_of
 from wherefrom.search.recall import CLAIM_RADIUS

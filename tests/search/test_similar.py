@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from tests.engine.models import code, distance, flipped, new_image
 from tests.pictures import assert_sentence
 from wherefrom.engine.embedded import EmbeddedEngine
-from wherefrom.engine.records import NewImage
 from wherefrom.errors import UsageError
 from wherefrom.features.colours import parse_colours
 from wherefrom.features.embedding import CLASSES, Embedding
@@ -29,6 +28,7 @@ from wherefrom.features.palette import palette as palette_of
 from wherefrom.features.resemblance import resemblance
 from wherefrom.models.labels import classes
 from wherefrom.picture.picture import Picture
+from wherefrom.records import NewImage
 from wherefrom.search.answer import Kind
 from wherefrom.search.find import lookalikes
 from wherefrom.search.recall import CLAIM_RADIUS

@@ -11,8 +11,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from wherefrom.engine.records import now
 from wherefrom.errors import NotFound, UsageError
+from wherefrom.records import now
 from wherefrom.server.access import Door, needs_of
 from wherefrom.server.app import create_app
 from wherefrom.server.config import Config

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from wherefrom.cli.main import run
-from wherefrom.engine.records import now
 from wherefrom.errors import CollectionError, NotFound, UsageError
+from wherefrom.records import now
 from wherefrom.server.access import Door
 from wherefrom.server.keys import Keys, Rate, Scope, is_key, mark_of, parts_of
 from wherefrom.server.watch import KeyWatch

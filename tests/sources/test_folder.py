@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wherefrom.engine.embedded import MARKER
-from wherefrom.engine.records import FileStamp
 from wherefrom.errors import Unreadable
+from wherefrom.records import FileStamp
 from wherefrom.sources.folder import FoundFile, Unopened, file_uri, is_collection, path_of, walk
 
 # What a file name can hold: any bytes but zero and the slash, up to 255 of them.

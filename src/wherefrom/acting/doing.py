@@ -19,15 +19,15 @@ from wherefrom.acting import files
 from wherefrom.acting.bin import found_in_bin, free_names, put_in_bin
 from wherefrom.acting.files import MARK, NotDone
 from wherefrom.acting.journal import Deed, Journal
-from wherefrom.engine.records import ID_PREFIX
 from wherefrom.errors import UsageError
+from wherefrom.records import ID_PREFIX
 from wherefrom.sources.folder import file_uri
 from wherefrom.sources.leaving import innards, library_of
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
     from wherefrom.duplicates import Duplicate, Group
-    from wherefrom.engine.records import Image, Sighting
+    from wherefrom.records import Image, Sighting
 
 WAYS = ("trash", "move", "hardlink", "reflink")
 """What can be done: to the bin, to a folder, another name of the kept file, or blocks shared with it."""

@@ -32,7 +32,7 @@ from wherefrom.printing import plain
 from wherefrom.sources.leaving import BY_PATTERN
 
 if TYPE_CHECKING:
-    from wherefrom.engine.records import FieldValue
+    from wherefrom.records import FieldValue
 
 _VIDEOS = (".mov", ".mp4", ".m4v", ".avi", ".mkv", ".mts", ".m2ts", ".3gp", ".wmv", ".mpg", ".mpeg", ".webm")
 _NAMED = 10  # refused files that are named without being asked to
@@ -238,7 +238,7 @@ def attach(name: str, fields: tuple[str, ...], collection: str | None, json_outp
 
 
 def _field(text: str) -> tuple[str, FieldValue | None]:
-    from wherefrom.engine.syntax import typed
+    from wherefrom.filters.parser import typed
 
     name, equals, value = text.partition("=")
     if not equals or not name:

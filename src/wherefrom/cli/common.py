@@ -18,7 +18,7 @@ from wherefrom.printing import plain, plain_lines
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
-    from wherefrom.engine.records import Image, Sighting
+    from wherefrom.records import Image, Sighting
     from wherefrom.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -71,7 +71,7 @@ def draw_matches(photos: Collection, query: Any, answers: list[Answer], folder: 
 
     Look-alikes are left out: there is nothing to prove.
     """
-    from wherefrom.engine.records import ID_PREFIX
+    from wherefrom.records import ID_PREFIX
     from wherefrom.search.answer import CLAIMS
     from wherefrom.search.draw import draw, image_of
     from wherefrom.search.pixels import original

@@ -39,7 +39,7 @@ from wherefrom.search.wording import in_words
 
 if TYPE_CHECKING:
     from wherefrom.duplicates import Group
-    from wherefrom.engine.records import FieldValue, Image, Sighting
+    from wherefrom.records import FieldValue, Image, Sighting
 
 _WIDTH = 80  # columns that lines are folded to; places are never folded
 _DESCRIBED = 25  # columns that size and format of nearly every picture need
@@ -88,7 +88,7 @@ def _places(image: Image) -> Iterator[str]:
 def _as_written(value: FieldValue) -> str:
     """A field's value as `attach` takes it: text that would be read as something else in quotes."""
     if isinstance(value, str):
-        from wherefrom.engine.syntax import typed
+        from wherefrom.filters.parser import typed
 
         return value if typed(value) == value else f'"{value}"'
     return str(value).lower() if isinstance(value, bool) else f"{value:.15g}"

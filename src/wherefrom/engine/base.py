@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from wherefrom.engine.conditions import Extra
 from wherefrom.engine.copying import Copied, OnPages
-from wherefrom.engine.records import FieldValue, FileStamp, Image, NewImage, Refusal, Sighting
-from wherefrom.engine.terms import Filter
 from wherefrom.engine.vectors import Found
 from wherefrom.engine.word_votes import Votes, WordQuery
 from wherefrom.errors import CollectionLocked
+from wherefrom.filters.terms import Filter
+from wherefrom.records import FieldValue, FileStamp, Image, NewImage, Refusal, Sighting
 
 
 class CodeHit(NamedTuple):

@@ -16,20 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, select, union
 
+from wherefrom.batches import batched
 from wherefrom.engine import digests, documents, fields, kept, migrations, orders, sightings, soundness
-from wherefrom.engine.batches import batched
 from wherefrom.engine.conditions import Extra, select_keys
 from wherefrom.engine.copying import Copied, OnPages, copy_collection
 from wherefrom.engine.database import Database
 from wherefrom.engine.images import image_of, image_values, sighting_of
-from wherefrom.engine.records import FieldValue, FileStamp, Image, NewImage, Place, Refusal, Sighting, now
 from wherefrom.engine.statements import CHUNK, insert_rows, one_of, storable
 from wherefrom.engine.sums import with_crcs
-from wherefrom.engine.syntax import parse
 from wherefrom.engine.tables import feature_versions, images, removals, signs, uploads
 from wherefrom.engine.tables import sightings as places_seen
-from wherefrom.engine.terms import Filter
 from wherefrom.errors import CollectionDamaged
+from wherefrom.filters.parser import parse
+from wherefrom.filters.terms import Filter
+from wherefrom.records import FieldValue, FileStamp, Image, NewImage, Place, Refusal, Sighting, now
 
 FILE_NAME = "catalog.sqlite"
 _SETTLE = 1_024  # images whose digests are not indexed yet, at which that is worth a transaction

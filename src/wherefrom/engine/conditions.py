@@ -37,8 +37,8 @@ from sqlalchemy import (
 from wherefrom.engine.patience import present
 from wherefrom.engine.statements import storable
 from wherefrom.engine.tables import fields, images, sightings
-from wherefrom.engine.terms import OWN, And, Filter, Kind, Moment, Not, Or, Range, Term, Value
 from wherefrom.errors import UsageError
+from wherefrom.filters.terms import OWN, And, Filter, Kind, Moment, Not, Or, Range, Term, Value
 
 Keys = NDArray[np.int64]
 """Keys of images, rising."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, text
 
-from wherefrom.engine.batches import batched
+from wherefrom.batches import batched
 from wherefrom.engine.statements import CHUNK, rows_where_in
 from wherefrom.errors import CollectionDamaged
 

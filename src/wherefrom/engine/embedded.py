@@ -23,17 +23,6 @@ from wherefrom.engine.indexes import FOLDERS, Indexes, refreshed
 from wherefrom.engine.lock import WriterLock, same_file
 from wherefrom.engine.marker import MARKER, left_half_made, read_marker, write_marker
 from wherefrom.engine.originals import Originals
-from wherefrom.engine.records import (
-    FieldValue,
-    FileStamp,
-    Image,
-    NewImage,
-    Refusal,
-    Sighting,
-    digest_of,
-    image_id,
-)
-from wherefrom.engine.terms import Filter
 from wherefrom.engine.turns import Turns
 from wherefrom.engine.vectors import Found
 from wherefrom.engine.word_votes import Votes, WordQuery
@@ -46,6 +35,17 @@ from wherefrom.errors import (
     UsageError,
 )
 from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, VERSIONS
+from wherefrom.filters.terms import Filter
+from wherefrom.records import (
+    FieldValue,
+    FileStamp,
+    Image,
+    NewImage,
+    Refusal,
+    Sighting,
+    digest_of,
+    image_id,
+)
 
 __all__ = ["MARKER", "EmbeddedEngine"]
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from wherefrom.engine.batches import batched
+from wherefrom.batches import batched
 from wherefrom.engine.images import damaged_row
-from wherefrom.engine.records import FieldValue
 from wherefrom.engine.statements import CHUNK, insert_rows, one_of, storable
 from wherefrom.engine.sums import with_crcs
 from wherefrom.engine.tables import fields, images
-from wherefrom.engine.terms import NAME, OWN, RESERVED
 from wherefrom.errors import UsageError
+from wherefrom.filters.terms import NAME, OWN, RESERVED
+from wherefrom.records import FieldValue
 
 MOST = 64
 """Fields of an image at most."""

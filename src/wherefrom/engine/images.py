@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from wherefrom.engine.records import FieldValue, FileStamp, Image, NewImage, Sighting, image_id, iso
 from wherefrom.errors import CollectionDamaged
 from wherefrom.picture.metadata import Credit
 from wherefrom.picture.signs import Signs
+from wherefrom.records import FieldValue, FileStamp, Image, NewImage, Sighting, image_id, iso
 
 _PLAIN = Credit()
 

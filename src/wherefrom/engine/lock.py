@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from weakref import WeakSet
 
-from wherefrom.engine.records import iso, now
 from wherefrom.errors import CollectionError, CollectionLocked
+from wherefrom.records import iso, now
 
 
 class WriterLock:

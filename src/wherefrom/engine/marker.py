@@ -8,9 +8,9 @@ import zlib
 from pathlib import Path
 
 from wherefrom.engine.files import fsync
-from wherefrom.engine.records import iso, now
 from wherefrom.errors import CollectionDamaged, CollectionError, CollectionTooNew
 from wherefrom.former import OLD_MARKER
+from wherefrom.records import iso, now
 
 MARKER = "wherefrom.json"
 """Its name; folders that hold it are never indexed."""

@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, tuple_, update
 
-from wherefrom.engine.batches import batched
-from wherefrom.engine.records import FileStamp, Place, Refusal
+from wherefrom.batches import batched
 from wherefrom.engine.statements import CHUNK, insert_rows, one_of, rows_where_in, storable
 from wherefrom.engine.sums import GONE, LAST_SEEN, crcs, times_sum
 from wherefrom.engine.tables import images, refusals, sightings
+from wherefrom.records import FileStamp, Place, Refusal
 
 _PAGE = 10_000  # sightings read at a time
 

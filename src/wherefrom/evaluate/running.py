@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from wherefrom.collection import Collection, open_collection
-from wherefrom.engine.records import iso, now
 from wherefrom.errors import UsageError
 from wherefrom.evaluate.journal import Journal
 from wherefrom.evaluate.plans import Plan, check
@@ -35,6 +34,7 @@ from wherefrom.features.extract import versions_of
 from wherefrom.outcome import Outcome as Added
 from wherefrom.outcome import Report as Adding
 from wherefrom.outcome import Status
+from wherefrom.records import iso, now
 from wherefrom.settings import Settings
 from wherefrom.version import __version__
 
@@ -241,7 +241,7 @@ def _finished(
 
 
 def _keys(collection: Collection, identifiers: Sequence[str]) -> list[int]:
-    from wherefrom.engine.records import digest_of
+    from wherefrom.records import digest_of
 
     return list(collection.engine.keys_of([digest_of(one) for one in identifiers]).values())
 

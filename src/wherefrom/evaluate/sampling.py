@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from wherefrom.batches import batched
 from wherefrom.engine.base import Engine
-from wherefrom.engine.batches import batched
-from wherefrom.engine.records import Image, digest_of
 from wherefrom.errors import UsageError
 from wherefrom.evaluate.trials import Skip
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import LEAST, Keypoints
 from wherefrom.picture import formats
+from wherefrom.records import Image, digest_of
 from wherefrom.sources.folder import FoundFile, file_uri, path_of, walk
 
 MOST_HELD_OUT = 200

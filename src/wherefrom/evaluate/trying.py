@@ -22,7 +22,6 @@ from PIL import Image, ImageOps
 from wherefrom.collection import Collection, open_collection
 from wherefrom.decoding import decoded
 from wherefrom.engine.base import Engine
-from wherefrom.engine.records import digest_of, image_id
 from wherefrom.errors import CollectionError, Unreadable, WherefromError
 from wherefrom.evaluate.edited import Edited, linear_scale, stretched
 from wherefrom.evaluate.edits import edited, encoded
@@ -31,6 +30,7 @@ from wherefrom.evaluate.suites import ATTEMPTS, Attempt
 from wherefrom.evaluate.trials import Alarm, Claim, FalseClaim, Trial
 from wherefrom.evaluate.truth import beyond_doubt, held_to_truth
 from wherefrom.picture.decode import Limits
+from wherefrom.records import digest_of, image_id
 from wherefrom.search.account import account
 from wherefrom.search.answer import CLAIMS, Answer, Match
 from wherefrom.search.find import find

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from wherefrom.engine.records import FileStamp, NewImage
 from wherefrom.features.embedding import EXTRA, dimension_of
 from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, Recipe
 from wherefrom.features.fingerprint import Fingerprint
@@ -16,6 +15,7 @@ from wherefrom.features.keypoints import BYTES
 from wherefrom.features.palette import Palette
 from wherefrom.picture.decode import Limits
 from wherefrom.processes.believed import members_of
+from wherefrom.records import FileStamp, NewImage
 
 
 def stamp_of(message: Mapping[str, Any]) -> FileStamp | None:

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wherefrom.engine.base import Engine
-from wherefrom.engine.records import Image
 from wherefrom.errors import FeatureMismatch, ModelError, ModelMissing, NotFound
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import LEAST, Keypoints
+from wherefrom.records import Image
 from wherefrom.search.answer import CLAIMS, Answer, Match
 from wherefrom.search.find import MOST_VOTES, VERIFIED, find, is_among
 from wherefrom.search.judging import judged, proof_of, should_agree, word_queries

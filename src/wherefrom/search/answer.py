@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from wherefrom.engine.records import Image, Sighting
 from wherefrom.models.labels import Label
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import Image, Sighting
 
 if TYPE_CHECKING:
     import PIL.Image

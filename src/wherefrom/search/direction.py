@@ -14,12 +14,12 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from wherefrom.decoding import decoded_stored
-from wherefrom.engine.records import Image
 from wherefrom.errors import PictureError
 from wherefrom.features.signs import jpeg_tables, orientation_of, signs_of
 from wherefrom.picture.decode import Limits
 from wherefrom.picture.picture import Picture, Pixels
 from wherefrom.picture.signs import Signs
+from wherefrom.records import Image
 from wherefrom.search import tone, traces
 from wherefrom.search.alignment import Matrix, align, luma
 from wherefrom.search.answer import Direction, Evidence, Kind, Match, Reason

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wherefrom.engine.records import Image
 from wherefrom.features.fingerprint import Box, Shares
+from wherefrom.records import Image
 from wherefrom.search.answer import Edit, Evidence, Kind, Polygon, Transform
 from wherefrom.search.recall import Candidate
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wherefrom.engine.base import Engine
-from wherefrom.engine.records import Image, digest_of, image_id
 from wherefrom.errors import FeatureMismatch, ModelError, ModelMissing, UsageError
 from wherefrom.features.embedding import Embedding
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
@@ -21,6 +20,7 @@ from wherefrom.features.fingerprint import Fingerprint, fingerprint
 from wherefrom.features.keypoints import ASKED, LEAST, Keypoints, keypoints
 from wherefrom.picture.picture import Picture
 from wherefrom.picture.signs import Signs
+from wherefrom.records import Image, digest_of, image_id
 from wherefrom.search.answer import CLAIMS, Answer, Kind, Match
 from wherefrom.search.direction import Side, directed
 from wherefrom.search.explain import identical

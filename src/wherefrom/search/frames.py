@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wherefrom.engine.records import Image
 from wherefrom.picture.frames import go_on_alike
 from wherefrom.picture.picture import Facts
+from wherefrom.records import Image
 from wherefrom.search.answer import Edit, Kind, Match
 
 FRAMES = "frames"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wherefrom.engine.records import Image
 from wherefrom.engine.word_votes import WordQuery
 from wherefrom.features.fingerprint import Shares
 from wherefrom.features.keypoints import Keypoints
+from wherefrom.records import Image
 from wherefrom.search.answer import Evidence, Kind, Match
 from wherefrom.search.explain import explain
 from wherefrom.search.placing import Proof, agrees, placed, with_points

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wherefrom.engine.base import Engine
-from wherefrom.engine.terms import Graded, Term
 from wherefrom.errors import UsageError
 from wherefrom.features.colours import parse_colours
 from wherefrom.features.embedding import classes_of
 from wherefrom.features.extract import EMBEDDING, PALETTE
 from wherefrom.features.resemblance import share_of
+from wherefrom.filters.terms import Graded, Term
 from wherefrom.models.labels import CLASS_SHARE, TEMPERATURE, classes
 
 COLOUR_SHARE = 0.1

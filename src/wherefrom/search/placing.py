@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from wherefrom.engine.records import Image
 from wherefrom.features.keypoints import Keypoints, Variant
+from wherefrom.records import Image
 from wherefrom.search.answer import Edit, Evidence, Kind, Polygon, Transform
 from wherefrom.search.explain import Frame
 from wherefrom.search.verify import FRAME, Geometry, Matrix, Size, jacobian, mapped

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wherefrom.engine.base import Engine
-from wherefrom.engine.records import Image
 from wherefrom.errors import UsageError
 from wherefrom.features.colours import Wanted
 from wherefrom.features.embedding import Embedding, Kept
@@ -23,6 +22,7 @@ from wherefrom.features.extract import EMBEDDING, FINGERPRINT, PALETTE
 from wherefrom.features.fingerprint import CODE_BYTES, NEARLY_BLANK, Fingerprint
 from wherefrom.features.resemblance import resemblance
 from wherefrom.models.labels import Label, classes
+from wherefrom.records import Image
 from wherefrom.search.answer import Evidence, Kind, Match
 from wherefrom.search.recall import CLAIM_RADIUS
 

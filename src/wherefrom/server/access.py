@@ -26,8 +26,8 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Context
 
-from wherefrom.engine.records import now
 from wherefrom.errors import Busy, CollectionError, Forbidden, TooManyRequests, Unauthorised
+from wherefrom.records import now
 from wherefrom.server.keys import Key, Rate, Scope
 from wherefrom.server.limiting import Limiter, Standing, caller_of
 from wherefrom.server.watch import KeyWatch

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wherefrom.acting.doing import Acted, Result
     from wherefrom.collection import Collection
     from wherefrom.duplicates import Duplicate, Group
-    from wherefrom.engine.records import Image, Sighting
+    from wherefrom.records import Image, Sighting
 
 MOST = 1_000
 """Files that one request may move."""

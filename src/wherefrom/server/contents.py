@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from wherefrom.collection import Collection
-from wherefrom.engine.records import Image
 from wherefrom.errors import Conflict, NotFound, UsageError
+from wherefrom.records import Image
 from wherefrom.server.access import needs
 from wherefrom.server.found import Found
 from wherefrom.server.jobs import Job, Jobs

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from wherefrom.collection import Collection
-from wherefrom.engine.records import digest_of
 from wherefrom.errors import UsageError
 from wherefrom.listing import SORTS
 from wherefrom.outcome import Outcome, Status
 from wherefrom.receiving import Upload
+from wherefrom.records import digest_of
 from wherefrom.server.access import needs
 from wherefrom.server.keys import Scope
 from wherefrom.server.searching import dressed, valid

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from wherefrom.collection import Collection
-from wherefrom.engine.records import iso, now
 from wherefrom.errors import Busy, Conflict, Forbidden, NotFound, UsageError, WherefromError
+from wherefrom.records import iso, now
 from wherefrom.server.found import Found
 from wherefrom.server.logs import failed
 from wherefrom.server.remembered import Last

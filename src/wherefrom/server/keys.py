@@ -41,9 +41,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError
 
-from wherefrom.engine.records import iso, now
 from wherefrom.errors import CollectionError, NotFound, UsageError
 from wherefrom.former import OLD_KEY_MARK
+from wherefrom.records import iso, now
 
 FILE_NAME = "keys.db"
 """Where keys are kept unless told otherwise, in the directory of the first collection served."""

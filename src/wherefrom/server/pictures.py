@@ -11,9 +11,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from wherefrom.engine.records import digest_of
 from wherefrom.errors import Busy, Forbidden, NotFound, UsageError
 from wherefrom.picture.formats import FORMATS
+from wherefrom.records import digest_of
 from wherefrom.server.access import needs
 from wherefrom.server.drawing import HOWS
 from wherefrom.server.keys import Scope

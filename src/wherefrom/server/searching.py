@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse
 
-from wherefrom.engine.records import digest_of
 from wherefrom.errors import UsageError
+from wherefrom.records import digest_of
 from wherefrom.search.answer import Kind as Kinds
 from wherefrom.search.rank import precision_score
 from wherefrom.server.access import needs

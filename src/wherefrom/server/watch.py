@@ -14,8 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-from wherefrom.engine.records import now
 from wherefrom.errors import CollectionError, NotFound, WherefromError
+from wherefrom.records import now
 from wherefrom.server.keys import Key, Keys, is_key, leave_mark, mark_of, parts_of
 
 _LOOK_SECONDS = 0.4

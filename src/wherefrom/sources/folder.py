@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.parse import quote_from_bytes
 
 from wherefrom.engine.marker import is_marker, marker_of
-from wherefrom.engine.records import FileStamp
-from wherefrom.engine.uris import SAFE, file_uri, path_of
 from wherefrom.errors import Excluded, Unreadable, WherefromError
+from wherefrom.records import FileStamp
 from wherefrom.sources.leaving import LeavingOut, Pattern
+from wherefrom.uris import SAFE, file_uri, path_of
 
 __all__ = ["FoundFile", "Unopened", "file_uri", "is_collection", "path_of", "walk"]
 

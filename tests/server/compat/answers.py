@@ -8,9 +8,9 @@ from typing import Any
 from wherefrom.search.answer import Answer, Edit, Evidence, Kind, Match, QueryFacts
 
 # isort: split
-from wherefrom.engine.records import Image, Sighting
 from wherefrom.models.labels import Label
 from wherefrom.picture.metadata import Credit
+from wherefrom.records import Image, Sighting
 
 Json = dict[str, Any]
 

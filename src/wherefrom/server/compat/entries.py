@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from wherefrom.batches import batched
 from wherefrom.collection import Collection
-from wherefrom.engine.batches import batched
-from wherefrom.engine.records import Image
+from wherefrom.records import Image
 from wherefrom.server.compat.filepaths import filepaths_of, uri_of
 from wherefrom.server.compat.reading import Room
 

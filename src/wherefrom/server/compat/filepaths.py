@@ -11,7 +11,7 @@ import re
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from wherefrom.engine.records import ID_PREFIX
+from wherefrom.records import ID_PREFIX
 
 PREFIX = "matchengine:///"
 

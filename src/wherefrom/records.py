@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from wherefrom.engine.uris import path_of
 from wherefrom.errors import UsageError
 from wherefrom.picture.metadata import Credit
 from wherefrom.picture.signs import Signs
+from wherefrom.uris import path_of
 
 Features = dict[str, bytes]
 """Features by kind, each as opaque bytes."""

@@ -14,7 +14,8 @@ import re
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
 
-from wherefrom.engine.terms import (
+from wherefrom.errors import UsageError
+from wherefrom.filters.terms import (
     ALIASES,
     FIELDS,
     NAME,
@@ -32,7 +33,6 @@ from wherefrom.engine.terms import (
     Term,
     Value,
 )
-from wherefrom.errors import UsageError
 
 LONGEST = 4_000
 """Characters of a filter's text at most."""
