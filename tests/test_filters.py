@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wherefrom.errors import UsageError
-from wherefrom.filters.terms import RESERVED
-from wherefrom.search.filters import (
+from wherefrom.filters.parser import LONGEST, parse, typed
+from wherefrom.filters.terms import (
     DEEPEST,
     FIELDS,
-    LONGEST,
     MOST_TERMS,
+    RESERVED,
     And,
     Filter,
     Graded,
@@ -26,8 +26,6 @@ from wherefrom.search.filters import (
     Or,
     Range,
     Term,
-    parse,
-    typed,
 )
 
 # Reading
