@@ -23,6 +23,7 @@ from wherefrom.engine.indexes import FOLDERS, Indexes, refreshed
 from wherefrom.engine.lock import WriterLock, same_file
 from wherefrom.engine.marker import MARKER, left_half_made, read_marker, write_marker
 from wherefrom.engine.originals import Originals
+from wherefrom.engine.sizes import Sizes
 from wherefrom.engine.turns import Turns
 from wherefrom.engine.vectors import Found
 from wherefrom.engine.word_votes import Votes, WordQuery
@@ -91,6 +92,7 @@ class EmbeddedEngine:
         create: bool = False,
         versions: Mapping[str, str] = VERSIONS,
         dimension: int = 0,
+        sizes: Sizes = Sizes(),
     ) -> None:
         """Open the collection in `directory`, or make it there when `create`.
 
@@ -118,12 +120,14 @@ class EmbeddedEngine:
                         f"Make one with: wherefrom index FOLDER -c {directory}"
                     )
                 self._make()
-            self._catalog = Catalog(directory)
+            self._catalog = Catalog(directory, sizes=sizes.catalog)
             self._known = self._catalog.path.stat()
             if not self._catalog.current:
                 self._migrate()
             write = self._writer is not None
-            self._indexes = Indexes(directory, self._catalog, versions, dimension, _cores(), write=write)
+            self._indexes = Indexes(
+                directory, self._catalog, versions, dimension, _cores(), write=write, sizes=sizes
+            )
         except BaseException:
             self._release()
             raise

@@ -16,8 +16,6 @@ from wherefrom.engine.sums import GONE, LAST_SEEN, crcs, times_sum
 from wherefrom.engine.tables import images, refusals, sightings
 from wherefrom.records import FileStamp, Place, Refusal
 
-_PAGE = 10_000  # sightings read at a time
-
 TRIES = 3
 """How often a file is tried on which the machine may have failed, before it is the file's fault."""
 
@@ -205,7 +203,7 @@ def present_at(connection: Connection, uri: str) -> Sequence[Any]:
     return connection.execute(_PRESENT.where(sightings.c.uri == uri)).all()
 
 
-def present_below(connection: Connection, prefix: str, after: tuple[str, int]) -> Sequence[Any]:
+def present_below(connection: Connection, prefix: str, after: tuple[str, int], limit: int) -> Sequence[Any]:
     """The next (number, uri, image key) not gone whose uri begins with `prefix`, which ends in a slash.
 
     They come in order of uri and key; `after` is those of the last one read, ("", 0) to begin with.
@@ -216,7 +214,7 @@ def present_below(connection: Connection, prefix: str, after: tuple[str, int]) -
             tuple_(at.uri, at.image_id) > tuple_(*max(after, (prefix, 0))), at.uri < prefix[:-1] + "0"
         )
         .order_by(at.uri, at.image_id)
-        .limit(_PAGE)
+        .limit(limit)
     )
     return connection.execute(query).all()
 
