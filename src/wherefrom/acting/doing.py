@@ -26,7 +26,7 @@ from wherefrom.sources.leaving import innards, library_of
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
-    from wherefrom.duplicates import Duplicate, Group
+    from wherefrom.groups import Duplicate, Group
     from wherefrom.records import Image, Sighting
 
 WAYS = ("trash", "move", "hardlink", "reflink")

@@ -38,7 +38,7 @@ from wherefrom.printing import plain
 from wherefrom.search.wording import in_words
 
 if TYPE_CHECKING:
-    from wherefrom.duplicates import Group
+    from wherefrom.groups import Group
     from wherefrom.records import FieldValue, Image, Sighting
 
 _WIDTH = 80  # columns that lines are folded to; places are never folded
