@@ -458,7 +458,7 @@ def test_duplicates_of_a_whole_collection(photos: Collection, tmp_path: Path) ->
 
 
 def test_duplicates_among_many_equal_those_of_brute_force(photos: Collection) -> None:
-    from wherefrom import nearness
+    from wherefrom.engine import pairs as near
 
     random = np.random.default_rng(4)
     codes = random.integers(0, 256, (300, 32), dtype=np.uint8)
@@ -471,16 +471,16 @@ def test_duplicates_among_many_equal_those_of_brute_force(photos: Collection) ->
     def pairs() -> set[tuple[int, int]]:
         return {
             pair
-            for ones, others in nearness._hits(codes, True)
+            for ones, others in near._hits(codes, 31, True)
             for pair in zip(ones.tolist(), others.tolist(), strict=True)
         }
 
     scanned = pairs()
-    small, nearness._SCANNED = nearness._SCANNED, 10
+    small, near._SCANNED = near._SCANNED, 10
     try:
         hashed = pairs()
     finally:
-        nearness._SCANNED = small
+        near._SCANNED = small
     assert scanned == hashed
     assert {(i, i + 150) for i in range(50)} <= scanned
     assert {(i, i + 150) for i in range(50, 100)} <= scanned

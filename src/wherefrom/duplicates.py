@@ -13,26 +13,27 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wherefrom.batches import batched
-from wherefrom.engine.base import Engine
+from wherefrom.engine.base import Engine, NearPairs, Selection
 from wherefrom.families import CLOSE, Branch, Look, trees
+from wherefrom.filters.terms import Term
 from wherefrom.groups import Duplicate, Group, Part
 from wherefrom.keeping import one_shot, ordered, paired, why
 from wherefrom.meetings import Progress, Union, by_words, known_of, settled
-from wherefrom.nearness import Near, all_codes, near_of
 from wherefrom.places import is_at_hand, looked, spots
 from wherefrom.records import Image, Sighting
 from wherefrom.relations import Known, Relation, Tones, bars_seen, related
 from wherefrom.search.answer import Direction, Evidence, Kind, Match
 from wherefrom.search.direction import by_files, directed
-from wherefrom.search.find import is_among
 from wherefrom.search.frames import alike
 from wherefrom.search.pixels import Read, looked_at
 from wherefrom.search.placing import area
 
 Compared = Callable[[Known, Known], Relation | None]
+
+RADIUS = 31
+"""Bits within which two images are taken for one picture: two thirds of a search, since groups chain."""
 
 _KNOWN = 4_096  # comparisons that are remembered
 _COVERED = 0.3  # by what differs, likewise: screens of one application are alike around what they show
@@ -47,31 +48,28 @@ def groups(
     look: Look | None = None,
     tones: Tones | None = None,
     progress: Progress | None = None,
-    allowed: NDArray[np.int64] | None = None,
+    allowed: Selection | None = None,
     exact: bool = False,
 ) -> Iterator[Group]:
     """Every group, the one with most files first; then those of the kind `parts`.
 
     With `turned` also mirrored, turned and negative copies; with `parts` also crops and whatever else is met
     by its keypoints, which takes some milliseconds an image. `look` compares the pixels of what is about to
-    be told, and by `tones` bars that are written on are known. With `allowed`, keys that rise, no other image
-    is told; with `exact` only files that are the same byte for byte.
+    be told, and by `tones` bars that are written on are known. With `allowed` no other image is
+    told; with `exact` only files that are the same byte for byte.
     """
-    entries, codes = all_codes(engine)
-    if allowed is not None or exact:
-        wanted = np.zeros(len(entries), bool) if exact or allowed is None else np.isin(entries // 2, allowed)
-        entries, codes = entries[wanted], codes[wanted]
-    keys = entries // 2
     union = Union()
-    near = near_of(keys, codes, turned)
+    near = NearPairs([], []) if exact else engine.near_pairs(RADIUS, turned=turned, within=allowed)
     for one, other in near.holding:
         union.join(one, other)
-    for key in engine.seen_twice():
-        if allowed is None or is_among(key, allowed):
+    for key in engine.select(Term("places", ">=", 2.0)):
+        if allowed is None or key in allowed:
             union.add(key)
     met: list[Relation] = []
     if parts:
-        seen = by_words(engine, np.unique(keys).tolist(), union, turned, progress)
+        seen = by_words(
+            engine, list(engine.select(None) if allowed is None else allowed), union, turned, progress
+        )
         met = settled([one for one in seen if allowed is None or _lets(allowed, one)], union)
     for relation in met:
         if relation.joins:
@@ -88,8 +86,8 @@ def groups(
     yield from _part_groups(met, {key: number for number, keys in enumerate(found) for key in keys}, look)
 
 
-def _lets(allowed: NDArray[np.int64], relation: Relation) -> bool:
-    return is_among(relation.source.key, allowed) and is_among(relation.made.key, allowed)
+def _lets(allowed: Selection, relation: Relation) -> bool:
+    return relation.source.key in allowed and relation.made.key in allowed
 
 
 def looks(read: Read) -> Look:
@@ -133,7 +131,7 @@ def _covered(evidence: Evidence) -> float:
 class _Plan:
     """What is known within and between groups, by the number of the group."""
 
-    def __init__(self, found: Sequence[Sequence[int]], near: Near, met: Sequence[Relation]) -> None:
+    def __init__(self, found: Sequence[Sequence[int]], near: NearPairs, met: Sequence[Relation]) -> None:
         number_of = {key: number for number, keys in enumerate(found) for key in keys}
         self.near: dict[int, dict[tuple[int, int], None]] = {}
         self.joined: dict[int, list[Relation]] = {}

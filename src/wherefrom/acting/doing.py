@@ -248,7 +248,7 @@ def _target(folder: str, base: str, path: str) -> str:
 
 def _mark_gone(photos: Collection, path: str) -> None:
     uri = file_uri(path)
-    photos.engine.mark_gone([number for number, place in photos.engine.present_under(uri) if place == uri])
+    photos.engine.mark_gone([at for at in photos.engine.present_under(uri) if at.uri == uri])
 
 
 def undo(photos: Collection, run: str | None = None) -> Iterator[tuple[Deed, str | None]]:

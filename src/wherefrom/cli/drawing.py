@@ -83,7 +83,7 @@ def draw_matches(photos: Collection, query: Any, answers: list[Answer], folder: 
     if not any(claims):
         return
     settings = load()
-    read = original(settings.limits, photos.engine.kept)
+    read = original(settings.limits, photos.engine.original)
     if isinstance(query, str) and query.startswith(ID_PREFIX):
         query = read(photos.get(query))
         if query is None:

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -260,11 +261,11 @@ def _sampled(engine: EmbeddedEngine) -> Iterator[str]:
         return engine.near_codes(np.zeros((1, CODE_BYTES), np.uint8), 0)
 
     def palettes() -> Any:
-        return next(engine.table(PALETTE), None)
+        return next(engine.scan(PALETTE), None)
 
     def some() -> Any:
-        keys = engine.matching("width>=0")
-        picked = keys[:: max(1, len(keys) // _SAMPLED)].tolist()
+        keys = engine.select(None)
+        picked = list(islice(keys, 0, None, max(1, len(keys) // _SAMPLED)))
         if len(engine.images(picked)) != len(picked):
             raise CollectionError("Images that the catalog lists are not in it. Run: wherefrom check")
 

@@ -182,7 +182,7 @@ def _tried(
         copies = [identifier for alarm in alarms for identifier in alarm.duplicates]
         barred = own and tuple(sorted({*own, *_keys(collection, copies)}))
         doubtless = {alarm.uri for alarm in alarms if not alarm.duplicates}
-        beside = tuple(one.path for one in held if one.uri in doubtless)
+        beside = tuple(one.path for one in held if one.uri in doubtless and one.path is not None)
         order = images_of(collection.engine, plan.seed)
         picked = pick(collection.engine, order, plan.sample, barred)
         tasks = _originals(plan, picked, barred, beside)
