@@ -33,8 +33,11 @@ import wherefrom
 PICTURES = 120
 # The constants are lowered so that a few dozen images are sealed, compacted and sealed again.
 SMALL = (
-    "import wherefrom.adding as a, wherefrom.engine.hamming as h; "
-    "a.COMMIT_IMAGES, a.COMMIT_SECONDS, h.SEAL_ROWS, h.SEAL_AT_CLOSE = 4, 0.02, 16, 1; "
+    "import functools, wherefrom.adding as a, wherefrom.collection as c; "
+    "from wherefrom.engine.sizes import CodeSizes, Sizes; "
+    "a.COMMIT_IMAGES, a.COMMIT_SECONDS = 4, 0.02; "
+    "small = Sizes(codes=CodeSizes(seal=16, seal_at_close=1)); "
+    "c.EmbeddedEngine = functools.partial(c.EmbeddedEngine, sizes=small); "
 )
 INDEX = SMALL + "import sys; from wherefrom.cli.main import main; main(['index', 'pictures', '-v'])"
 REMOVE = SMALL + (

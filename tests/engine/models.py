@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.sizes import CatalogSizes, CodeSizes, Sizes
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import Keypoints
@@ -94,6 +96,14 @@ def points(seed: int) -> bytes:
 def new_images(seeds: Iterable[int]) -> list[NewImage]:
     """Several of them; one in five also has a trimmed code, one in seven is not usable."""
     return [new_image(seed, trimmed=seed % 5 == 0, usable=seed % 7 != 3) for seed in seeds]
+
+
+SMALL = Sizes(CatalogSizes(digests=16, settle=8), CodeSizes(seal=32, seal_at_close=4, hashed=64))
+"""Few images are enough for everything that happens to many."""
+
+
+def small(directory: Path, *, create: bool = False) -> EmbeddedEngine:
+    return EmbeddedEngine(directory, create=create, sizes=SMALL)
 
 
 class Marks(NamedTuple):

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, inspect
 
 from tests.engine.models import digest, new_image, new_images, stamp, uri
-from wherefrom.engine import digests, migrations
+from wherefrom.engine import migrations
 from wherefrom.engine.catalog import FILE_NAME, Catalog, Marks
 from wherefrom.engine.codes import CodeSource
+from wherefrom.engine.sizes import CatalogSizes
 from wherefrom.engine.tables import metadata
 from wherefrom.errors import CollectionDamaged, CollectionError, CollectionTooNew, UsageError, WherefromError
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
@@ -164,7 +165,8 @@ def test_features_are_replaced_and_old_versions_forgotten(catalog: Catalog) -> N
 
 @pytest.mark.parametrize("least", [1, 3, 10, 1000])
 def test_digests_are_found_sealed_or_not(tmp_path: Path, least: int) -> None:
-    with patch.object(digests, "SEAL_LEAST", least), closing(Catalog(tmp_path, create=True)) as catalog:
+    sizes = CatalogSizes(digests=least)
+    with closing(Catalog(tmp_path, create=True, sizes=sizes)) as catalog:
         live: dict[bytes, int] = {}
         rng = random.Random(least)
         for _ in range(40):
@@ -176,7 +178,7 @@ def test_digests_are_found_sealed_or_not(tmp_path: Path, least: int) -> None:
                 catalog.remove([live.pop(gone)])
             if rng.random() < 0.2:
                 catalog.close()
-                catalog = Catalog(tmp_path)
+                catalog = Catalog(tmp_path, sizes=sizes)
             assert catalog.keys_of([digest(n) for n in range(70)]) == live
             assert sound(catalog)
         catalog.settle()
@@ -185,21 +187,21 @@ def test_digests_are_found_sealed_or_not(tmp_path: Path, least: int) -> None:
         catalog.close()
 
 
-def test_digests_that_begin_alike_are_told_apart(catalog: Catalog) -> None:
+def test_digests_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
     def alike(tail: bytes) -> NewImage:
         image = new_image(1, placed=False)
         values = {name: getattr(image, name) for name in image.__slots__}
         return NewImage(**values | {"digest": bytes(24) + tail * 8})
 
-    with patch.object(digests, "SEAL_LEAST", 2):
+    with closing(Catalog(tmp_path, create=True, sizes=CatalogSizes(digests=2))) as catalog:
         assert catalog.add([alike(b"a"), alike(b"b"), alike(b"a")], VERSION) == [
             (1, True),
             (2, True),
             (1, False),
         ]
         assert catalog.add([alike(b"b"), alike(b"c")], VERSION) == [(2, False), (3, True)]
-    assert catalog.keys_of([bytes(24) + b"b" * 8, bytes(24) + b"d" * 8]) == {bytes(24) + b"b" * 8: 2}
-    assert sound(catalog)
+        assert catalog.keys_of([bytes(24) + b"b" * 8, bytes(24) + b"d" * 8]) == {bytes(24) + b"b" * 8: 2}
+        assert sound(catalog)
 
 
 def test_two_catalogs_on_one_file_agree(tmp_path: Path) -> None:
@@ -364,17 +366,17 @@ def test_a_picture_that_turned_into_something_else_is_there_no_more(catalog: Cat
     assert sound(catalog)
 
 
-def test_places_below_a_folder(catalog: Catalog) -> None:
+def test_places_below_a_folder(tmp_path: Path, catalog: Catalog) -> None:
     inside = ["file:///a/b", "file:///a/b/c.jpg", "file:///a/b/~/d.jpg", "file:///a/b/c/d/e.jpg"]
     outside = ["file:///a/b.jpg", "file:///a/b0", "file:///a/ba/c.jpg", "file:///a", "file:///a/b-c/d.jpg"]
     places = inside + outside
     catalog.add([new_image(n, at=place) for n, place in enumerate(places)], VERSION)
     catalog.add([new_image(50, at=inside[1])], VERSION)  # another image there now
-    with patch("wherefrom.engine.sightings._PAGE", 2):
-        assert sorted(place.uri for place in catalog.present_under("file:///a/b")) == sorted(inside)
-        assert sorted(place.uri for place in catalog.present_under("file:///a/b/")) == sorted(inside[1:])
-        assert sorted(place.uri for place in catalog.present_under("file:///")) == sorted(places)
-        assert list(catalog.present_under("file:///b")) == []
+    with closing(Catalog(tmp_path, sizes=CatalogSizes(page=2))) as paged:
+        assert sorted(place.uri for place in paged.present_under("file:///a/b")) == sorted(inside)
+        assert sorted(place.uri for place in paged.present_under("file:///a/b/")) == sorted(inside[1:])
+        assert sorted(place.uri for place in paged.present_under("file:///")) == sorted(places)
+        assert list(paged.present_under("file:///b")) == []
     present = list(catalog.present_under("file:///a/b"))
     assert len(set(present)) == 4
     catalog.mark_gone(present)
@@ -528,7 +530,7 @@ def test_a_closed_catalog_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_damage_is_named(tmp_path: Path, sql: str, told: str) -> None:
-    with patch.object(digests, "SEAL_LEAST", 4), closing(Catalog(tmp_path, create=True)) as catalog:
+    with closing(Catalog(tmp_path, create=True, sizes=CatalogSizes(digests=4))) as catalog:
         catalog.add(new_images(range(8)), VERSION)
         catalog.remove([7, 8])
         catalog.refuse([refusal(20)])

@@ -6,8 +6,9 @@ import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
@@ -19,35 +20,33 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from numpy.typing import NDArray
 
+from tests.engine import test_vectors
 from tests.engine.models import bytes_of, restore
 from tests.engine.test_columns import Killed, MemoryColumns
-from tests.engine.test_vectors import Floats, check, hits, opened, stored, twin, vector
+from tests.engine.test_vectors import Floats, check, hits, stored, twin, vector
 from wherefrom.engine import cells, vector_scan
 from wherefrom.engine.cells import Cells
 from wherefrom.engine.column_files import ColumnFiles
+from wherefrom.engine.sizes import CellSizes
 from wherefrom.engine.vector_scan import Vectors
 from wherefrom.engine.vectors import WIDTHS, VectorsIndex
 from wherefrom.errors import CollectionDamaged
 
+SMALL = CellSizes(
+    least_rows=40,
+    least_growth=16,
+    gather=3,
+    least_cells=2,
+    depths=(3, 12),
+    sample=30,
+    part=25,
+    assigned=9,
+)
+"""Few rows are enough for cells."""
 
-@contextmanager
-def small_numbers() -> Iterator[None]:
-    with (
-        patch.multiple("wherefrom.engine.columns", SEAL_ROWS=16, SEAL_AT_CLOSE=4, _READ=10),
-        patch.multiple("wherefrom.engine.vectors", SEAL_ROWS=16, CELL_ROWS=40, CELL_GATHER=3),
-        patch.multiple("wherefrom.engine.vector_scan", NUMPY_PAIRS=0),
-        patch.multiple(
-            "wherefrom.engine.cells", DEPTHS=(3, 12), LEAST_CELLS=2, _SAMPLE=30, _PART=25, _ROWS=9
-        ),
-    ):
-        yield
 
-
-@pytest.fixture
-def small() -> Iterator[None]:
-    """Few rows are enough for cells."""
-    with small_numbers():
-        yield
+def opened(directory: Path, source: MemoryColumns, *, write: bool = True) -> VectorsIndex:
+    return test_vectors.opened(directory, source, write=write, sizes=SMALL, compiled=True)
 
 
 def rows_of(count: int, seed: int = 0) -> Vectors:
@@ -64,11 +63,11 @@ class Laid(NamedTuple):
     order: NDArray[np.intp]
 
 
-def built(directory: Path, rows: Vectors, before: Cells | None = None) -> Laid:
-    draft = cells.drafted(rows, before)
+def built(directory: Path, rows: Vectors, before: Cells | None = None, sizes: CellSizes = SMALL) -> Laid:
+    draft = cells.drafted(rows, before, sizes=sizes)
     order = np.argsort(draft.known, kind="stable")
     path = cells.write(directory, 7, draft, np.bincount(draft.known))
-    return Laid(cells.opened(path), Vectors(rows.codes[order], rows.scales[order]), order)
+    return Laid(cells.opened(path, sizes), Vectors(rows.codes[order], rows.scales[order]), order)
 
 
 def probed(
@@ -81,7 +80,7 @@ def probed(
     similar = vector_scan.similarities(laid.rows, asked)[:, 0]
     best: list[tuple[int, float]] = []
     for number, cell in enumerate(np.argsort(-towards, kind="stable")):
-        if number >= cells.LEAST_CELLS and len(best) == k:
+        if number >= SMALL.least_cells and len(best) == k:
             at = np.searchsorted(found.edges[depth], best[-1][1], "right") - 1
             if towards[cell] < np.float32(best[-1][1]) - found.margins[depth, at]:
                 break
@@ -102,7 +101,7 @@ def probed(
 )
 def test_probing_follows_its_rule(seed: int, count: int, k: int, dead: float, share: float | None) -> None:
     rng = np.random.default_rng(seed)
-    with small_numbers(), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         laid = built(Path(folder), rows_of(count, seed))
         mask = rng.random(count) < dead if dead else None
         keys = rng.permutation(3 * np.arange(count) + 5)
@@ -110,7 +109,7 @@ def test_probing_follows_its_rule(seed: int, count: int, k: int, dead: float, sh
         usable = np.ones(count, bool) if mask is None else ~mask
         if allowed is not None:
             usable &= np.isin(keys, allowed)
-        depth = min(int(np.searchsorted(cells.DEPTHS, laid.cells.depth(k, allowed))), len(cells.DEPTHS) - 1)
+        depth = min(int(np.searchsorted(SMALL.depths, laid.cells.depth(k, allowed))), len(SMALL.depths) - 1)
         queries = np.stack([vector(seed + 3), vector(seed + 1000)])
         asked = vector_scan.quantised(queries)
         near = vector_scan.best(
@@ -122,7 +121,6 @@ def test_probing_follows_its_rule(seed: int, count: int, k: int, dead: float, sh
             assert ours == probed(laid, query, min(k, count), keys, usable, depth)
 
 
-@pytest.mark.usefixtures("small")
 def test_nothing_is_missed_when_every_cell_is_called_for(tmp_path: Path) -> None:
     rows = rows_of(500)
     laid = built(tmp_path, rows)
@@ -133,7 +131,6 @@ def test_nothing_is_missed_when_every_cell_is_called_for(tmp_path: Path) -> None
     assert [one.tolist() for one in ours] == [one.tolist() for one in wanted]
 
 
-@pytest.mark.usefixtures("small")
 def test_of_equally_similar_rows_in_several_cells_the_lower_keys_come_first(tmp_path: Path) -> None:
     laid = built(tmp_path, rows_of(200))
     laid.cells.margins[:] = np.inf
@@ -143,14 +140,12 @@ def test_of_equally_similar_rows_in_several_cells_the_lower_keys_come_first(tmp_
     assert near.key.tolist() == list(range(9))
 
 
-@pytest.mark.usefixtures("small")
 def test_most_neighbours_are_found_among_few_rows(tmp_path: Path) -> None:
     """Five clusters: the margins call for one of them, and not for the rest."""
-    with patch.multiple("wherefrom.engine.cells", DEPTHS=(10, 100), _SAMPLE=300):
-        found, rows, _ = built(tmp_path, rows_of(3000))
-        asked = vector_scan.quantised(np.stack([vector(seed) for seed in range(9001, 9061)]))
-        wanted = vector_scan.nearest(rows, asked, 10)
-        ours = found.nearest(rows, asked, 10)
+    found, rows, _ = built(tmp_path, rows_of(3000), sizes=replace(SMALL, depths=(10, 100), sample=300))
+    asked = vector_scan.quantised(np.stack([vector(seed) for seed in range(9001, 9061)]))
+    wanted = vector_scan.nearest(rows, asked, 10)
+    ours = found.nearest(rows, asked, 10)
     pairs = set(zip(wanted.query.tolist(), wanted.key.tolist(), strict=True))
     met = pairs & set(zip(ours.query.tolist(), ours.key.tolist(), strict=True))
     assert len(met) > 0.97 * len(pairs)
@@ -161,7 +156,6 @@ def test_most_neighbours_are_found_among_few_rows(tmp_path: Path) -> None:
     assert called.mean() < 0.5
 
 
-@pytest.mark.usefixtures("small")
 def test_cells_that_grow_keep_their_centroids_until_the_rows_have_doubled(tmp_path: Path) -> None:
     whole = rows_of(250)
     before: Cells | None = None
@@ -175,13 +169,12 @@ def test_cells_that_grow_keep_their_centroids_until_the_rows_have_doubled(tmp_pa
         found, rows, _ = built(tmp_path, rows, before)
         assert found.rows == count
         cell = np.repeat(np.arange(len(found.offsets) - 1), np.diff(found.offsets))
-        assert (cells.assigned(rows, found.centres, 0) == cell).all()
+        assert (cells.assigned(rows, found.centres, 0, sizes=SMALL) == cell).all()
         trained.append(found.trained)
         before = found
     assert trained == [100, 100, 100, 200, 200]
 
 
-@pytest.mark.usefixtures("small")
 def test_rows_that_are_all_one_and_rows_that_are_no_numbers(tmp_path: Path) -> None:
     rows = rows_of(120)
     rows.codes[:60] = rows.codes[0]
@@ -220,8 +213,6 @@ class CellsMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.numbers = ExitStack()
-        self.numbers.enter_context(small_numbers())
         self.directory = Path(tempfile.mkdtemp(prefix="wherefrom-cells-")) / "v"
         self.writer, self.source = index_of(self.directory, 50)
         self.reader = opened(self.directory, self.source, write=False)
@@ -230,7 +221,6 @@ class CellsMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.writer.close()
-        self.numbers.close()
         shutil.rmtree(self.directory.parent)
 
     @rule(first=st.integers(1, 200), count=st.integers(1, 60))
@@ -283,7 +273,6 @@ TestCellsMachine.settings = settings(
 )
 
 
-@pytest.mark.usefixtures("small")
 def test_cells_come_with_the_rows_and_readers_see_them(tmp_path: Path) -> None:
     index, source = index_of(tmp_path / "v", 30)
     reader = opened(tmp_path / "v", source, write=False)
@@ -300,7 +289,6 @@ def test_cells_come_with_the_rows_and_readers_see_them(tmp_path: Path) -> None:
     check_cells(reader, source, vector(70), 9)
 
 
-@pytest.mark.usefixtures("small")
 def test_an_exact_search_looks_at_no_cell(tmp_path: Path) -> None:
     index, source = index_of(tmp_path / "v", 90)
     with patch.object(Cells, "nearest", side_effect=AssertionError):
@@ -310,7 +298,6 @@ def test_an_exact_search_looks_at_no_cell(tmp_path: Path) -> None:
             index.search(vector(5)[None], 6)
 
 
-@pytest.mark.usefixtures("small")
 def test_damaged_cells_are_told_or_refused(tmp_path: Path) -> None:
     index, source = index_of(tmp_path / "v", 90)
     index.close()
@@ -336,7 +323,6 @@ def test_damaged_cells_are_told_or_refused(tmp_path: Path) -> None:
     assert index.covered == 80
 
 
-@pytest.mark.usefixtures("small")
 def test_a_disk_without_room_for_cells_costs_speed_and_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -378,7 +364,6 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
     return False
 
 
-@pytest.mark.usefixtures("small")
 def test_a_kill_at_any_step_of_building_leaves_what_there_was(tmp_path: Path) -> None:
     directory = tmp_path / "v"
     index, source = index_of(directory, 60)

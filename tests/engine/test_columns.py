@@ -10,8 +10,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from tests.engine.models import Marks, bytes_of, restore
 from wherefrom.engine.column_files import ColumnFiles, ColumnManifest
 from wherefrom.engine.columns import Columns, ColumnSource
+from wherefrom.engine.sizes import ColumnSizes
 from wherefrom.errors import CollectionDamaged
 
 FEATURE = "tests-1"
@@ -77,21 +78,12 @@ class MemoryColumns:
         return {key: data for key, data in sorted(self.live.items()) if data}
 
 
-@contextmanager
-def small_numbers() -> Iterator[None]:
-    with patch.multiple("wherefrom.engine.columns", SEAL_ROWS=16, SEAL_AT_CLOSE=4, _READ=10):
-        yield
-
-
-@pytest.fixture
-def small() -> Iterator[None]:
-    """Few rows are enough for sealing and compaction."""
-    with small_numbers():
-        yield
+SMALL = ColumnSizes(seal=16, seal_at_close=4, read=10)
+"""Few rows are enough for sealing and compaction."""
 
 
 def opened(directory: Path, source: MemoryColumns, *, write: bool = True, feature: str = FEATURE) -> Columns:
-    return Columns(directory, source, WIDTHS, feature=feature, write=write, name="tests index")
+    return Columns(directory, source, WIDTHS, feature=feature, write=write, name="tests index", sizes=SMALL)
 
 
 def filled(directory: Path, count: int) -> tuple[Columns, MemoryColumns]:
@@ -155,8 +147,6 @@ class ColumnsMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.numbers = ExitStack()
-        self.numbers.enter_context(small_numbers())
         self.directory = Path(tempfile.mkdtemp(prefix="wherefrom-columns-")) / "c"
         self.source = MemoryColumns()
         self.writer = opened(self.directory, self.source)
@@ -164,7 +154,6 @@ class ColumnsMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.writer.close()
-        self.numbers.close()
         shutil.rmtree(self.directory.parent)
 
     @rule(seeds=st.lists(st.integers(0, 1000), min_size=1, max_size=30), every=st.integers(2, 9))
@@ -233,7 +222,6 @@ TestColumnsMachine.settings = settings(
 )
 
 
-@pytest.mark.usefixtures("small")
 def test_sealing_in_place_and_compaction_happen(tmp_path: Path) -> None:
     """The stateful test means nothing if its small numbers do not lead here."""
     columns, source = filled(tmp_path / "c", 40)
@@ -255,7 +243,6 @@ def test_sealing_in_place_and_compaction_happen(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "c").iterdir()} == {"manifest.json", *names}
 
 
-@pytest.mark.usefixtures("small")
 def test_rows_in_groups_are_published_once_and_outlive_what_follows(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 60)
     reader = opened(tmp_path / "c", source, write=False)
@@ -280,7 +267,6 @@ def test_rows_in_groups_are_published_once_and_outlive_what_follows(tmp_path: Pa
     assert list(columns.damage()) == []
 
 
-@pytest.mark.usefixtures("small")
 def test_what_changes_while_rows_are_laid_in_groups(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 60)
     reader = opened(tmp_path / "c", source, write=False)
@@ -306,7 +292,6 @@ def test_what_changes_while_rows_are_laid_in_groups(tmp_path: Path) -> None:
     check(opened(tmp_path / "c", source), source)
 
 
-@pytest.mark.usefixtures("small")
 def test_groups_that_find_no_room_change_nothing(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 60)
     before = bytes_of(tmp_path / "c")
@@ -324,7 +309,6 @@ def test_groups_that_find_no_room_change_nothing(tmp_path: Path) -> None:
     check(columns, source)
 
 
-@pytest.mark.usefixtures("small")
 def test_manifests_from_before_there_were_groups_are_read(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 60)
     columns.close()
@@ -335,7 +319,6 @@ def test_manifests_from_before_there_were_groups_are_read(tmp_path: Path) -> Non
     check(opened(tmp_path / "c", source), source)
 
 
-@pytest.mark.usefixtures("small")
 def test_removed_rows_that_are_still_in_the_files_stay_removed(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 40)
     source.remove(7)
@@ -349,7 +332,6 @@ def test_removed_rows_that_are_still_in_the_files_stay_removed(tmp_path: Path) -
     check(opened(tmp_path / "c", source, write=False), source)
 
 
-@pytest.mark.usefixtures("small")
 def test_images_without_a_row_move_the_watermark_too(tmp_path: Path) -> None:
     source = MemoryColumns()
     for _ in range(40):
@@ -359,7 +341,6 @@ def test_images_without_a_row_move_the_watermark_too(tmp_path: Path) -> None:
     assert (manifest.key, manifest.rows) == (40, 0)
 
 
-@pytest.mark.usefixtures("small")
 def test_a_snapshot_stays_as_it_was(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 20)
     source.add(row(21))
@@ -376,7 +357,7 @@ def test_a_snapshot_stays_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_feature_of_another_version_or_width_is_replaced(tmp_path: Path) -> None:
-    columns, source = filled(tmp_path / "c", 2000)
+    columns, source = filled(tmp_path / "c", 60)
     columns.close()
     for key in source.live:
         source.live[key] = row(-key)
@@ -385,21 +366,22 @@ def test_a_feature_of_another_version_or_width_is_replaced(tmp_path: Path) -> No
         check(other, source)
     other.close()
     assert manifest_of(tmp_path / "c").feature == "tests-2"
-    wide = Columns(tmp_path / "c", source, (4, 4), feature="tests-2", write=True, name="tests index")
+    wide = Columns(
+        tmp_path / "c", source, (4, 4), feature="tests-2", write=True, name="tests index", sizes=SMALL
+    )
     wide.close()
     assert manifest_of(tmp_path / "c").widths == (4, 4)
     assert list(wide.damage()) == []
 
 
 def test_columns_ahead_of_their_source_are_refused(tmp_path: Path) -> None:
-    columns, source = filled(tmp_path / "c", 2000)
+    columns, source = filled(tmp_path / "c", 60)
     columns.close()
-    source.key = 1500
+    source.key = 45
     with pytest.raises(CollectionDamaged, match=r"tests index knows more.*wherefrom rebuild"):
         opened(tmp_path / "c", source)
 
 
-@pytest.mark.usefixtures("small")
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 40)
     group(columns, 30, 3)
@@ -425,7 +407,6 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
             opened(tmp_path / "c", source)
 
 
-@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(
     "change",
     [
@@ -449,7 +430,6 @@ def test_a_manifest_of_impossible_numbers_is_refused(tmp_path: Path, change: dic
         opened(tmp_path / "c", source)
 
 
-@pytest.mark.usefixtures("small")
 def test_every_wrong_byte_of_a_row_is_told(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 40)
     for grouped in (False, True):
@@ -469,7 +449,6 @@ def test_every_wrong_byte_of_a_row_is_told(tmp_path: Path) -> None:
         restore(tmp_path / "c", whole)
 
 
-@pytest.mark.usefixtures("small")
 def test_damage_is_told_by_kind(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 50)
     columns.close()
@@ -498,7 +477,6 @@ def test_damage_is_told_by_kind(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.usefixtures("small")
 def test_what_changes_while_damage_is_looked_for_is_none(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 60)
     plain = source.rows_after
@@ -514,7 +492,6 @@ def test_what_changes_while_damage_is_looked_for_is_none(tmp_path: Path) -> None
         assert list(columns.damage()) == []
 
 
-@pytest.mark.usefixtures("small")
 def test_a_disk_that_takes_nothing_costs_speed_and_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -572,7 +549,6 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
     return False
 
 
-@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("what", ["first seal", "seal", "compaction", "groups"])
 def test_a_kill_at_any_step_leaves_the_old_state_or_the_new(tmp_path: Path, what: str) -> None:
     directory = tmp_path / "c"
@@ -608,7 +584,6 @@ def test_a_kill_at_any_step_leaves_the_old_state_or_the_new(tmp_path: Path, what
     assert step > 6
 
 
-@pytest.mark.usefixtures("small")
 def test_what_a_crash_left_behind_the_last_row_is_written_over(tmp_path: Path) -> None:
     columns, source = filled(tmp_path / "c", 40)
     columns.close()
@@ -629,16 +604,15 @@ def test_a_process_that_is_killed_anywhere(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from tests.engine.test_columns import MemoryColumns, opened, row, small_numbers\n"
+        "from tests.engine.test_columns import MemoryColumns, opened, row\n"
         "source = MemoryColumns()\n"
-        "with small_numbers():\n"
-        "    for number in range(80): source.add(row(number))\n"
-        "    columns = opened(Path(sys.argv[1]), source)\n"
-        "    print('ready', flush=True)\n"
-        "    for number in range(80, 5000):\n"
-        "        source.add(row(number))\n"
-        "        if number % 5 == 0 or number % 1000 < 500: source.remove(number - 60)\n"
-        "        columns.refresh()\n"
+        "for number in range(80): source.add(row(number))\n"
+        "columns = opened(Path(sys.argv[1]), source)\n"
+        "print('ready', flush=True)\n"
+        "for number in range(80, 5000):\n"
+        "    source.add(row(number))\n"
+        "    if number % 5 == 0 or number % 1000 < 500: source.remove(number - 60)\n"
+        "    columns.refresh()\n"
     )
     source = MemoryColumns()
     for number in range(5000):

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.engine.models import bytes_of, code, digest, new_image, new_images, restore, stamp, uri
-from wherefrom.engine import codes, digests, embedded
+from tests.engine.models import bytes_of, code, digest, new_image, new_images, restore, small, stamp, uri
+from wherefrom.engine import codes, embedded
 from wherefrom.engine.catalog import FILE_NAME, Catalog
 from wherefrom.engine.embedded import MARKER, EmbeddedEngine
 from wherefrom.engine.hamming import HammingIndex
@@ -39,23 +39,6 @@ from wherefrom.errors import (
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.records import Refusal
-
-
-@contextmanager
-def small_numbers() -> Iterator[None]:
-    """Few images are enough for everything that happens to many."""
-    with ExitStack() as stack:
-        names = {"SEAL_ROWS": 32, "SEAL_AT_CLOSE": 4, "MIH_ROWS": 64}
-        stack.enter_context(patch.multiple("wherefrom.engine.hamming", **names))  # type: ignore[call-overload]
-        stack.enter_context(patch.object(digests, "SEAL_LEAST", 16))
-        stack.enter_context(patch("wherefrom.engine.catalog._SETTLE", 8))
-        yield
-
-
-@pytest.fixture
-def small() -> Iterator[None]:
-    with small_numbers():
-        yield
 
 
 @pytest.fixture
@@ -156,25 +139,23 @@ def test_what_is_no_fingerprint_is_damage(engine: EmbeddedEngine, data: bytes) -
         found(engine, 1)
 
 
-@pytest.mark.usefixtures("small")
 def test_everything_lasts(tmp_path: Path) -> None:
-    with closing(EmbeddedEngine(tmp_path / "c", create=True)) as engine:
+    with closing(small(tmp_path / "c", create=True)) as engine:
         for start in range(0, 150, 10):
             engine.add(new_images(range(start, start + 10)))
         engine.remove(list(range(20, 100, 2)))
         engine.refuse([Refusal(uri(900), stamp(900), "empty", "Nothing in it.", False, "r")])
         before = [found(engine, n) for n in range(150)]
         assert list(engine.damage()) == []
-    with closing(EmbeddedEngine(tmp_path / "c")) as engine:
+    with closing(small(tmp_path / "c")) as engine:
         assert [found(engine, n) for n in range(150)] == before
         assert engine.count() == 110
         assert list(engine.recognise([(uri(900), stamp(900))], "r")) == [uri(900)]
         assert list(engine.damage()) == []
 
 
-@pytest.mark.usefixtures("small")
 def test_an_index_can_be_thrown_away(tmp_path: Path) -> None:
-    with closing(EmbeddedEngine(tmp_path / "c", create=True)) as engine:
+    with closing(small(tmp_path / "c", create=True)) as engine:
         engine.add(new_images(range(100)))
         engine.remove([3, 50])
     before = everything(tmp_path / "c")
@@ -182,7 +163,7 @@ def test_an_index_can_be_thrown_away(tmp_path: Path) -> None:
     assert everything(tmp_path / "c") == before
     assert problems(tmp_path / "c") == []
     (tmp_path / "c" / "hamming").mkdir()
-    with closing(EmbeddedEngine(tmp_path / "c")) as engine:
+    with closing(small(tmp_path / "c")) as engine:
         engine.rebuild()
     assert everything(tmp_path / "c") == before
 
@@ -390,13 +371,12 @@ def test_a_rebuild_that_is_killed_is_made_again(tmp_path: Path, where: str) -> N
 # Threads
 
 
-@pytest.mark.usefixtures("small")
 def test_searching_in_threads_while_adding_removing_and_rebuilding(tmp_path: Path) -> None:
-    with closing(EmbeddedEngine(tmp_path / "c", create=True)) as made:
+    with closing(small(tmp_path / "c", create=True)) as made:
         made.add(new_images(range(40)))
     wrong: list[object] = []
     done = threading.Event()
-    with closing(EmbeddedEngine(tmp_path / "c")) as engine:  # a reader that turns writer meanwhile
+    with closing(small(tmp_path / "c")) as engine:  # a reader that turns writer meanwhile
 
         def search(seed: int) -> None:
             while not done.is_set():
@@ -437,17 +417,16 @@ def test_searching_in_threads_while_adding_removing_and_rebuilding(tmp_path: Pat
 def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes], list[object]]:
     """A collection with something in every file, its bytes and its answers."""
     directory = tmp_path_factory.mktemp("filled") / "c"
-    with small_numbers():
-        with closing(EmbeddedEngine(directory, create=True)) as engine:
-            engine.add(new_images(range(120)))
-            engine.add([new_image(n, at=f"file:///again/{n}.jpg") for n in range(5)])
-            engine.remove([4, 9, 90, 120])
-            engine.refuse(
-                [Refusal(uri(900 + n), stamp(n), "empty", "Nothing in it.", False, "r") for n in range(5)]
-            )
-            engine.mark_gone(list(engine.present_under(uri(6))))
-        answers = everything(directory)
-        assert problems(directory) == []
+    with closing(small(directory, create=True)) as engine:
+        engine.add(new_images(range(120)))
+        engine.add([new_image(n, at=f"file:///again/{n}.jpg") for n in range(5)])
+        engine.remove([4, 9, 90, 120])
+        engine.refuse(
+            [Refusal(uri(900 + n), stamp(n), "empty", "Nothing in it.", False, "r") for n in range(5)]
+        )
+        engine.mark_gone(list(engine.present_under(uri(6))))
+    answers = everything(directory)
+    assert problems(directory) == []
     files = bytes_of(directory)
     kinds = {name.partition("-")[0].split("/")[-1] for name in files}
     assert kinds == {
@@ -471,28 +450,27 @@ def judged(filled: Filled, *, catalog: bool) -> tuple[list[str], bool]:
     What names `rebuild` alone has to be cured by it.
     """
     directory, _, answers = filled
-    with small_numbers():
-        opens = True
-        try:
-            named = problems(directory)
-        except CollectionError as error:
-            named, opens = [str(error)], False
-        assert opens or catalog, f"a derived file may not keep a collection from opening: {named}"
-        # Of a damaged index nothing is asked: what it answers is what `check` is for.
-        unchanged = not named and everything(directory) == answers
-        if named and all("wherefrom rebuild" in one for one in named):
-            with closing(EmbeddedEngine(directory)) as engine:
-                stale = engine.stale()
-                images = {key: int(engine.images([key])[key].bytes) - 1000 for key in stale}
-                fresh = {
-                    seed: one for one, seed in zip(new_images(images.values()), images.values(), strict=True)
-                }
-                engine.refresh_features([(key, "tests", fresh[images[key]].features) for key in stale])
-                engine.rebuild()
-            assert problems(directory) == []
-            now = everything(directory)
-            assert now == answers, named
-        return named, unchanged
+    opens = True
+    try:
+        named = problems(directory)
+    except CollectionError as error:
+        named, opens = [str(error)], False
+    assert opens or catalog, f"a derived file may not keep a collection from opening: {named}"
+    # Of a damaged index nothing is asked: what it answers is what `check` is for.
+    unchanged = not named and everything(directory) == answers
+    if named and all("wherefrom rebuild" in one for one in named):
+        with closing(small(directory)) as engine:
+            stale = engine.stale()
+            images = {key: int(engine.images([key])[key].bytes) - 1000 for key in stale}
+            fresh = {
+                seed: one for one, seed in zip(new_images(images.values()), images.values(), strict=True)
+            }
+            engine.refresh_features([(key, "tests", fresh[images[key]].features) for key in stale])
+            engine.rebuild()
+        assert problems(directory) == []
+        now = everything(directory)
+        assert now == answers, named
+    return named, unchanged
 
 
 def derived(name: str) -> bool:
@@ -612,14 +590,14 @@ FILL = """
 import logging, resource, sys
 from pathlib import Path
 from tests.engine.models import code, new_images
-from wherefrom.engine import digests, hamming
+from wherefrom.engine.sizes import CatalogSizes, CodeSizes, Sizes
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.errors import CollectionError
-hamming.SEAL_ROWS, hamming.SEAL_AT_CLOSE, hamming.MIH_ROWS, digests.SEAL_LEAST = 256, 16, 512, 100
+sizes = Sizes(CatalogSizes(digests=100), CodeSizes(seal=256, seal_at_close=16, hashed=512))
 logging.disable()
 if sys.argv[2] != "0":
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
-engine = EmbeddedEngine(Path(sys.argv[1]), create=True)
+engine = EmbeddedEngine(Path(sys.argv[1]), create=True, sizes=sizes)
 count, refused = 0, 0
 while refused < 3:
     try:
@@ -805,7 +783,7 @@ def test_a_log_that_cannot_be_read_where_it_lies(world: Path) -> None:
 def test_an_index_directory_that_cannot_be_made_costs_speed_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with small_numbers(), closing(EmbeddedEngine(tmp_path / "c", create=True)) as engine:
+    with closing(small(tmp_path / "c", create=True)) as engine:
         with patch.object(Path, "mkdir", side_effect=PermissionError(13, "Permission denied")):
             engine.add(new_images(range(100)))
             assert found(engine, 50) == [(51, False)]

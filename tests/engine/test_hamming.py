@@ -6,8 +6,7 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -20,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.engine.models import Code, MemorySource, bytes_of, code, flipped
 from wherefrom.engine.hamming import Found, HammingIndex
 from wherefrom.engine.rows import RowFiles
+from wherefrom.engine.sizes import CodeSizes
 from wherefrom.errors import CollectionDamaged
 
 FEATURE = "tests-1"
@@ -28,21 +28,14 @@ CENTRES = [code(n) for n in range(4)]
 codes = st.builds(flipped, st.sampled_from(CENTRES), st.lists(st.integers(0, 255), max_size=40, unique=True))
 
 
-@contextmanager
-def small_numbers() -> Iterator[None]:
-    with patch.multiple("wherefrom.engine.hamming", SEAL_ROWS=16, SEAL_AT_CLOSE=4, MIH_ROWS=40):
-        yield
+SMALL = CodeSizes(seal=16, seal_at_close=4, hashed=40)
+"""Few rows are enough for sealing, compaction and hash tables."""
 
 
-@pytest.fixture
-def small() -> Iterator[None]:
-    """Few rows are enough for sealing, compaction and hash tables."""
-    with small_numbers():
-        yield
-
-
-def opened(directory: Path, source: MemorySource, *, write: bool = True) -> HammingIndex:
-    return HammingIndex(directory, source, feature=FEATURE, write=write)
+def opened(
+    directory: Path, source: MemorySource, *, write: bool = True, feature: str = FEATURE, read: int = 50_000
+) -> HammingIndex:
+    return HammingIndex(directory, source, feature=feature, write=write, sizes=replace(SMALL, read=read))
 
 
 def pairs(found: Found) -> list[tuple[int, int]]:
@@ -63,8 +56,6 @@ class IndexMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.numbers = ExitStack()
-        self.numbers.enter_context(small_numbers())
         self.directory = Path(tempfile.mkdtemp(prefix="wherefrom-hamming-")) / "hamming"
         self.source = MemorySource()
         self.writer = opened(self.directory, self.source)
@@ -74,7 +65,6 @@ class IndexMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.writer.close()
-        self.numbers.close()
         shutil.rmtree(self.directory.parent)
 
     @rule(images=st.lists(st.lists(codes, min_size=0, max_size=2), min_size=1, max_size=12))
@@ -172,7 +162,6 @@ def filled(directory: Path, count: int, first: int = 0) -> tuple[HammingIndex, M
     return opened(directory, source), source
 
 
-@pytest.mark.usefixtures("small")
 def test_sealing_growing_hashing_and_compaction_all_happen(tmp_path: Path) -> None:
     """The stateful test means nothing if its small numbers do not lead here."""
     index, source = filled(tmp_path / "h", 100)
@@ -198,7 +187,6 @@ def test_sealing_growing_hashing_and_compaction_all_happen(tmp_path: Path) -> No
     }
 
 
-@pytest.mark.usefixtures("small")
 def test_images_without_codes_move_the_watermark_too(tmp_path: Path) -> None:
     source = MemorySource()
     for _ in range(40):
@@ -209,7 +197,6 @@ def test_images_without_codes_move_the_watermark_too(tmp_path: Path) -> None:
     assert (manifest.key, manifest.rows) == (40, 0)
 
 
-@pytest.mark.usefixtures("small")
 def test_a_reader_follows_a_writer_through_everything(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "h", 10)
     reader = opened(tmp_path / "h", source, write=False)
@@ -224,7 +211,6 @@ def test_a_reader_follows_a_writer_through_everything(tmp_path: Path) -> None:
     check(reader, source, code(11_005), 128, 9)
 
 
-@pytest.mark.usefixtures("small")
 def test_rows_that_the_hash_tables_do_not_cover_are_scanned(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "h", 70)
     index.close()
@@ -240,7 +226,6 @@ def test_rows_that_the_hash_tables_do_not_cover_are_scanned(tmp_path: Path) -> N
         check(index, source, code(number), 20, 3)
 
 
-@pytest.mark.usefixtures("small")
 def test_a_reader_sees_what_a_rebuild_has_changed(tmp_path: Path) -> None:
     """Features computed anew come under keys that the reader has read."""
     index, source = filled(tmp_path / "h", 50)
@@ -250,14 +235,12 @@ def test_a_reader_sees_what_a_rebuild_has_changed(tmp_path: Path) -> None:
     index.stop_writing()
     RowFiles(tmp_path / "h", write=True).clear(FEATURE)
     check(readers[0], source, code(-50), 0, 1)
-    with patch("wherefrom.engine.hamming._READ", 20):
-        opened(tmp_path / "h", source)  # seals forty rows and leaves ten
+    opened(tmp_path / "h", source, read=20)  # seals forty rows and leaves ten
     source.add([code(51)])
     for reader in (*readers, index):
         check(reader, source, code(-50), 100, 60)
 
 
-@pytest.mark.usefixtures("small")
 def test_several_queries_at_once(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "h", 90)
     asked = np.stack([code(3), code(77), code(12_345)])
@@ -271,14 +254,14 @@ def test_several_queries_at_once(tmp_path: Path) -> None:
 
 
 def test_codes_of_another_version_are_replaced_by_what_the_source_has_now(tmp_path: Path) -> None:
-    index, source = filled(tmp_path / "h", 2000)
+    index, source = filled(tmp_path / "h", 60)
     index.close()
     for key in source.live:
         source.live[key] = [(2 * key, code(-key))]
-    other = HammingIndex(tmp_path / "h", source, feature="tests-2", write=False)
+    other = opened(tmp_path / "h", source, feature="tests-2", write=False)
     check(other, source, code(-5), 0, 3)
     assert RowFiles(tmp_path / "h", write=False).manifest() is not None  # a reader leaves the files alone
-    writer = HammingIndex(tmp_path / "h", source, feature="tests-2", write=True)
+    writer = opened(tmp_path / "h", source, feature="tests-2")
     check(writer, source, code(-5), 0, 3)
     writer.close()
     manifest = RowFiles(tmp_path / "h", write=False).manifest()
@@ -288,16 +271,15 @@ def test_codes_of_another_version_are_replaced_by_what_the_source_has_now(tmp_pa
 
 def test_an_index_ahead_of_its_source_is_refused(tmp_path: Path) -> None:
     """As when the catalog comes from a backup: the keys would be given again to other images."""
-    index, _ = filled(tmp_path / "h", 2000)
+    index, _ = filled(tmp_path / "h", 60)
     index.close()
     source = MemorySource()
-    for number in range(1500):
+    for number in range(45):
         source.add([code(-number)])
     with pytest.raises(CollectionDamaged, match="wherefrom rebuild"):
         opened(tmp_path / "h", source)
 
 
-@pytest.mark.usefixtures("small")
 def test_a_disk_that_takes_nothing_costs_speed_and_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -323,7 +305,6 @@ def test_a_disk_that_takes_nothing_costs_speed_and_nothing_else(
     check(opened(tmp_path / "h", source, write=False), source, code(150), 130, 7)
 
 
-@pytest.mark.usefixtures("small")
 def test_hash_tables_that_cannot_be_built_are_done_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -339,7 +320,6 @@ def test_hash_tables_that_cannot_be_built_are_done_without(
     assert (manifest.rows, manifest.hashed) == (100, 0)
 
 
-@pytest.mark.usefixtures("small")
 def test_damage_is_told_by_kind(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "h", 100)
     index.close()
@@ -359,7 +339,6 @@ def test_damage_is_told_by_kind(tmp_path: Path) -> None:
     assert told() == ""
 
 
-@pytest.mark.usefixtures("small")
 def test_what_changes_while_damage_is_looked_for_is_none(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "h", 60)
     plain = source.entries_after
@@ -375,7 +354,6 @@ def test_what_changes_while_damage_is_looked_for_is_none(tmp_path: Path) -> None
         assert list(index.damage()) == []
 
 
-@pytest.mark.usefixtures("small")
 def test_searches_in_many_threads_while_one_adds(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "h", 30)
     wanted = code(7)

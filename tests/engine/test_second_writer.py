@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.engine.models import new_images
-from tests.engine.test_embedded import small_numbers
+from tests.engine.models import new_images, small
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.errors import CollectionError, CollectionLocked
 
@@ -44,12 +43,6 @@ def refuses(engine: EmbeddedEngine, seed: int, said: str) -> bool:
     except CollectionError as error:
         return said in str(error)
     return False
-
-
-@pytest.fixture
-def _small() -> Iterator[None]:
-    with small_numbers():
-        yield
 
 
 @forks
@@ -93,9 +86,8 @@ def test_a_child_may_open_it_anew_once_the_parent_lets_go(tmp_path: Path) -> Non
 
 
 @forks
-@pytest.mark.usefixtures("_small")
 def test_a_forked_child_leaves_the_files_of_indexes_alone(tmp_path: Path) -> None:
-    engine = EmbeddedEngine(tmp_path / "c", create=True)
+    engine = small(tmp_path / "c", create=True)
     engine.add(new_images(range(100, 120)))
 
     def files() -> set[tuple[str, int]]:

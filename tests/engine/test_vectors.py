@@ -7,12 +7,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -21,10 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from numpy.typing import NDArray
 
-from tests.engine.test_columns import MemoryColumns
+from tests.engine.test_columns import SMALL, MemoryColumns
 from wherefrom.engine import vector_scan
 from wherefrom.engine.column_files import ColumnFiles
 from wherefrom.engine.columns import Columns
+from wherefrom.engine.sizes import CellSizes
 from wherefrom.engine.vector_scan import Queries, Vectors
 from wherefrom.engine.vectors import DIMENSIONS, WIDTHS, Found, VectorsIndex
 from wherefrom.errors import UsageError
@@ -66,23 +64,18 @@ def twin(rows: dict[int, bytes], query: Floats, k: int, allowed: set[int] | None
     return sorted(found, key=lambda one: (-one[1], one[0]))[:k]
 
 
-@contextmanager
-def small_numbers() -> Iterator[None]:
-    with patch.multiple("wherefrom.engine.columns", SEAL_ROWS=16, SEAL_AT_CLOSE=4, _READ=10):
-        yield
-
-
-@pytest.fixture
-def small() -> Iterator[None]:
-    """Few rows are enough for sealing and compaction."""
-    with small_numbers():
-        yield
-
-
-def opened(directory: Path, source: MemoryColumns, *, write: bool = True) -> VectorsIndex:
-    return VectorsIndex(
-        Columns(directory, source, WIDTHS, feature=FEATURE, write=write, name="vectors index")
+def opened(
+    directory: Path,
+    source: MemoryColumns,
+    *,
+    write: bool = True,
+    sizes: CellSizes = CellSizes(),
+    compiled: bool | None = None,
+) -> VectorsIndex:
+    columns = Columns(
+        directory, source, WIDTHS, feature=FEATURE, write=write, name="vectors index", sizes=SMALL
     )
+    return VectorsIndex(columns, sizes=sizes, compiled=compiled)
 
 
 def filled(directory: Path, count: int) -> tuple[VectorsIndex, MemoryColumns]:
@@ -112,8 +105,6 @@ class VectorsMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.numbers = ExitStack()
-        self.numbers.enter_context(small_numbers())
         self.directory = Path(tempfile.mkdtemp(prefix="wherefrom-vectors-")) / "v"
         self.source = MemoryColumns(sum(WIDTHS))
         self.writer = opened(self.directory, self.source)
@@ -123,7 +114,6 @@ class VectorsMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.writer.close()
-        self.numbers.close()
         shutil.rmtree(self.directory.parent)
 
     @rule(seeds=st.lists(st.integers(1, 200), min_size=1, max_size=40))
@@ -225,13 +215,20 @@ def test_both_paths_equal_the_twin(
         there = np.flatnonzero(usable)
         order = np.lexsort((there, -scores[there, query]))[:k]
         wanted += [(query, row, scores[row, query]) for row in there[order]]
-    with patch.multiple("wherefrom.engine.vector_scan", _SHARE=100, _NUMPY_ROWS=90):
-        for compiled in (False, True):
-            near = vector_scan.nearest(
-                given_rows, asked, k, mask, chosen=chosen, compiled=compiled, threads=threads
-            )
-            found = vector_scan.best(near, k)
-            assert list(zip(*(one.tolist() for one in found), strict=True)) == wanted
+    for compiled in (False, True):
+        near = vector_scan.nearest(
+            given_rows,
+            asked,
+            k,
+            mask,
+            chosen=chosen,
+            compiled=compiled,
+            threads=threads,
+            block=90,
+            share=100,
+        )
+        found = vector_scan.best(near, k)
+        assert list(zip(*(one.tolist() for one in found), strict=True)) == wanted
 
 
 @pytest.mark.parametrize("length", [1, 31, 255, 256, 257, 512])
@@ -280,7 +277,6 @@ def test_similarity_is_the_cosine(tmp_path: Path) -> None:
     assert np.abs(found.similarity - wanted).max() < 0.01
 
 
-@pytest.mark.usefixtures("small")
 def test_several_queries_at_once(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "v", 90)
     asked = np.stack([vector(3), vector(77), vector(500)])
@@ -317,7 +313,6 @@ def test_bad_questions_are_refused(tmp_path: Path, queries: Any, k: int, allowed
         index.search(queries, k, allowed=allowed)
 
 
-@pytest.mark.usefixtures("small")
 def test_searches_in_many_threads_while_one_adds(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "v", 30)
     wrong: list[object] = []

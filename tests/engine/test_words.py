@@ -12,8 +12,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.engine.models import Marks, bytes_of, restore
-from wherefrom.engine import word_kernels, word_votes, words
+from wherefrom.engine import word_votes, words
+from wherefrom.engine.sizes import WordSizes
 from wherefrom.engine.word_files import VOCABULARY, Sealed, Segment, WordManifest, merged, segment_bytes
 from wherefrom.engine.words import Postings, Votes, WordFiles, WordQuery, WordsIndex
 from wherefrom.errors import CollectionDamaged, UsageError
@@ -144,13 +145,6 @@ def same(votes: Votes, due: Sequence[tuple[int, int, int]]) -> None:
     ]
 
 
-@contextmanager
-def path_of(kernels: object) -> Iterator[None]:
-    """Vote with NumPy (None) or the compiled kernels."""
-    with patch.object(word_votes, "_kernels", lambda *_: kernels):
-        yield
-
-
 def check(index: WordsIndex, source: MemoryWords, asked: Sequence[WordQuery], limit: int) -> None:
     """Both paths give what comparing every posting gives."""
     index.refresh()
@@ -165,26 +159,16 @@ def check(index: WordsIndex, source: MemoryWords, asked: Sequence[WordQuery], li
         assert (counts == of_live).all()
         assert held == len(worded)
     due = twin(worded, counts, held, asked)[:limit]
-    for kernels in (None, word_kernels):
-        with path_of(kernels):
-            same(index.search(asked, limit), due)
+    for compiled in (False, True):
+        same(index.search(asked, limit, compiled=compiled), due)
 
 
-@contextmanager
-def small_numbers() -> Iterator[None]:
-    with patch.multiple(words, SEGMENT_IMAGES=64, SEAL_AT_CLOSE=3, _READ=8):
-        yield
-
-
-@pytest.fixture
-def small() -> Iterator[None]:
-    """Few images are enough for sealing, merging and compaction."""
-    with small_numbers():
-        yield
+SMALL = WordSizes(seal=4, seal_at_close=3, read=8, segment=64)
+"""Few images are enough for sealing, merging and compaction."""
 
 
 def opened(directory: Path, source: MemoryWords, *, write: bool = True, feature: str = FEATURE) -> WordsIndex:
-    return WordsIndex(directory, source, feature=feature, write=write, threads=2, seal_images=4)
+    return WordsIndex(directory, source, feature=feature, write=write, threads=2, sizes=SMALL)
 
 
 def filled(directory: Path, count: int) -> tuple[WordsIndex, MemoryWords]:
@@ -208,8 +192,6 @@ class WordsMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.numbers = ExitStack()
-        self.numbers.enter_context(small_numbers())
         self.directory = Path(tempfile.mkdtemp(prefix="wherefrom-words-")) / "words"
         self.source = MemoryWords()
         self.writer = opened(self.directory, self.source)
@@ -218,7 +200,6 @@ class WordsMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.writer.close()
-        self.numbers.close()
         shutil.rmtree(self.directory.parent)
 
     @rule(sizes=st.lists(st.integers(0, 5), min_size=1, max_size=12), seed=st.integers(0, 1000))
@@ -328,9 +309,8 @@ def test_merging_is_building_from_what_lives(sizes: list[list[int]], data: st.Da
         segments.append(Segment.of(postings_of(mine)))
         gone += data.draw(st.lists(st.sampled_from(list(mine)), unique=True))
         segments[-1].mask(np.array(gone, np.int64))
-    blocks = data.draw(st.sampled_from([1, 5, 1 << 20]))
-    with patch("wherefrom.engine.word_files._BLOCK", blocks):
-        joined = merged(segments)
+    block = data.draw(st.sampled_from([1, 5, 1 << 20]))
+    joined = merged(segments, block=block)
     due = Segment.of(postings_of({key: one for key, one in images.items() if key not in gone}))
     for name in ("images", "offsets", "signatures", "details", "dead"):
         assert (getattr(joined, name) == getattr(due, name)).all()
@@ -402,7 +382,6 @@ def test_a_small_collection_loads_no_compiler(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", program, tmp_path / "w"], check=True, cwd=Path(__file__).parents[2])
 
 
-@pytest.mark.usefixtures("small")
 def test_sealing_merging_and_compaction_all_happen(tmp_path: Path) -> None:
     """The stateful test means nothing if its small numbers do not lead here."""
     index, source = filled(tmp_path / "w", 83)
@@ -425,7 +404,6 @@ def test_sealing_merging_and_compaction_all_happen(tmp_path: Path) -> None:
     check(index, source, queries(4), 5)
 
 
-@pytest.mark.usefixtures("small")
 def test_much_at_once_is_written_once(tmp_path: Path) -> None:
     source = MemoryWords()
     for number in range(150):
@@ -453,21 +431,17 @@ def test_a_posting_is_written_a_bounded_number_of_times() -> None:
         def of(images: int) -> Segment:
             return Segment.in_memory(images, 0)
 
-        with patch.object(words, "SEGMENT_IMAGES", 4096):
-            for images in seals:
-                plan = words.merge_plan([*segments, [of(images)]], 64)
-                fresh = [group for group in plan if len(group) > 1] + (
-                    [plan[-1]] if len(plan[-1]) == 1 else []
-                )
-                sizes = [sum(one.live for one in group) for group in fresh]
-                assert max(sizes) <= 4096
-                written += sum(sizes)
-                segments = [[of(sum(one.live for one in group))] for group in plan]
+        for images in seals:
+            plan = words.merge_plan([*segments, [of(images)]], WordSizes(seal=64, segment=4096))
+            fresh = [group for group in plan if len(group) > 1] + ([plan[-1]] if len(plan[-1]) == 1 else [])
+            sizes = [sum(one.live for one in group) for group in fresh]
+            assert max(sizes) <= 4096
+            written += sum(sizes)
+            segments = [[of(sum(one.live for one in group))] for group in plan]
         assert written < 6 * sum(seals)
         assert len(segments) < 12 + sum(seals) / 1024
 
 
-@pytest.mark.usefixtures("small")
 def test_images_without_words_move_the_watermark_too(tmp_path: Path) -> None:
     source = MemoryWords()
     for _ in range(64):
@@ -477,7 +451,6 @@ def test_images_without_words_move_the_watermark_too(tmp_path: Path) -> None:
     assert (manifest.key, manifest.segments) == (64, ())
 
 
-@pytest.mark.usefixtures("small")
 def test_a_tail_of_which_nothing_is_left_is_sealed_too(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "w", 3)
     for key in (1, 2, 3):
@@ -487,7 +460,6 @@ def test_a_tail_of_which_nothing_is_left_is_sealed_too(tmp_path: Path) -> None:
     assert (manifest_of(tmp_path / "w").key, manifest_of(tmp_path / "w").segments) == (3, ())
 
 
-@pytest.mark.usefixtures("small")
 def test_a_reader_follows_a_writer_through_everything(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "w", 10)
     reader = opened(tmp_path / "w", source, write=False)
@@ -502,7 +474,6 @@ def test_a_reader_follows_a_writer_through_everything(tmp_path: Path) -> None:
     check(reader, source, queries(100), 9)
 
 
-@pytest.mark.usefixtures("small")
 def test_deletes_show_at_once_and_everywhere(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "w", 23)
     reader = opened(tmp_path / "w", source, write=False)
@@ -518,7 +489,6 @@ def test_deletes_show_at_once_and_everywhere(tmp_path: Path) -> None:
             assert key not in one.search(asked, 23).keys
 
 
-@pytest.mark.usefixtures("small")
 def test_what_a_reader_knows_to_be_gone_does_not_return_with_a_seal(tmp_path: Path) -> None:
     """The writer learns of additions first, and seals what has been removed meanwhile."""
     index, source = filled(tmp_path / "w", 3)
@@ -531,7 +501,6 @@ def test_what_a_reader_knows_to_be_gone_does_not_return_with_a_seal(tmp_path: Pa
     check(reader, source, queries(1), 9)
 
 
-@pytest.mark.usefixtures("small")
 def test_a_reader_sees_what_a_rebuild_has_changed(tmp_path: Path) -> None:
     """Features computed anew come under keys that the reader has read."""
     index, source = filled(tmp_path / "w", 50)
@@ -547,7 +516,6 @@ def test_a_reader_sees_what_a_rebuild_has_changed(tmp_path: Path) -> None:
         check(reader, source, queries(3), 60)
 
 
-@pytest.mark.usefixtures("small")
 def test_words_of_another_version_are_replaced_by_what_the_source_has_now(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "w", 40)
     index.close()
@@ -562,7 +530,6 @@ def test_words_of_another_version_are_replaced_by_what_the_source_has_now(tmp_pa
     assert list(writer.damage()) == []
 
 
-@pytest.mark.usefixtures("small")
 def test_an_index_ahead_of_its_source_is_refused(tmp_path: Path) -> None:
     """As when the catalog comes from a backup: the keys would be given again to other images."""
     index, _ = filled(tmp_path / "w", 40)
@@ -584,7 +551,6 @@ def test_a_source_in_disorder_is_refused(tmp_path: Path) -> None:
             opened(tmp_path / "w", source)
 
 
-@pytest.mark.usefixtures("small")
 def test_a_disk_that_takes_nothing_costs_speed_and_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -610,7 +576,6 @@ def test_a_disk_that_takes_nothing_costs_speed_and_nothing_else(
     assert [one.images for one in manifest_of(tmp_path / "w").segments][-1] > 30
 
 
-@pytest.mark.usefixtures("small")
 def test_a_failing_sync_leaves_the_old_state(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "w", 19)
     before = bytes_of(tmp_path / "w")
@@ -654,7 +619,6 @@ def killed_at(step: int, work: object) -> bool:
     return False
 
 
-@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("what", ["first seal", "seal", "merge", "compaction"])
 def test_a_kill_at_any_step_leaves_the_old_state_or_the_new(tmp_path: Path, what: str) -> None:
     directory = tmp_path / "w"
@@ -687,15 +651,14 @@ def test_a_process_that_is_killed_anywhere(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from tests.engine.test_words import MemoryWords, opened, rows, small_numbers\n"
+        "from tests.engine.test_words import MemoryWords, opened, rows\n"
         "source = MemoryWords()\n"
-        "with small_numbers():\n"
-        "    for number in range(80): source.add(rows(number, 2))\n"
-        "    index = opened(Path(sys.argv[1]), source)\n"
-        "    print('ready', flush=True)\n"
-        "    for number in range(80, 5000):\n"
-        "        source.add(rows(number, 2))\n"
-        "        index.refresh()\n"
+        "for number in range(80): source.add(rows(number, 2))\n"
+        "index = opened(Path(sys.argv[1]), source)\n"
+        "print('ready', flush=True)\n"
+        "for number in range(80, 5000):\n"
+        "    source.add(rows(number, 2))\n"
+        "    index.refresh()\n"
     )
     source = MemoryWords()
     for number in range(5000):
@@ -716,7 +679,6 @@ def test_a_process_that_is_killed_anywhere(tmp_path: Path) -> None:
         assert list(opened(tmp_path / "w", source, write=False).damage()) == []
 
 
-@pytest.mark.usefixtures("small")
 def test_damage_is_told_by_kind(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "w", 64)
     index.close()
@@ -747,7 +709,6 @@ def test_damage_is_told_by_kind(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.usefixtures("small")
 def test_a_flip_anywhere_in_a_segment_is_told_and_crashes_nothing(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "w", 20)
     index.close()
@@ -761,9 +722,8 @@ def test_a_flip_anywhere_in_a_segment_is_told_and_crashes_nothing(tmp_path: Path
         wrong[place] ^= 1 << rng.integers(8)
         path.write_bytes(wrong)
         reader = opened(tmp_path / "w", source, write=False)
-        for kernels in (None, word_kernels):
-            with path_of(kernels):
-                reader.search(queries(6), 5)
+        for compiled in (False, True):
+            reader.search(queries(6), 5, compiled=compiled)
         assert list(reader.damage()) == [
             f"words index: {path} is not what was written. Run: wherefrom rebuild"
         ]
@@ -773,7 +733,6 @@ def test_a_flip_anywhere_in_a_segment_is_told_and_crashes_nothing(tmp_path: Path
         opened(tmp_path / "w", source)
 
 
-@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("how", ["missing", "shorter", "longer"])
 def test_segments_of_other_sizes_are_refused(tmp_path: Path, how: str) -> None:
     index, source = filled(tmp_path / "w", 20)
@@ -787,7 +746,6 @@ def test_segments_of_other_sizes_are_refused(tmp_path: Path, how: str) -> None:
         opened(tmp_path / "w", source)
 
 
-@pytest.mark.usefixtures("small")
 def test_a_lost_manifest_is_told_and_made_anew(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "w", 20)
     index.close()
@@ -802,8 +760,7 @@ def test_a_lost_manifest_is_told_and_made_anew(tmp_path: Path) -> None:
 
 
 def test_every_flip_in_a_manifest_is_found(tmp_path: Path) -> None:
-    with small_numbers():
-        index, _ = filled(tmp_path / "w", 20)
+    index, _ = filled(tmp_path / "w", 20)
     index.close()
     files, manifest = WordFiles(tmp_path / "w"), manifest_of(tmp_path / "w")
     path = tmp_path / "w" / "manifest.json"
@@ -826,7 +783,6 @@ def test_what_is_no_manifest(tmp_path: Path, text: str) -> None:
         WordFiles(tmp_path).manifest()
 
 
-@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -850,7 +806,6 @@ def test_impossible_manifests(tmp_path: Path, wrong: dict[str, int]) -> None:
             WordFiles(tmp_path / "w").manifest()
 
 
-@pytest.mark.usefixtures("small")
 def test_clearing_uses_numbers_that_nobody_has_seen(tmp_path: Path) -> None:
     filled(tmp_path / "w", 20)
     files, before = WordFiles(tmp_path / "w"), manifest_of(tmp_path / "w")
@@ -875,7 +830,6 @@ def test_what_a_segment_takes() -> None:
     assert segment_bytes(65_536, 200 * 65_536) / 65_536 == pytest.approx(2412, abs=0.1)
 
 
-@pytest.mark.usefixtures("small")
 def test_searches_in_many_threads_while_one_adds(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "w", 30)
     reader = opened(tmp_path / "w", source, write=False)
@@ -910,7 +864,6 @@ def test_searches_in_many_threads_while_one_adds(tmp_path: Path) -> None:
     assert wrong == []
 
 
-@pytest.mark.usefixtures("small")
 def test_what_changes_while_damage_is_looked_for_is_none(tmp_path: Path) -> None:
     index, source = filled(tmp_path / "w", 60)
     plain = source.words_after
@@ -926,13 +879,10 @@ def test_what_changes_while_damage_is_looked_for_is_none(tmp_path: Path) -> None
         assert list(index.damage()) == []
 
 
-def test_the_rarest_words_are_asked_first_and_the_most_frequent_not_at_all(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_rarest_words_are_asked_first_and_the_most_frequent_not_at_all() -> None:
     counts = np.zeros(1 << 16, np.int64)
     counts[[1, 2, 3, 4]] = 5, 100, 10, 6
     none = np.zeros(4, np.uint8)
     query = WordQuery(np.array([[1], [2], [3], [4]], np.uint16), np.zeros(4, np.uint64), none, none)
     for most, asked in ((200, [1, 2, 3, 4]), (21, [1, 3, 4]), (20, [1, 4]), (4, [])):
-        monkeypatch.setattr(word_votes, "MOST_READ", most)
-        assert word_votes._asked([query], counts, 50).words.tolist() == asked
+        assert word_votes._asked([query], counts, 50, most).words.tolist() == asked

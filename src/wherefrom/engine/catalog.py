@@ -32,6 +32,7 @@ from wherefrom.engine.conditions import Extra, select_keys
 from wherefrom.engine.copying import copy_collection
 from wherefrom.engine.database import Database
 from wherefrom.engine.images import image_of, image_values, sighting_of
+from wherefrom.engine.sizes import CatalogSizes
 from wherefrom.engine.statements import CHUNK, insert_rows, one_of, storable
 from wherefrom.engine.sums import with_crcs
 from wherefrom.engine.tables import feature_versions, images, removals, signs, uploads
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from wherefrom.engine.base import Copied, OnPages
 
 FILE_NAME = "catalog.sqlite"
-_SETTLE = 1_024  # images whose digests are not indexed yet, at which that is worth a transaction
 
 
 class Marks(NamedTuple):
@@ -83,7 +83,9 @@ _REMOVE = delete(images).where(one_of(images.c.id))
 class Catalog:
     """The tables of one collection. A key is the small integer by which indexes know an image."""
 
-    def __init__(self, directory: Path, *, create: bool = False) -> None:
+    def __init__(
+        self, directory: Path, *, create: bool = False, sizes: CatalogSizes = CatalogSizes()
+    ) -> None:
         """Open the catalog in `directory`; with `create`, make it there when there is none.
 
         Raises CollectionDamaged when the file is missing or no catalog, CollectionTooNew when a later
@@ -92,6 +94,7 @@ class Catalog:
         self.path = directory / FILE_NAME
         self._database = Database(self.path, create=create)
         self._recent = digests.RecentDigests()
+        self._sizes = sizes
         try:
             if create:
                 self.migrate()
@@ -289,7 +292,7 @@ class Catalog:
             for one, (key, _) in zip(new, results, strict=True):
                 if one.fields:
                     fields.put(connection, [key], one.fields)
-            if digests.is_due(covered, last):
+            if digests.is_due(covered, last, self._sizes.digests):
                 digests.seal(connection, last)
                 covered = last
         self._recent.go_on((covered, last, marks.removal), fresh)
@@ -299,7 +302,7 @@ class Catalog:
         """Write what makes the next start quicker, where there is enough of it."""
         with self._database.writing() as connection:
             key = _marks(connection).key
-            if key - digests.until(connection) >= _SETTLE:
+            if key - digests.until(connection) >= self._sizes.settle:
                 digests.seal(connection, key)
 
     def replace_features(self, kind: str, version: str, rows: Sequence[tuple[int, str, bytes]]) -> None:
@@ -383,7 +386,7 @@ class Catalog:
         after = ("", 0, "")
         while True:
             with self._database.reading() as connection:
-                found = sightings.present_below(connection, prefix.rstrip("/") + "/", after)
+                found = sightings.present_below(connection, prefix.rstrip("/") + "/", after, self._sizes.page)
             if not found:
                 return
             yield from found

@@ -33,29 +33,21 @@ from wherefrom.engine import vector_scan
 from wherefrom.engine.files import crc_of, crc_of_file, delete, sync, sync_directory
 from wherefrom.engine.rows import Numbers
 from wherefrom.engine.scan import readonly
+from wherefrom.engine.sizes import CellSizes
 from wherefrom.engine.vector_scan import Near, Queries, Vectors
 from wherefrom.errors import CollectionDamaged
 
 RECALL = 0.996
 """The share of a sample's neighbours that the margins reach; new queries reach a little less."""
 
-DEPTHS = (10, 100, 500)
-"""Numbers of neighbours of each row of the sample that margins are learnt with."""
-
 DEEPEST = 2_000
 """The depth up to which the margins of the greatest number of neighbours do: beyond it scan every row."""
-
-LEAST_CELLS = 8
-"""Cells that are looked at in any case."""
 
 _FORMAT = 2
 _META = "meta.json"
 _PER_CELL = 32  # rows of the training sample for each cell
 _ROUNDS = 6  # of k-means
-_SAMPLE = 512  # rows that margins are learnt from
 _RANGES = 4  # of the k-th similarity
-_ROWS = 4_096  # assigned at a time
-_PART = 1 << 16  # rows taken to float32 at a time
 
 Floats = NDArray[np.float32]
 
@@ -77,7 +69,7 @@ class Cells:
 
     Cell c has the rows from offsets[c] to offsets[c + 1]. `edges` and `margins` float32 (depths, ranges): at
     depth d a k-th similarity from edges[d, i] on calls for margins[d, i]; edges[d, 0] is minus infinity. The
-    centroids were trained on `trained` rows.
+    centroids were trained on `trained` rows. `sizes` are those that they were opened with.
     """
 
     path: Path
@@ -86,6 +78,7 @@ class Cells:
     centres: Vectors
     edges: Floats
     margins: Floats
+    sizes: CellSizes = CellSizes()
 
     @property
     def rows(self) -> int:
@@ -119,7 +112,8 @@ class Cells:
         """
         from wherefrom.engine import vector_kernels
 
-        depth = min(int(np.searchsorted(DEPTHS, self.depth(k, allowed))), len(DEPTHS) - 1)
+        depths = self.sizes.depths
+        depth = min(int(np.searchsorted(depths, self.depth(k, allowed))), len(depths) - 1)
         k = min(k, self.rows)
         narrowed = vector_scan.for_kernels(dead, keys, allowed)
         known = (
@@ -133,7 +127,13 @@ class Cells:
         def part(first: int, last: int) -> Near:
             asked = readonly(queries.codes[first:last]), readonly(queries.units[first:last])
             names, near, held = vector_kernels.probe(
-                readonly(rows.codes), readonly(rows.scales), *asked, k, *narrowed, *known, LEAST_CELLS
+                readonly(rows.codes),
+                readonly(rows.scales),
+                *asked,
+                k,
+                *narrowed,
+                *known,
+                self.sizes.least_cells,
             )
             query, place = np.nonzero(np.arange(k) < held[:, None])
             return Near(query + first, names[query, place], near[query, place])
@@ -147,7 +147,9 @@ class Cells:
             return vector_scan.joined(list(pool.map(part, *zip(*spans, strict=True))))
 
 
-def drafted(rows: Vectors, before: Cells | None, *, threads: int = 1) -> Draft:
+def drafted(
+    rows: Vectors, before: Cells | None, *, threads: int = 1, sizes: CellSizes = CellSizes()
+) -> Draft:
     """The cells of rows, the first ones of columns.
 
     `before`: cells of fewer of these rows, whose centroids are kept until the rows have doubled since
@@ -157,12 +159,15 @@ def drafted(rows: Vectors, before: Cells | None, *, threads: int = 1) -> Draft:
     if before is not None and count < 2 * before.trained:
         cell = np.arange(len(before.offsets) - 1, dtype=np.int32)
         known = np.concatenate(
-            [np.repeat(cell, np.diff(before.offsets)), assigned(rows, before.centres, before.rows, threads)]
+            [
+                np.repeat(cell, np.diff(before.offsets)),
+                assigned(rows, before.centres, before.rows, threads, sizes),
+            ]
         )
         return Draft(known, before.trained, before.centres, before.edges, before.margins)
-    centres = trained_centres(rows, threads)
-    known = assigned(rows, centres, 0, threads)
-    return Draft(known, count, centres, *learnt(rows, centres, known, threads))
+    centres = trained_centres(rows, threads, sizes)
+    known = assigned(rows, centres, 0, threads, sizes)
+    return Draft(known, count, centres, *learnt(rows, centres, known, threads, sizes))
 
 
 def write(directory: Path, generation: int, draft: Draft, sizes: Numbers) -> Path:
@@ -208,7 +213,7 @@ def write(directory: Path, generation: int, draft: Draft, sizes: Numbers) -> Pat
     return path
 
 
-def opened(path: Path) -> Cells:
+def opened(path: Path, sizes: CellSizes = CellSizes()) -> Cells:
     """The cells in a directory. Raises CollectionDamaged."""
     meta = _meta(path)
     cells, width = meta["cells"], meta["width"]
@@ -223,7 +228,7 @@ def opened(path: Path) -> Cells:
         raise _damaged(f"{path / 'offsets'} contradicts itself")
     edges = np.array([[-np.inf, *one] for one in meta["edges"]], np.float32)
     margins = np.array(meta["margins"], np.float32)
-    return Cells(path, meta["trained"], offsets, Vectors(centres, units), edges, margins)
+    return Cells(path, meta["trained"], offsets, Vectors(centres, units), edges, margins, sizes)
 
 
 def damage(path: Path) -> str:
@@ -252,7 +257,7 @@ def sweep(directory: Path, kept: Path | None) -> None:
                 delete(path)
 
 
-def trained_centres(rows: Vectors, threads: int = 1) -> Vectors:
+def trained_centres(rows: Vectors, threads: int = 1, sizes: CellSizes = CellSizes()) -> Vectors:
     """Centroids of about 4 √n cells: spherical k-means over a sample, always the same for the same rows."""
     count = len(rows.scales)
     cells = max(1, min(int(4 * count**0.5), count // 4))
@@ -261,11 +266,11 @@ def trained_centres(rows: Vectors, threads: int = 1) -> Vectors:
     vectors = _units_of(rows, sample)
     centres = vectors[rng.choice(len(vectors), cells, replace=False)]
     for _ in range(_ROUNDS):
-        nearest = _nearest_centre(vectors, centres, threads)
+        nearest = _nearest_centre(vectors, centres, threads, sizes)
         order = np.argsort(nearest, kind="stable")
-        sizes = np.bincount(nearest, minlength=cells)
-        filled = sizes > 0
-        sums = np.add.reduceat(vectors[order], (np.cumsum(sizes) - sizes)[filled], axis=0)
+        held = np.bincount(nearest, minlength=cells)
+        filled = held > 0
+        sums = np.add.reduceat(vectors[order], (np.cumsum(held) - held)[filled], axis=0)
         centres = vectors[rng.choice(len(vectors), cells)]  # an empty cell starts anew somewhere
         centres[filled] = _unit(sums)
     scales = (np.abs(centres).max(axis=1) / 127).astype(np.float32)
@@ -273,25 +278,31 @@ def trained_centres(rows: Vectors, threads: int = 1) -> Vectors:
     return Vectors(np.rint(centres / scales[:, None]).astype(np.int8), scales)
 
 
-def assigned(rows: Vectors, centres: Vectors, first: int, threads: int = 1) -> NDArray[np.int32]:
+def assigned(
+    rows: Vectors, centres: Vectors, first: int, threads: int = 1, sizes: CellSizes = CellSizes()
+) -> NDArray[np.int32]:
     """The cell of each row from `first` on."""
     whole = centres.codes * centres.scales[:, None]
     found = np.empty(len(rows.scales) - first, np.int32)
-    for start in range(first, len(rows.scales), _PART):
-        part = rows.codes[start : start + _PART].astype(np.float32)  # how long they are does not matter
-        found[start - first : start - first + len(part)] = _nearest_centre(part, whole, threads)
+    for start in range(first, len(rows.scales), sizes.part):
+        part = rows.codes[start : start + sizes.part].astype(np.float32)  # how long they are does not matter
+        found[start - first : start - first + len(part)] = _nearest_centre(part, whole, threads, sizes)
     return found
 
 
 def learnt(
-    rows: Vectors, centres: Vectors, known: NDArray[np.int32], threads: int = 1
+    rows: Vectors,
+    centres: Vectors,
+    known: NDArray[np.int32],
+    threads: int = 1,
+    sizes: CellSizes = CellSizes(),
 ) -> tuple[Floats, Floats]:
     """Edges and margins that reach `RECALL` of the neighbours of a sample of rows, without themselves."""
     count = len(rows.scales)
     rng = np.random.default_rng(count + 1)
-    sample = np.sort(rng.choice(count, min(count, _SAMPLE), replace=False))
+    sample = np.sort(rng.choice(count, min(count, sizes.sample), replace=False))
     queries = vector_scan.quantised(_units_of(rows, sample))
-    deepest = min(DEPTHS[-1], count - 1)
+    deepest = min(sizes.depths[-1], count - 1)
     near = vector_scan.best(
         vector_scan.nearest(rows, queries, deepest + 1, compiled=True, threads=threads), deepest + 1
     )
@@ -303,9 +314,9 @@ def learnt(
     similar = near.similarity[~own.ravel()].reshape(len(sample), deepest)
     towards = vector_scan.similarities(centres, queries).T
     towards = np.take_along_axis(towards, known[row].astype(np.int64), axis=1)
-    edges = np.full((len(DEPTHS), _RANGES), -np.inf, np.float32)
-    margins = np.full((len(DEPTHS), _RANGES), np.inf, np.float32)  # where nothing is known: every cell
-    for depth, neighbours in enumerate(DEPTHS):
+    edges = np.full((len(sizes.depths), _RANGES), -np.inf, np.float32)
+    margins = np.full((len(sizes.depths), _RANGES), np.inf, np.float32)  # where nothing is known: every cell
+    for depth, neighbours in enumerate(sizes.depths):
         if neighbours <= deepest:
             kth = similar[:, neighbours - 1]
             gaps = kth[:, None] - towards[:, :neighbours]
@@ -316,15 +327,16 @@ def learnt(
     return edges, margins
 
 
-def _nearest_centre(vectors: Floats, centres: Floats, threads: int) -> NDArray[np.int32]:
+def _nearest_centre(vectors: Floats, centres: Floats, threads: int, sizes: CellSizes) -> NDArray[np.int32]:
     """The most similar centroid of each vector."""
+    step = sizes.assigned
 
     def part(start: int) -> NDArray[np.int32]:
-        best: NDArray[np.int32] = (vectors[start : start + _ROWS] @ centres.T).argmax(axis=1).astype(np.int32)
+        best: NDArray[np.int32] = (vectors[start : start + step] @ centres.T).argmax(axis=1).astype(np.int32)
         return best
 
     with ThreadPoolExecutor(threads) as pool:
-        found: NDArray[np.int32] = np.concatenate(list(pool.map(part, range(0, len(vectors), _ROWS))))
+        found: NDArray[np.int32] = np.concatenate(list(pool.map(part, range(0, len(vectors), step))))
     return found
 
 

@@ -26,18 +26,12 @@ from wherefrom.engine.differences import differences
 from wherefrom.engine.files import Stamp
 from wherefrom.engine.hamming import Marks
 from wherefrom.engine.rows import Numbers
+from wherefrom.engine.sizes import ColumnSizes
 from wherefrom.errors import CollectionDamaged
 
 __all__ = ["Bytes", "ColumnFiles", "ColumnSource", "Columns", "Part", "Snapshot", "Source"]
 
-SEAL_ROWS = 16_384
-"""Rows in the tail at which the writer seals it."""
-
-SEAL_AT_CLOSE = 1_024
-"""Rows in the tail at which a writer that closes seals it, so that the next start is quick."""
-
 _DEAD_SHARE = 0.25
-_READ = 16_384  # rows read from the source at a time
 _log = logging.getLogger("wherefrom.engine.columns")
 
 
@@ -123,6 +117,7 @@ class Columns:
         feature: str,
         write: bool,
         name: str,
+        sizes: ColumnSizes = ColumnSizes(),
     ) -> None:
         """Columns in `directory` of a feature whose version is `feature`; only one process may `write`.
 
@@ -136,13 +131,14 @@ class Columns:
         self._files = ColumnFiles(directory, name)
         self._source = source
         self._widths = widths
+        self._sizes = sizes
         self._write = write
         self._lock = threading.RLock()
         self._manifest = first_manifest(feature, widths)
         self._stamp: Stamp | None = None
         self._sealed, self._tail = Part.empty(widths), Part.empty(widths)
         self._key = self._removal = 0  # how far the source has been read
-        self._seal_at = self._compact_at = SEAL_ROWS
+        self._seal_at = self._compact_at = self._sizes.seal
         self._grouping = False
         self._load()
         if write and self._files.manifest() == self._manifest:
@@ -225,7 +221,7 @@ class Columns:
     def close(self) -> None:
         """Seal what has not been where that is worth it; snapshots stay right."""
         with self._lock:
-            if self._unsealed() >= SEAL_AT_CLOSE:
+            if self._unsealed() >= self._sizes.seal_at_close:
                 self._store_if_possible()
             self._write = False
 
@@ -272,7 +268,7 @@ class Columns:
     def _catch_up(self) -> None:
         marks = self._source.marks()
         while self._key < marks.key:
-            key, keys, data = self._source.rows_after(self._key, _READ)
+            key, keys, data = self._source.rows_after(self._key, self._sizes.read)
             if key == self._key:
                 self._key = marks.key  # the keys up to there have gone again, or have no row
                 break
@@ -305,10 +301,10 @@ class Columns:
             return
         try:
             self._store()
-            self._seal_at = self._compact_at = SEAL_ROWS
+            self._seal_at = self._compact_at = self._sizes.seal
         except OSError as error:
-            self._seal_at = 2 * max(SEAL_ROWS, self._unsealed())
-            self._compact_at = 2 * max(SEAL_ROWS, self._sealed.removed)
+            self._seal_at = 2 * max(self._sizes.seal, self._unsealed())
+            self._compact_at = 2 * max(self._sizes.seal, self._sealed.removed)
             _log.warning("The %s stays in memory for now: %s", self.name, error)
 
     def _store(self) -> None:

@@ -19,11 +19,8 @@ from wherefrom.errors import CollectionDamaged
 PREFIX = 8
 """Bytes of a digest that the index holds; the rest is compared where they agree."""
 
-SEAL_LEAST = 8_192
-"""Images since the last seal at which the index of a small collection is written ..."""
-
 SEAL_MOST = 65_536
-"""... and that of any."""
+"""Images since the last seal at which the index of any collection is written."""
 
 _SEALED = (
     "SELECT i.digest, i.id FROM digests AS d JOIN images AS i ON i.id = d.image_id WHERE d.prefix IN ({})"
@@ -90,9 +87,9 @@ def seal(connection: Connection, key: int) -> None:
     connection.execute(_SET_UNTIL, {"key": key})
 
 
-def is_due(covered: int, key: int) -> bool:
-    """Whether enough has been added since the last seal: a sixteenth of it all, within bounds."""
-    return key - covered >= max(SEAL_LEAST, min(SEAL_MOST, covered // 16))
+def is_due(covered: int, key: int, least: int) -> bool:
+    """Whether enough has been added since the last seal: a sixteenth of it all, and at least so many."""
+    return key - covered >= max(least, min(SEAL_MOST, covered // 16))
 
 
 def forget(connection: Connection, keys: Iterable[int]) -> None:

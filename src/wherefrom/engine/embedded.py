@@ -36,6 +36,7 @@ from wherefrom.engine.marker import MARKER, left_half_made, read_marker, write_m
 from wherefrom.engine.originals import Originals
 from wherefrom.engine.pairs import near_pairs
 from wherefrom.engine.selection import KeySet
+from wherefrom.engine.sizes import Sizes
 from wherefrom.engine.turns import Turns
 from wherefrom.errors import (
     CollectionDamaged,
@@ -112,6 +113,7 @@ class EmbeddedEngine:
         create: bool = False,
         versions: Mapping[str, str] = VERSIONS,
         dimension: int = 0,
+        sizes: Sizes = Sizes(),
     ) -> None:
         """Open the collection in `directory`, or make it there when `create`.
 
@@ -139,12 +141,14 @@ class EmbeddedEngine:
                         f"Make one with: wherefrom index FOLDER -c {directory}"
                     )
                 self._make()
-            self._catalog = Catalog(directory)
+            self._catalog = Catalog(directory, sizes=sizes.catalog)
             self._known = self._catalog.path.stat()
             if not self._catalog.current:
                 self._migrate()
             write = self._writer is not None
-            self._indexes = Indexes(directory, self._catalog, versions, dimension, _cores(), write=write)
+            self._indexes = Indexes(
+                directory, self._catalog, versions, dimension, _cores(), write=write, sizes=sizes
+            )
         except BaseException:
             self._release()
             raise

@@ -5,8 +5,8 @@ source has gained since; every process keeps its own and reads it from the sourc
 be found as soon as its transaction has committed, here and in every other process. When the tail has grown
 the writer seals it. Removed rows are masked at once and dropped when a quarter of the files is masked.
 
-Above `MIH_ROWS` multi-index hashing answers radii up to 31 without looking at every code; otherwise every
-code is looked at, a word at a time.
+Above `CodeSizes.hashed` rows multi-index hashing answers radii up to 31 without looking at every code;
+otherwise every code is looked at, a word at a time.
 """
 
 from __future__ import annotations
@@ -26,20 +26,11 @@ from wherefrom.engine import mih, scan
 from wherefrom.engine.differences import differences
 from wherefrom.engine.files import Stamp
 from wherefrom.engine.rows import WORDS, Codes, Manifest, Numbers, RowFiles, Rows
+from wherefrom.engine.sizes import CodeSizes
 from wherefrom.errors import CollectionDamaged, UsageError
-
-SEAL_ROWS = 65_536
-"""Rows in the tail at which the writer seals it."""
-
-SEAL_AT_CLOSE = 1_024
-"""Rows in the tail at which a writer that closes seals it, so that the next start is quick."""
-
-MIH_ROWS = 1_000_000
-"""Sealed rows from which multi-index hashing is the faster way (`benchmarks/hamming.py --crossover`)."""
 
 _MIH_GROWTH = 1.25  # the hash tables are built again when the rows have outgrown them by this factor
 _DEAD_SHARE = 0.25
-_READ = 50_000  # rows read from the source at a time
 _log = logging.getLogger("wherefrom.engine.hamming")
 
 
@@ -92,7 +83,14 @@ class HammingIndex:
     """
 
     def __init__(
-        self, directory: Path, source: Source, *, feature: str, write: bool, threads: int = 1
+        self,
+        directory: Path,
+        source: Source,
+        *,
+        feature: str,
+        write: bool,
+        threads: int = 1,
+        sizes: CodeSizes = CodeSizes(),
     ) -> None:
         """An index in `directory` of codes whose version is `feature`; only one process may `write`.
 
@@ -102,13 +100,14 @@ class HammingIndex:
         self._source = source
         self._write = write
         self._threads = threads
+        self._sizes = sizes
         self._lock = threading.RLock()
         self._manifest = Manifest(feature)
         self._stamp: Stamp | None = None
         self._sealed, self._tail = Rows.empty(), Rows.empty()
         self._hashes: mih.MultiIndex | None = None
         self._key = self._removal = 0  # how far the source has been read
-        self._seal_at = self._compact_at = SEAL_ROWS
+        self._seal_at = self._compact_at = self._sizes.seal
         self._hash_at = 0
         self._load()
         if write and self._files.manifest() == self._manifest:
@@ -156,8 +155,8 @@ class HammingIndex:
         """(entries, codes) of every live row in order of entry, a batch at a time."""
         sealed, tail, _ = self._snapshot()
         for rows in (sealed, tail):
-            for start in range(0, rows.count, _READ):
-                stop = min(rows.count, start + _READ)
+            for start in range(0, rows.count, self._sizes.read):
+                stop = min(rows.count, start + self._sizes.read)
                 live = ~rows.dead[start:stop]
                 codes = np.ascontiguousarray(rows.planes[:, start:stop].T[live]).view(np.uint8)
                 yield rows.entries[start:stop][live], codes.reshape(-1, 8 * WORDS)
@@ -184,7 +183,7 @@ class HammingIndex:
     def close(self) -> None:
         """Seal what has not been where that is worth it; searches stay right."""
         with self._lock:
-            if self._write and self._unsealed() >= SEAL_AT_CLOSE:
+            if self._write and self._unsealed() >= self._sizes.seal_at_close:
                 self._seal_if_possible()
             self._write = False
 
@@ -255,7 +254,7 @@ class HammingIndex:
     def _catch_up(self) -> None:
         marks = self._source.marks()
         while self._key < marks.key:
-            key, entries, codes = self._source.entries_after(self._key, _READ)
+            key, entries, codes = self._source.entries_after(self._key, self._sizes.read)
             if key == self._key:
                 self._key = marks.key  # the keys up to there have gone again, or have no code
                 break
@@ -280,10 +279,10 @@ class HammingIndex:
         """Seal, or go on with a longer tail when the disk does not take it: nothing depends on it."""
         try:
             self._seal(compact=compact)
-            self._seal_at = self._compact_at = SEAL_ROWS
+            self._seal_at = self._compact_at = self._sizes.seal
         except OSError as error:
-            self._seal_at = 2 * max(SEAL_ROWS, self._unsealed())
-            self._compact_at = 2 * max(SEAL_ROWS, self._sealed.removed)
+            self._seal_at = 2 * max(self._sizes.seal, self._unsealed())
+            self._compact_at = 2 * max(self._sizes.seal, self._sealed.removed)
             _log.warning("The fingerprint index stays in memory for now: %s", error)
 
     def _seal(self, *, compact: bool) -> None:
@@ -296,7 +295,8 @@ class HammingIndex:
             self._files.publish(manifest)
         if count > manifest.capacity or compact:
             # Doubling: each row is copied a bounded number of times however long the collection grows.
-            capacity = -(-max(count, 0 if compact else 2 * manifest.capacity, 1) // SEAL_ROWS) * SEAL_ROWS
+            step = self._sizes.seal
+            capacity = -(-max(count, 0 if compact else 2 * manifest.capacity, 1) // step) * step
             manifest = self._files.grown(
                 manifest, sealed if compact else replace(sealed, removed=0), capacity
             )
@@ -322,7 +322,7 @@ class HammingIndex:
         self._sealed, self._tail, self._hashes = rows, Rows.empty(), hashes
 
     def _with_hashes(self, manifest: Manifest, rows: Rows) -> Manifest:
-        if manifest.rows < max(MIH_ROWS, self._hash_at, _MIH_GROWTH * manifest.hashed):
+        if manifest.rows < max(self._sizes.hashed, self._hash_at, _MIH_GROWTH * manifest.hashed):
             return manifest
         hashed = replace(manifest, hashed=manifest.rows)
         try:

@@ -15,6 +15,7 @@ from wherefrom.engine.columns import Columns, ColumnSource
 from wherefrom.engine.hamming import HammingIndex
 from wherefrom.engine.postings import PostingSource
 from wherefrom.engine.rows import RowFiles
+from wherefrom.engine.sizes import Sizes
 from wherefrom.engine.vectors import VectorsIndex
 from wherefrom.engine.word_files import WordFiles
 from wherefrom.engine.words import WordsIndex
@@ -61,6 +62,7 @@ class Indexes:
         threads: int,
         *,
         write: bool,
+        sizes: Sizes = Sizes(),
     ) -> None:
         """Open none yet. `dimension` is that of the embeddings' vectors, 0 where there are none; `write`
         whether the files are this process's to change."""
@@ -69,6 +71,7 @@ class Indexes:
         self._versions = versions
         self._dimension = dimension
         self._threads = threads
+        self._sizes = sizes
         self._lock = threading.RLock()
         self._open: dict[str, Index] = {}
         self._columns: dict[str, Columns] = {}
@@ -169,16 +172,20 @@ class Indexes:
         return (self._dimension, 4, EXTRA) if kind == EMBEDDING else (WIDTH,)
 
     def _opened(self, kind: str, *, write: bool) -> tuple[Index, Columns | None]:
-        folder = self._directory / FOLDERS[kind]
+        folder, sizes = self._directory / FOLDERS[kind], self._sizes
         common: dict[str, Any] = {"feature": self._versions[kind], "write": write}
         if kind == FINGERPRINT:
-            return HammingIndex(folder, CodeSource(self._catalog), threads=self._threads, **common), None
+            codes = CodeSource(self._catalog)
+            return HammingIndex(folder, codes, threads=self._threads, sizes=sizes.codes, **common), None
         if kind == KEYPOINTS:
-            return WordsIndex(folder, PostingSource(self._catalog), threads=self._threads, **common), None
+            postings = PostingSource(self._catalog)
+            return WordsIndex(folder, postings, threads=self._threads, sizes=sizes.words, **common), None
         widths = self._widths(kind)
         source = ColumnSource(self._catalog, kind, sum(widths))
-        columns = Columns(folder, source, widths, name=_NAMES[kind], **common)
-        return (columns if kind == PALETTE else VectorsIndex(columns, threads=self._threads)), columns
+        columns = Columns(folder, source, widths, name=_NAMES[kind], sizes=sizes.columns, **common)
+        if kind == PALETTE:
+            return columns, columns
+        return VectorsIndex(columns, threads=self._threads, sizes=sizes.cells), columns
 
 
 def refreshed(indexes: Sequence[Index]) -> None:

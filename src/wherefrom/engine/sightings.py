@@ -22,8 +22,6 @@ from wherefrom.engine.sums import CHANGED, GONE, LAST_SEEN, MISSING, crcs, times
 from wherefrom.engine.tables import images, refusals, sightings
 from wherefrom.records import Place, SeenAt
 
-_PAGE = 10_000  # sightings read at a time
-
 Texts = tuple[str | None, ...]
 """Title, alt, caption, how and published; then size and time of the file."""
 
@@ -276,13 +274,15 @@ def present_at(connection: Connection, uri: str) -> list[SeenAt]:
     return [SeenAt(*row) for row in connection.execute(_PRESENT.where(sightings.c.uri == uri))]
 
 
-def present_below(connection: Connection, prefix: str, after: tuple[str, int, str]) -> list[SeenAt]:
+def present_below(
+    connection: Connection, prefix: str, after: tuple[str, int, str], limit: int
+) -> list[SeenAt]:
     """The next sightings that are not gone and whose uri begins with `prefix`, which ends in a slash.
 
     They come in order of uri, key and page; `after` is those of the last one read, ("", 0, "") to begin with.
     """
     behind = tuple_(*_PLACE) > tuple_(*max(after, (prefix, 0, "")))
-    query = _PRESENT.where(behind, sightings.c.uri < prefix[:-1] + "0").order_by(*_PLACE).limit(_PAGE)
+    query = _PRESENT.where(behind, sightings.c.uri < prefix[:-1] + "0").order_by(*_PLACE).limit(limit)
     return [SeenAt(*row) for row in connection.execute(query)]
 
 

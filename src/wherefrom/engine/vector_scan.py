@@ -28,8 +28,8 @@ GATHER_SHARE = 0.1
 """The share of rows up to which allowed rows are gathered one by one; above it all rows are scanned."""
 
 _LARGEST = 127 * 256 + 127  # both bytes of it fit an int8
-_NUMPY_ROWS = 4_096  # compared at a time
-_SHARE = 1 << 16  # pairs that a further thread is worth
+_NUMPY_ROWS = 4_096
+_SHARE = 1 << 16
 _compared = 0  # pairs that NumPy has compared in this process so far
 
 
@@ -77,6 +77,8 @@ def nearest(
     allowed: Numbers | None = None,
     compiled: bool | None = None,
     threads: int = 1,
+    block: int = _NUMPY_ROWS,
+    share: int = _SHARE,
 ) -> Near:
     """The k rows most similar to each query; of equally similar ones those of the lower keys.
 
@@ -90,6 +92,8 @@ def nearest(
         allowed: int64, rising: only these keys may be found; not together with `chosen`. None: all.
         compiled: True for the kernels, False for NumPy, None to choose by size.
         threads: how many threads at most the rows are split over; the answer is the same.
+        block: rows that NumPy compares at a time.
+        share: pairs that a further thread is worth.
     """
     if chosen is not None:
         chosen = chosen if dead is None else chosen[~dead[chosen]]
@@ -102,7 +106,8 @@ def nearest(
         if allowed is not None:
             left_out = ~np.isin(keys, allowed, assume_unique=True)
             dead = left_out if dead is None else left_out | dead
-        return _numpy_nearest(rows, queries, k, dead, keys, chosen)
+        return _numpy_nearest(rows, queries, k, dead, keys, chosen, block)
+    threads = min(threads, 1 + count * len(queries.units) // share)
     return _compiled_nearest(rows, queries, k, dead, keys, chosen, allowed, threads)
 
 
@@ -168,11 +173,12 @@ def _numpy_nearest(
     dead: NDArray[np.bool_] | None,
     keys: Numbers,
     chosen: Numbers | None,
+    block: int,
 ) -> Near:
     count = len(rows.scales) if chosen is None else len(chosen)
     found = _no_pairs()
-    for start in range(0, count, _NUMPY_ROWS):
-        stop = min(count, start + _NUMPY_ROWS)
+    for start in range(0, count, block):
+        stop = min(count, start + block)
         used = slice(start, stop) if chosen is None else chosen[start:stop]
         scores = similarities(Vectors(rows.codes[used], rows.scales[used]), queries)
         if dead is not None and chosen is None:
@@ -214,7 +220,6 @@ def _compiled_nearest(
         query, place = np.nonzero(np.arange(k) < held[:, None])
         return Near(query, names[query, place], near[query, place])
 
-    threads = min(threads, 1 + count * len(queries.units) // _SHARE)
     step = -(-count // (threads * vector_kernels.BLOCK)) * vector_kernels.BLOCK
     spans = [(first, min(first + step, count)) for first in range(0, count, step)]
     if len(spans) == 1:

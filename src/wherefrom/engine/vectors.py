@@ -11,16 +11,17 @@ import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wherefrom.engine import cells, vector_scan
 from wherefrom.engine.cells import Cells
-from wherefrom.engine.columns import SEAL_ROWS, Columns, Part, Snapshot
+from wherefrom.engine.columns import Columns, Part, Snapshot
 from wherefrom.engine.files import Stamp, stamp_of
 from wherefrom.engine.rows import Numbers
+from wherefrom.engine.sizes import CellSizes
 from wherefrom.engine.vector_scan import Near, Queries, Vectors
 from wherefrom.errors import CollectionDamaged, UsageError
 
@@ -30,12 +31,6 @@ DIMENSIONS = 256
 WIDTHS = (DIMENSIONS, 4)
 """The fields of a row: the numbers as int8, and what one of them is worth as a little-endian float32."""
 
-
-CELL_ROWS = 200_000
-"""Sealed rows from which cells are built (`benchmarks/vectors.py`)."""
-
-CELL_GATHER = 16_384
-"""Allowed rows up to which they are gathered one by one although there are cells: nothing is missed then."""
 
 _GROWTH = 0.05  # cells are made anew when the rows have outgrown them by this share
 _log = logging.getLogger("wherefrom.engine.vectors")
@@ -55,14 +50,25 @@ class Found(NamedTuple):
 class VectorsIndex:
     """The nearest vectors of columns by cosine similarity. Thread-safe; every search first catches up."""
 
-    def __init__(self, columns: Columns, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        *,
+        threads: int = 1,
+        sizes: CellSizes = CellSizes(),
+        compiled: bool | None = None,
+    ) -> None:
         """An index over columns whose first widths are (d, 4), as in `WIDTHS`; it closes them with itself.
+
+        `compiled`: True to search with the kernels, False with NumPy, None to choose by size.
 
         Builds cells where they are due and the columns are this process's to write. Raises
         CollectionDamaged.
         """
         self._columns = columns
         self._threads = threads
+        self._sizes = sizes
+        self._compiled = compiled
         self._directory = columns.directory / "cells"
         self._lock = threading.Lock()
         self._building = threading.Lock()
@@ -87,7 +93,7 @@ class VectorsIndex:
         snapshot = self._columns.snapshot()
         asked = _checked(queries, k, allowed, snapshot.sealed.fields[0].shape[1])
         usable = None if exact else self._usable(snapshot)
-        if usable is not None and not vector_scan.use_kernels(usable.rows * len(queries), None):
+        if usable is not None and not vector_scan.use_kernels(usable.rows * len(queries), self._compiled):
             usable = None  # NumPy has looked at every row before the kernels are there
         found = [
             self._near(part, asked, k, allowed, there)
@@ -96,18 +102,19 @@ class VectorsIndex:
         return Found(*vector_scan.best(vector_scan.joined(found), k))
 
     def _near(self, part: Part, asked: Queries, k: int, allowed: Numbers | None, there: Cells | None) -> Near:
-        rows, dead, threads = vectors(part), part.dead if part.removed else None, self._threads
+        rows, dead = vectors(part), part.dead if part.removed else None
+        how: dict[str, Any] = {"threads": self._threads, "compiled": self._compiled}
         chosen = None
         if allowed is not None:
             allowed = _between(allowed, part)
             few = vector_scan.GATHER_SHARE * part.count
-            if len(allowed) <= (few if there is None else min(few, CELL_GATHER)):
+            if len(allowed) <= (few if there is None else min(few, self._sizes.gather)):
                 chosen, allowed = part.places(allowed), None
         if chosen is not None or there is None or there.depth(k, allowed) > cells.DEEPEST:
             return vector_scan.nearest(
-                rows, asked, k, dead, keys=part.keys, chosen=chosen, allowed=allowed, threads=threads
+                rows, asked, k, dead, keys=part.keys, chosen=chosen, allowed=allowed, **how
             )
-        near = there.nearest(rows, asked, k, dead, keys=part.keys, allowed=allowed, threads=threads)
+        near = there.nearest(rows, asked, k, dead, keys=part.keys, allowed=allowed, threads=self._threads)
         first = there.rows
         rest = vector_scan.nearest(
             Vectors(rows.codes[first:], rows.scales[first:]),
@@ -116,7 +123,7 @@ class VectorsIndex:
             None if dead is None else dead[first:],
             keys=part.keys[first:],
             allowed=allowed,
-            threads=threads,
+            **how,
         )
         return vector_scan.joined([near, rest])
 
@@ -172,7 +179,7 @@ class VectorsIndex:
                 path = cells.found(self._directory, *seen[:2])
                 try:
                     if path != self._path():
-                        self._cells = None if path is None else cells.opened(path)
+                        self._cells = None if path is None else cells.opened(path, self._sizes)
                 except CollectionDamaged:
                     if stamp_of(self._directory) == seen[2]:
                         raise
@@ -187,9 +194,11 @@ class VectorsIndex:
         try:
             before, count = self._usable(snapshot), snapshot.sealed.count
             covered = 0 if before is None else before.rows
-            if count < max(CELL_ROWS, self._build_at, covered * (1 + _GROWTH), covered + SEAL_ROWS):
+            sizes = self._sizes
+            grown = max(covered * (1 + _GROWTH), covered + sizes.least_growth)
+            if count < max(sizes.least_rows, self._build_at, grown):
                 return
-            made = cells.drafted(vectors(snapshot.sealed), before, threads=self._threads)
+            made = cells.drafted(vectors(snapshot.sealed), before, threads=self._threads, sizes=sizes)
 
             def prepare(generation: int, sizes: Numbers) -> None:
                 cells.write(self._directory, generation, made, sizes)

@@ -43,7 +43,7 @@ SEGMENT_IMAGES = 1 << 16
 """Images in a full segment: their numbers in it are uint16."""
 
 _FORMAT = 1
-_BLOCK = 1 << 20  # postings merged at a time
+_BLOCK = 1 << 20
 _PLACE = np.uint32(16)  # where an image's place lies in the details of a posting
 
 Bytes = NDArray[np.uint8]
@@ -143,8 +143,15 @@ def _sizes(images: int, postings: int) -> tuple[int, ...]:
     return 8 * postings, 8 * images, 4 * (VOCABULARY + 1), 4 * postings
 
 
-def merged(sources: Sequence[Segment], room: Callable[[int, int], Segment] = Segment.in_memory) -> Segment:
+def merged(
+    sources: Sequence[Segment],
+    room: Callable[[int, int], Segment] = Segment.in_memory,
+    *,
+    block: int = _BLOCK,
+) -> Segment:
     """One segment of the live images of several, whose keys follow one another, in `room(images, postings)`.
+
+    About `block` postings are merged at a time.
 
     Raises CollectionDamaged when a source contradicts itself.
     """
@@ -164,7 +171,7 @@ def merged(sources: Sequence[Segment], room: Callable[[int, int], Segment] = Seg
             (start + np.cumsum(live) - 1 - np.arange(len(live))).astype(np.uint32) << _PLACE
             for start, live in zip(before, alive, strict=False)
         ]
-        blocks = 1 + count // _BLOCK
+        blocks = 1 + count // block
         bounds = [VOCABULARY * number // blocks for number in range(blocks + 1)]
         done = 0
         for first, last in pairwise(bounds):

@@ -266,7 +266,7 @@ def _best(
     return key[order], variant[order], score[order]
 
 
-def _asked(queries: Sequence[WordQuery], counts: Numbers, images: int) -> Asked:
+def _asked(queries: Sequence[WordQuery], counts: Numbers, images: int, most: int = MOST_READ) -> Asked:
     words, keypoints, variants, seen = [], [], [], 0
     for number, query in enumerate(queries):
         _check(query)
@@ -280,7 +280,7 @@ def _asked(queries: Sequence[WordQuery], counts: Numbers, images: int) -> Asked:
     word, keypoint = np.concatenate([none, *words]), np.concatenate([none, *keypoints])
     # A picture full of frequent words (a page, a lawn) would have most of the index read: rare ones say more.
     rarest = np.argsort(counts[word], kind="stable")
-    rarest = rarest[np.cumsum(counts[word[rarest]]) <= MOST_READ]
+    rarest = rarest[np.cumsum(counts[word[rarest]]) <= most]
     word, keypoint = word[rarest], keypoint[rarest]
     order = np.argsort(word, kind="stable")  # lists that lie near one another are read one after the other
     word = word[order]

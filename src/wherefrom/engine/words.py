@@ -24,9 +24,9 @@ import numpy as np
 from wherefrom.engine.base import WordQuery
 from wherefrom.engine.files import Stamp
 from wherefrom.engine.hamming import Marks
+from wherefrom.engine.sizes import WordSizes
 from wherefrom.engine.word_damage import content_differences
 from wherefrom.engine.word_files import (
-    SEGMENT_IMAGES,
     VOCABULARY,
     Postings,
     Sealed,
@@ -41,16 +41,9 @@ from wherefrom.errors import CollectionDamaged
 
 __all__ = ["Postings", "Votes", "WordFiles", "WordQuery", "WordSource", "WordsIndex"]
 
-SEAL_IMAGES = 4_096
-"""Images in the tail at which the writer seals it."""
-
-SEAL_AT_CLOSE = 1_024
-"""Images in the tail at which a writer that closes seals it, so that the next start is quick."""
-
 _FAN = 4  # segments of about a size that are merged
 _DEAD_SHARE = 0.25
 _WORDLESS = 16  # keys without words count as much less than images when it comes to sealing
-_READ = 4_096  # images read from the source at a time
 _log = logging.getLogger("wherefrom.engine.words")
 
 
@@ -84,7 +77,7 @@ class WordsIndex:
         feature: str,
         write: bool,
         threads: int = 1,
-        seal_images: int = SEAL_IMAGES,
+        sizes: WordSizes = WordSizes(),
     ) -> None:
         """An index in `directory` of words whose version is `feature`; only one process may `write`.
 
@@ -94,6 +87,7 @@ class WordsIndex:
         self._source = source
         self._write = write
         self._threads = threads
+        self._sizes = sizes
         self._lock = threading.RLock()
         self._manifest = WordManifest(feature)
         self._stamp: Stamp | None = None
@@ -101,7 +95,7 @@ class WordsIndex:
         self._tail: list[Segment] = []  # both lists are replaced, never changed: searches keep theirs
         self._counts = np.zeros(VOCABULARY, np.int64)  # of the sealed segments
         self._key = self._removal = 0  # how far the source has been read
-        self._least = self._seal_at = seal_images
+        self._seal_at = sizes.seal
         self._compact_at = 0
         self._load()
         if write and self._files.manifest() == self._manifest:
@@ -110,14 +104,17 @@ class WordsIndex:
 
     # Searching
 
-    def search(self, query: Sequence[WordQuery], limit: int) -> Votes:
-        """The `limit` best images over all variants of a query. Raises UsageError."""
+    def search(self, query: Sequence[WordQuery], limit: int, *, compiled: bool | None = None) -> Votes:
+        """The `limit` best images over all variants of a query. Raises UsageError.
+
+        `compiled`: True for the kernels, False for NumPy, None to choose by size.
+        """
         with self._lock:
             self.refresh()
             sealed, tail, counts = self._sealed, self._tail, self._counts
         for segment in tail:
             counts = counts + segment.counts()
-        return vote([*sealed, *tail], counts, query, limit, threads=self._threads)
+        return vote([*sealed, *tail], counts, query, limit, threads=self._threads, compiled=compiled)
 
     def __len__(self) -> int:
         """How many images there are with words."""
@@ -142,7 +139,7 @@ class WordsIndex:
     def close(self) -> None:
         """Seal what has not been where that is worth it; searches stay right."""
         with self._lock:
-            if self._write and self._due(SEAL_AT_CLOSE):
+            if self._write and self._due(self._sizes.seal_at_close):
                 self._store_if_possible(tail=True)
             self._write = False
 
@@ -224,14 +221,14 @@ class WordsIndex:
         while self._key < marks.key:
             there = sum(len(one.images) for one in self._tail)
             # While more is to come the tail grows until it fills a segment, which is then written once.
-            room = SEGMENT_IMAGES - there if there < SEGMENT_IMAGES else _READ
-            key, postings = self._source.words_after(self._key, min(_READ, room))
+            room = self._sizes.segment - there if there < self._sizes.segment else self._sizes.read
+            key, postings = self._source.words_after(self._key, min(self._sizes.read, room))
             if key == self._key:
                 self._key = marks.key  # the keys up to there have gone again
                 break
             self._append(postings, key)
             more = marks.key - self._key >= self._seal_at
-            if self._write and self._due(max(self._seal_at, SEGMENT_IMAGES if more else 0)):
+            if self._write and self._due(max(self._seal_at, self._sizes.segment if more else 0)):
                 self._store_if_possible(tail=True)
         if self._removal < marks.removal:
             removed, self._removal = self._source.removals_after(self._removal)
@@ -247,9 +244,9 @@ class WordsIndex:
             if keys[0] <= self._key or keys[-1] > key or (np.diff(keys) < 0).any():
                 raise CollectionDamaged("The catalog's words are in disorder. Run: wherefrom check")
             tail = [*self._tail, Segment.of(postings)]
-            while len(tail) > 1 and len(tail[-1].images) < _READ:
+            while len(tail) > 1 and len(tail[-1].images) < self._sizes.read:
                 last, before = len(tail[-1].images), len(tail[-2].images)
-                if before > 2 * last or before + last > SEGMENT_IMAGES:
+                if before > 2 * last or before + last > self._sizes.segment:
                     break
                 tail[-2:] = [merged(tail[-2:])]
             self._tail = tail
@@ -267,10 +264,10 @@ class WordsIndex:
         """Store, or go on in memory when the disk does not take it: nothing depends on it."""
         try:
             self._store(tail=tail)
-            self._seal_at, self._compact_at = self._least, 0
+            self._seal_at, self._compact_at = self._sizes.seal, 0
         except OSError as error:
             there = sum(len(one.images) for one in self._tail)
-            self._seal_at = 2 * max(self._least, there, (self._key - self._manifest.key) // _WORDLESS)
+            self._seal_at = 2 * max(self._sizes.seal, there, (self._key - self._manifest.key) // _WORDLESS)
             self._compact_at = 2 * self._masked()
             _log.warning("The words index stays in memory for now: %s", error)
 
@@ -281,8 +278,8 @@ class WordsIndex:
             self._files.publish(self._manifest)
             self._stamp = self._files.stamp
         record = {id(one): sealed for one, sealed in zip(self._sealed, self._manifest.segments, strict=True)}
-        groups = [[one] for one in self._sealed] + (_packed(self._tail) if tail else [])
-        groups = merge_plan(groups, self._least)
+        groups = [[one] for one in self._sealed] + (_packed(self._tail, self._sizes.segment) if tail else [])
+        groups = merge_plan(groups, self._sizes)
         manifest, written = self._manifest, []
         records, segments = [], []
         try:
@@ -322,29 +319,29 @@ class WordsIndex:
                 )
 
 
-def merge_plan(groups: Sequence[list[Segment]], least: int) -> list[list[Segment]]:
+def merge_plan(groups: Sequence[list[Segment]], limits: WordSizes) -> list[list[Segment]]:
     """Join neighbouring groups of segments where four are of about a size, counting live images.
 
-    Sizes are of one level when they lie between the same powers of four times `least` / 4. What is joined
+    Sizes are of one level when they lie between the same powers of four times `seal` / 4. What is joined
     rises by a level, or nearly fills a segment: that bounds how often a posting is written.
     """
     joined = [list(group) for group in groups]
     while True:
         sizes = [sum(one.live for one in group) for group in joined]
-        levels = [(max(1, 4 * size // least).bit_length() - 1) // 2 for size in sizes]
-        run = _run(sizes, levels)
+        levels = [(max(1, 4 * size // limits.seal).bit_length() - 1) // 2 for size in sizes]
+        run = _run(sizes, levels, limits.segment)
         if run is None:
             return joined
         first, stop = run
         joined[first:stop] = [[one for group in joined[first:stop] for one in group]]
 
 
-def _run(sizes: Sequence[int], levels: Sequence[int]) -> tuple[int, int] | None:
+def _run(sizes: Sequence[int], levels: Sequence[int], most: int) -> tuple[int, int] | None:
     for level in sorted(set(levels)):
         for first in range(len(sizes)):
             stop, total, full = first, 0, False
             while stop < len(sizes) and levels[stop] <= level:
-                full = total + sizes[stop] > SEGMENT_IMAGES
+                full = total + sizes[stop] > most
                 if full:
                     break
                 total += sizes[stop]
@@ -356,12 +353,12 @@ def _run(sizes: Sequence[int], levels: Sequence[int]) -> tuple[int, int] | None:
     return None
 
 
-def _packed(tail: Sequence[Segment]) -> list[list[Segment]]:
-    """The segments of a tail in groups that fit a segment each."""
+def _packed(tail: Sequence[Segment], most: int) -> list[list[Segment]]:
+    """The segments of a tail in groups that fit a segment of `most` images each."""
     groups: list[list[Segment]] = []
     total = 0
     for one in tail:
-        if not groups or total + one.live > SEGMENT_IMAGES:
+        if not groups or total + one.live > most:
             groups.append([])
             total = 0
         groups[-1].append(one)
