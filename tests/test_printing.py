@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherefrom.printing import plain, plain_lines
+import wherefrom
+from wherefrom.printing import counted, plain, plain_lines, size
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
@@ -49,3 +52,22 @@ def test_any_text_gives_one_harmless_line(text: str) -> None:
     assert not set(shown) & set(BIDI)
     assert plain_lines(text).count("\n") == text.count("\n")
     assert plain_lines(text).replace("\n", r"\n") == shown
+
+
+def test_numbers_of_things_are_counted_in_words() -> None:
+    assert counted(1, "image") == "1 image"
+    assert counted(0, "image") == "0 images"
+    assert counted(1234, "copy", "copies") == "1,234 copies"
+    assert (size(1), size(999), size(1000), size(2_500_000_000)) == (
+        "1 byte",
+        "999 bytes",
+        "1.0 kB",
+        "2.5 GB",
+    )
+
+
+def test_there_is_one_helper_for_counted_words() -> None:
+    root = Path(wherefrom.__file__).parent
+    by_hand = re.compile(r"""['"]s['"] if |['"]s?['"] if \w+ == 1 else|==\s*1 else ['"]s['"]""")
+    found = [str(one) for one in root.rglob("*.py") if by_hand.search(one.read_text("utf-8"))]
+    assert found == [str(root / "printing.py")]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wherefrom.cli.common import counted, done, print_json, put, say, shown_place, size
+from wherefrom.cli.common import done, print_json, put, say, shown_place
 from wherefrom.errors import Exit, NotFound, UsageError
-from wherefrom.printing import plain
+from wherefrom.printing import counted, plain, size
 from wherefrom.sources.folder import file_uri
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from wherefrom.cli.common import (
     as_json,
     as_lines,
     check_forms,
-    counted,
     described,
     done,
     first_place,
@@ -27,14 +26,13 @@ from wherefrom.cli.common import (
     put,
     say,
     shown_place,
-    size,
 )
 from wherefrom.cli.duplicating import acting, decided, do, print_paths, way_of
 from wherefrom.cli.lookalikes import lines_about
 from wherefrom.errors import Exit, NotFound, UsageError
 from wherefrom.places import looked
 from wherefrom.preferring import ordered
-from wherefrom.printing import plain
+from wherefrom.printing import counted, plain, size
 from wherefrom.search.wording import in_words
 
 if TYPE_CHECKING:
@@ -210,7 +208,7 @@ def _looked_for() -> Callable[[int, int], None]:
         nonlocal told
         if time.monotonic() - told >= _SECONDS:
             told = time.monotonic()
-            say(f"{number:,} of {total:,} images looked for")
+            say(f"{number:,} of {counted(total, 'image')} looked for")
 
     return tell
 
