@@ -17,7 +17,7 @@ from wherefrom.sources.folder import file_uri
 if TYPE_CHECKING:
     from wherefrom.acting.doing import Result, Step
     from wherefrom.collection import Collection
-    from wherefrom.duplicates import Group
+    from wherefrom.groups import Group
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -36,8 +36,8 @@ from wherefrom.printing import counted, plain, size
 from wherefrom.search.wording import in_words
 
 if TYPE_CHECKING:
-    from wherefrom.duplicates import Group
     from wherefrom.engine.records import FieldValue, Image, Sighting
+    from wherefrom.groups import Group
 
 _WIDTH = 80  # columns that lines are folded to; places are never folded
 _DESCRIBED = 25  # columns that size and format of nearly every picture need
