@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import wherefrom
 from wherefrom.printing import counted, plain, plain_lines, size
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -64,10 +61,3 @@ def test_numbers_of_things_are_counted_in_words() -> None:
         "1.0 kB",
         "2.5 GB",
     )
-
-
-def test_there_is_one_helper_for_counted_words() -> None:
-    root = Path(wherefrom.__file__).parent
-    by_hand = re.compile(r"""['"]s['"] if |['"]s?['"] if \w+ == 1 else|==\s*1 else ['"]s['"]""")
-    found = [str(one) for one in root.rglob("*.py") if by_hand.search(one.read_text("utf-8"))]
-    assert found == [str(root / "printing.py")]
