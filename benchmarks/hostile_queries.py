@@ -140,7 +140,7 @@ def by_library(place: Path, count: int, seed: int) -> tuple[list[Ended], list[in
 def by_command(
     place: Path, count: int, folder: Path, seed: int, each: int = 1
 ) -> tuple[list[Ended], list[int]]:
-    """So many of the files through `wherefrom search`, `each` on a command; and the most memory that each had.
+    """So many of the files through `wherefrom search`, `each` on a command; and the most memory of each.
 
     An honest picture goes first on every command: its seconds are those of the start.
     """
