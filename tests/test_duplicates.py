@@ -12,14 +12,14 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 import wherefrom
 from tests.scenes import encoded, picture
-from wherefrom import duplicates
+from wherefrom import duplicates, nearness
 from wherefrom.collection import Collection
-from wherefrom.duplicates import Duplicate, Group
 from wherefrom.engine.base import Engine
 from wherefrom.families import composed
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import Keypoints
+from wherefrom.groups import Duplicate, Group
 from wherefrom.relations import Known, related
 from wherefrom.search.answer import Kind
 
@@ -257,7 +257,7 @@ def test_thousands_of_equal_codes_make_few_pairs() -> None:
     codes = np.tile(base, (6_000, 1))
     codes[3_000:, 0] ^= random.integers(0, 256, 3_000).astype(np.uint8)  # up to eight bits apart
     keys = np.arange(1, 6_001)
-    near = duplicates._near(keys, codes, turned=False)
+    near = nearness.near_of(keys, codes, turned=False)
     assert len(near.holding) == 5_999
     assert len(near.others) <= 3 * 6_000
 

@@ -10,7 +10,7 @@ import pytest
 
 import wherefrom
 from tests.messy import Truth, make
-from wherefrom.duplicates import Group
+from wherefrom.groups import Group
 from wherefrom.outcome import Report
 from wherefrom.sources.folder import path_of
 

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from wherefrom.acting.doing import Acted, Result
-    from wherefrom.duplicates import Group
+    from wherefrom.groups import Group
 
 
 def open_collection(
