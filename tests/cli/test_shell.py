@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.scenes import encoded, picture
-from wherefrom.cli.common import size
 from wherefrom.cli.main import run
 from wherefrom.doctor.kept import _skipped
 from wherefrom.errors import Exit
+from wherefrom.printing import size
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
