@@ -182,8 +182,10 @@ def _one_command(place: Path, queries: list[Path], kinds: list[str]) -> tuple[li
             begun = time.monotonic()
         code = running.wait()
         told_people.seek(0)
-        if b"Traceback" in told_people.read() or code not in (0, 1, 3, 5) or len(ended) != len(queries):
-            ended.append(Ended(kinds[min(len(ended), len(kinds) - 1)], f"ESCAPED exit {code}", 0.0))
+        words = told_people.read()
+        if b"Traceback" in words or code not in (0, 1, 3, 5) or len(ended) != len(queries):
+            how = f"ESCAPED exit {code}: {words.decode(errors='replace')[-500:]}"
+            ended.append(Ended(kinds[min(len(ended), len(kinds) - 1)], how, 0.0))
     return ended, most
 
 

@@ -12,12 +12,13 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
+from wherefrom.engine.lock import same_file
 from wherefrom.engine.patience import is_over, present
 from wherefrom.errors import CollectionDamaged, CollectionError, MachineFault, UsageError
 
@@ -54,6 +55,8 @@ class Database:
     def __init__(self, path: Path, *, create: bool = False) -> None:
         """Connect to nothing yet. Raises CollectionDamaged when the file is missing and not `create`."""
         self.path = path
+        self._place = path.absolute()  # wherever the program goes
+        self._known: os.stat_result | None = None  # the file that was opened
         self._create = create
         self._closed = False
         self._frozen: _Stamp | None = None  # the file when it was opened as one that does not change
@@ -72,10 +75,11 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A connection on one consistent state.
 
-        Raises CollectionDamaged or CollectionError when SQLite cannot read, UsageError once closed, Busy
-        when the patience of whoever reads is over (`patience.py`).
+        Raises CollectionDamaged or CollectionError when SQLite cannot read or the file is another by now,
+        UsageError once closed, Busy when the patience of whoever reads is over (`patience.py`).
         """
         self._check_open()
+        self.check_place()
         if self._frozen is not None and self._frozen != self._stamp():
             self._thaw()
         try:
@@ -106,6 +110,20 @@ class Database:
             except (DatabaseError, UnicodeDecodeError) as error:
                 raise self._sentence(error, "written") from error
 
+    def check_place(self) -> None:
+        """Raise CollectionError when the file that was opened is not the one at its path any more.
+
+        SQLite would go on with what nobody else can see.
+        """
+        if self._known is None:
+            with suppress(OSError):
+                self._known = self._place.stat()
+        elif not same_file(self._known, self._place):
+            raise CollectionError(
+                f"{self.path.parent} was deleted, moved or made anew since it was opened. "
+                f"Open it again, and start a service anew."
+            )
+
     def _check_open(self) -> None:
         if self._closed:
             raise UsageError("This collection has been closed; open it again.")
@@ -122,12 +140,12 @@ class Database:
 
     def _check_there(self) -> None:
         try:
-            size = self.path.stat().st_size
+            self._known = self._place.stat()
         except FileNotFoundError:
             raise CollectionDamaged(f"{self.path} is missing. {CURE}") from None
         except OSError as error:
             raise CollectionError(f"{self.path} cannot be opened: {error.strerror}.") from error
-        if size == 0:
+        if self._known.st_size == 0:
             raise CollectionDamaged(f"{self.path} is empty. {CURE}")
 
     def _pool(self, connect: object) -> Engine:
@@ -190,7 +208,7 @@ class Database:
 
     def _opened(self, how: str) -> sqlite3.Connection:
         return sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?{how}",
+            f"{self._place.as_uri()}?{how}",
             uri=True,
             timeout=_BUSY_SECONDS,
             isolation_level=None,  # transactions are begun by hand, not by the driver
