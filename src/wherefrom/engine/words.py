@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wherefrom.engine.base import WordQuery
 from wherefrom.engine.derived import CURE, DerivedIndex, Source, State, Written
 from wherefrom.engine.rows import Numbers
 from wherefrom.engine.sizes import DEAD_SHARE, WordSizes
@@ -28,7 +29,7 @@ from wherefrom.engine.word_files import (
     WordManifest,
     merged,
 )
-from wherefrom.engine.word_votes import Votes, WordQuery, vote
+from wherefrom.engine.word_votes import Votes, vote
 
 __all__ = ["Postings", "Votes", "WordFiles", "WordQuery", "WordsIndex"]
 
