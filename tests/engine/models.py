@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.support.derived_kinds import Code, code
+from tests.support.brute_force import Code, code
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.sizes import CatalogSizes, CodeSizes, Sizes
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS

@@ -17,16 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 from numpy.typing import NDArray
 
-from tests.support.derived import DerivedSuite, Life, lives
-from tests.support.derived_kinds import (
-    VECTORS,
-    Floats,
-    MemorySource,
-    check_cells,
-    check_exact,
-    stored,
-    vector,
-)
+from tests.support.brute_force import Floats, MemorySource, check_cells, check_exact, stored, vector
+from tests.support.derived import DerivedSuite
+from tests.support.derived_kinds import VECTORS
+from tests.support.derived_life import Life, lives
 from tests.support.kills import bytes_of, restore
 from wherefrom.engine import cells, vector_scan
 from wherefrom.engine.cells import Cells

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from numpy.typing import NDArray
 
-from tests.support.derived import DerivedSuite, Life, lives
-from tests.support.derived_kinds import COLUMN_WIDTHS, COLUMNS, FEATURE, MemorySource, row
+from tests.support.brute_force import COLUMN_WIDTHS, MemorySource, row
+from tests.support.derived import DerivedSuite
+from tests.support.derived_kinds import COLUMNS, FEATURE
+from tests.support.derived_life import Life, lives
 from tests.support.kills import bytes_of, killed_at, restore
 from wherefrom.engine.catalog_source import column_source
 from wherefrom.engine.columns import Columns

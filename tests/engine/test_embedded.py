@@ -21,7 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.engine.models import digest, new_image, new_images, small, stamp, uri
-from tests.support.derived_kinds import code
+from tests.support.brute_force import code
 from tests.support.kills import bytes_of, restore
 from wherefrom.engine import codes, embedded
 from wherefrom.engine.catalog import FILE_NAME, Catalog
@@ -592,7 +592,7 @@ FILL = """
 import logging, resource, sys
 from pathlib import Path
 from tests.engine.models import new_images
-from tests.support.derived_kinds import code
+from tests.support.brute_force import code
 from wherefrom.engine.sizes import CatalogSizes, CodeSizes, Sizes
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.errors import CollectionError
@@ -693,7 +693,7 @@ from contextlib import closing
 from pathlib import Path
 sys.path.insert(0, os.getcwd())
 from tests.engine.models import new_image
-from tests.support.derived_kinds import code
+from tests.support.brute_force import code
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.errors import CollectionError
 new_image(0)  # imports what the other user may not be able to read
