@@ -22,13 +22,11 @@ from wherefrom.picture.picture import Picture
 from wherefrom.search.answer import QueryFacts
 from wherefrom.search.direction import Side
 from wherefrom.search.explain import Frame
+from wherefrom.search.request import Region
 from wherefrom.settings import Settings
 
 if TYPE_CHECKING:
     from wherefrom.features.objects import Detector
-
-Region = tuple[float, float, float, float]
-"""left, top, right, bottom in pixels of the whole upright picture."""
 
 _WHOLE: Shares = (0.0, 0.0, 1.0, 1.0)
 
