@@ -170,3 +170,22 @@ def test_images_are_listed_a_page_at_a_time(photos: Collection) -> None:
     for wrong in ({"sort": "x"}, {"limit": 0}, {"words": "a " * 13}, {"filter": "("}):
         with pytest.raises(UsageError):
             photos.page(**wrong)
+
+
+def test_of_several_uploads_only_the_one_with_too_many_fields_is_refused(photos: Collection) -> None:
+    """They are committed together; whose fields are too many takes no other with it, and says so alone."""
+    many = {f"name{number}": 1.0 for number in range(65)}
+    first, second, third = photos.receive(
+        [
+            Upload(encoded(picture(1)), name="a.jpg", fields={"price": 1.0}),
+            Upload(encoded(picture(2)), name="b.jpg", fields=many),
+            Upload(encoded(picture(3)), name="c.jpg", fields={"price": 3.0}),
+        ]
+    )
+    assert [one.status for one in (first, second, third)] == [Status.ADDED, Status.FAILED, Status.ADDED]
+    assert second.code == UsageError.code
+    assert "64 fields" in str(second.reason)
+    assert {image.fields["price"] for image in photos.select()} == {1.0, 3.0}
+    assert len(list((photos.engine.directory / "originals").rglob("*.new"))) == 0
+    assert sum(path.is_file() for path in (photos.engine.directory / "originals").rglob("*")) == 2
+    assert photos.check() == []

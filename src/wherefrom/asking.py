@@ -27,6 +27,7 @@ from wherefrom.search.similar import alike
 from wherefrom.search.wishes import read_wishes
 
 if TYPE_CHECKING:
+    import PIL.Image
     import numpy as np
     from numpy.typing import NDArray
 
@@ -196,6 +197,16 @@ class Asking(Holding):
     def compare(self, first: Any, second: Any) -> Match | None:
         """Whether two pictures are one: a Match that describes `second` as seen from `first`, or None."""
         return compare(first, second, self._settings)
+
+    def draw(self, query: Any, match: Match, *, height: int = 480) -> PIL.Image.Image:
+        """The proof of a match: the query and the image found, side by side, with what both show.
+
+        `query` is what was searched for: a path, URL, bytes, Picture, PIL image or id. Raises NotFound where
+        the image's bytes are nowhere any more, UsageError for a look-alike, of which nothing is proven, and a
+        PictureError or FetchError for a query that cannot be read.
+        """
+        found = self.original(match.id)
+        return match.evidence.draw(self._source(query), found, height=height, settings=self._settings)
 
     def duplicates(
         self,

@@ -38,7 +38,7 @@ from wherefrom.engine.hamming import HammingIndex
 from wherefrom.engine.vectors import VectorsIndex
 from wherefrom.engine.words import WordsIndex
 from wherefrom.features.embedding import dimension_of
-from wherefrom.features.extract import versions_of
+from wherefrom.features.registry import versions_of
 from wherefrom.features.vocabulary import DIMENSIONS, LEAVES, vocabulary
 from wherefrom.search import judging, verify
 from wherefrom.search.answer import Match

@@ -75,14 +75,13 @@ def draw_matches(photos: Collection, query: Any, answers: list[Answer], folder: 
     from wherefrom.search.answer import CLAIMS
     from wherefrom.search.draw import draw, image_of
     from wherefrom.search.pixels import original
-    from wherefrom.settings import load
 
     claims = [[(rank, m) for rank, m in enumerate(a, 1) if m.kind in CLAIMS] for a in answers]
     if any(len(some) < len(answer) for some, answer in zip(claims, answers, strict=True)):
         say("Look-alikes are not drawn: they prove nothing.")
     if not any(claims):
         return
-    settings = load()
+    settings = photos.settings
     read = original(settings.limits, photos.engine.original)
     if isinstance(query, str) and query.startswith(ID_PREFIX):
         query = read(photos.get(query))

@@ -29,19 +29,14 @@ from wherefrom.engine.originals import FOLDER as UPLOADS
 from wherefrom.engine.tables import feature_versions, images, refusals, sightings
 from wherefrom.errors import CollectionError, Exit, FeatureMismatch, WherefromError
 from wherefrom.features.embedding import dimension_of
-from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, versions_of
+from wherefrom.features.extract import EMBEDDING, PALETTE
+from wherefrom.features.registry import features, versions_of
 from wherefrom.printing import counted
 from wherefrom.settings import Settings
 
 CHECKED_IN_FULL = 16 * 1000**2
 """Bytes of a catalog up to which every row is checked: some 4,000 images, a second."""
 
-_IN_WORDS = {
-    FINGERPRINT: "fingerprints",
-    KEYPOINTS: "keypoints",
-    EMBEDDING: "embeddings",
-    PALETTE: "palettes",
-}
 _SAMPLED = 64
 _LOG_BYTES = 64 * 1000**2  # that the catalog's log grows to before it is written back
 _PROBLEMS = 10
@@ -212,9 +207,10 @@ def _versions(kept: Kept, ours: dict[str, str]) -> Iterator[Finding]:
         other = [version for version in there if version != ours.get(kind)]
         if not other or kind not in ours:
             continue
-        copies = kind in (FINGERPRINT, KEYPOINTS)
+        known = features()[kind]
+        copies = known.finds == "copies"
         what = (
-            f"{_IN_WORDS.get(kind, kind).capitalize()} are of {', '.join(other)}, and this program computes "
+            f"{known.nouns[1].capitalize()} are of {', '.join(other)}, and this program computes "
             f"{ours[kind]}: "
         )
         cure = "Run: wherefrom rebuild (it reads the files again)"

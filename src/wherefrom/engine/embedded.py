@@ -47,7 +47,7 @@ from wherefrom.errors import (
     UsageError,
 )
 from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, VERSIONS
-from wherefrom.features.registry import field_named
+from wherefrom.features.registry import answering, feature
 from wherefrom.filters.terms import Filter, Term
 from wherefrom.records import (
     FieldValue,
@@ -75,12 +75,6 @@ MOST_VOTES = 4_000
 """Images by visual words that a filter may be asked of."""
 
 _LOCK = "writer.lock"
-_IN_WORDS = {
-    FINGERPRINT: "Fingerprints",
-    KEYPOINTS: "Keypoints",
-    EMBEDDING: "Embeddings",
-    PALETTE: "Palettes",
-}
 _COPIES = (FINGERPRINT, KEYPOINTS)  # kinds of features by which copies are found
 
 
@@ -185,12 +179,13 @@ class EmbeddedEngine:
 
     def _answered(self, term: Term) -> NDArray[np.int64]:
         """The keys of the images that have what a term asks of features."""
-        field = field_named(term.field)
-        if field is None:
+        asked = answering(term.field)
+        if asked is None:
             raise UsageError(f"{term.field} cannot be asked for here: {term}.")
+        kind, field = asked
         rows = field.rows(term.value)
-        found = [keys[rows(fields)] for keys, fields in self._columns(field.kind)]
-        return np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
+        found = [keys[rows(fields)] for keys, fields in self._columns(kind.kind)]
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
 
     def page(
         self, within: Selection | None, order: str, *, descending: bool, limit: int, after: str | None
@@ -641,7 +636,7 @@ class EmbeddedEngine:
         if other is not None:
             kind, version = other
             raise FeatureMismatch(
-                f"{_IN_WORDS[kind]} here are of version {version}, and this program computes "
+                f"{feature(kind).nouns[1].capitalize()} here are of version {version}, and this program computes "
                 f"{self._versions.get(kind, 'none')}; the two cannot be compared. Run: wherefrom rebuild"
             )
 
