@@ -58,7 +58,7 @@ class MadeUp:
     def removals_after(self, seq: int) -> tuple[list[int], int]:
         return [], seq
 
-    def words_after(self, key: int, limit: int) -> tuple[int, Postings]:
+    def rows_after(self, key: int, limit: int) -> tuple[int, Postings]:
         started = time.perf_counter()
         last = min(self.count, key + limit)
         parts = [self.block(number) for number in range(key // BLOCK, max(key, last - 1) // BLOCK + 1)]
@@ -87,7 +87,7 @@ class MadeUp:
     def query(self, rng: np.random.Generator, keypoints: int = 500) -> tuple[int, list[WordQuery]]:
         """The key of an image, and a query for it in three variants."""
         key = int(rng.integers(1, self.count + 1))
-        _, image = self.words_after(key - 1, 1)
+        _, image = self.rows_after(key - 1, 1)
         variants = []
         for _ in range(3):
             variants.append(
