@@ -267,6 +267,24 @@ def test_evidence_draws_itself_from_whatever_holds_the_pictures(
         match.evidence.draw(image, "nothing.jpg")
     with pytest.raises(wherefrom.UsageError, match="A query is"):
         match.evidence.draw(image, 3)
+    assert photos.draw(data, match).tobytes() == drawn.tobytes()
+
+
+def test_proofs_are_drawn_within_the_settings_of_the_collection(
+    indexed: tuple[Collection, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not within those of the environment, which may allow more or less."""
+    photos, files = indexed
+    match = photos.search(encoded(ImageOps.mirror(picture(3)), "PNG"))[0]
+    monkeypatch.setenv("WHEREFROM_MAX_PIXELS", "1000")
+    with pytest.raises(wherefrom.TooLarge):
+        match.evidence.draw(encoded(picture(2), "PNG"), files[3])
+    assert photos.draw(files[2], match).height > 480
+    larger = encoded(picture(4, 900, 700), "PNG")
+    caps = Settings(model="none", max_pixels=200_000)
+    place = photos.engine.directory
+    with wherefrom.open(place, settings=caps) as capped, pytest.raises(wherefrom.TooLarge):
+        capped.draw(larger, match)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -84,18 +82,6 @@ def test_check_and_backup_look_at_uploads(photos: Collection, tmp_path: Path) ->
     photos.remove(second)
     assert photos.check() == []
     assert photos.get(third).id == third
-
-
-def test_uploads_of_before_are_known_by_their_files(photos: Collection, tmp_path: Path) -> None:
-    (outcome,) = photos.receive([Upload(encoded(picture(1)))])
-    photos.close()
-    with closing(sqlite3.connect(tmp_path / "c" / "catalog.sqlite")) as catalog, catalog:
-        catalog.execute("DROP TABLE uploads")
-        catalog.execute("DELETE FROM migrations WHERE name = '0007-uploads'")
-    with open_collection(tmp_path / "c", settings=Settings(model="none", workers=1)) as later:
-        assert later.check() == []
-        (tmp_path / "c" / "originals" / str(outcome.id)[7:9] / str(outcome.id)[7:]).unlink()
-        assert "is gone" in later.check()[0]
 
 
 def test_each_upload_has_its_outcome(photos: Collection, tmp_path: Path) -> None:

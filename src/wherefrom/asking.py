@@ -27,8 +27,8 @@ from wherefrom.search.similar import alike
 from wherefrom.search.wishes import read_wishes
 
 if TYPE_CHECKING:
-    import PIL.Image
     import numpy as np
+    import PIL.Image
     from numpy.typing import NDArray
 
     from wherefrom.filters.terms import Filter

@@ -10,7 +10,6 @@ from wherefrom.batches import batched
 from wherefrom.engine.base import Engine, WordQuery
 from wherefrom.families import composed
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
-from wherefrom.features.registry import blanks
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import LEAST, Keypoints
 from wherefrom.relations import Known, Relation, related

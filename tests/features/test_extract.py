@@ -18,8 +18,8 @@ from wherefrom.features.embedding import (
     Model,
 )
 from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, Recipe
-from wherefrom.features.registry import blanks
 from wherefrom.features.palette import Palette
+from wherefrom.features.registry import blanks
 from wherefrom.picture.decode import decode
 from wherefrom.picture.picture import Picture
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tests.scenes import Grey, picture, scene
 from wherefrom.features import keypoints as kp
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS, Recipe
-from wherefrom.features.registry import blanks, versions_of
 from wherefrom.features.keypoints import (
     ASKED,
     BYTES,
@@ -25,6 +24,7 @@ from wherefrom.features.keypoints import (
     prepare,
     query_keypoints,
 )
+from wherefrom.features.registry import blanks, versions_of
 from wherefrom.picture.picture import Picture
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.pictures import assert_sentence
 from wherefrom.errors import UsageError
 from wherefrom.search.answer import CLAIMS, Kind
 from wherefrom.search.calibration import Calibration, Level
@@ -39,9 +38,8 @@ def test_wishes_want_all_kinds_unless_some_are_named() -> None:
 
 @pytest.mark.parametrize("said", ["", "copies", ["same", "nothing"], [], "same,,copy", "ALL"])
 def test_unknown_kinds_are_refused(said: Any) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError, match=r"^(Unknown kind|Name a kind)"):
         SearchRequest(said)
-    assert_sentence(caught.value)
 
 
 @pytest.mark.parametrize("said", ["1,2,3,4", (1, 2, 3, 4), [1.0, 2.0, 3.0, 4.0], " 1, 2 ,3,4.0"])

@@ -23,7 +23,7 @@ from wherefrom.doctor.machine import ROOT, Disk, Machine, disk_findings, disk_of
 from wherefrom.engine.catalog import FILE_NAME
 from wherefrom.engine.database import CURE, Database
 from wherefrom.engine.embedded import EmbeddedEngine
-from wherefrom.engine.indexes import FOLDERS
+from wherefrom.engine.indexes import folders
 from wherefrom.engine.marker import read_marker
 from wherefrom.engine.originals import FOLDER as UPLOADS
 from wherefrom.engine.tables import feature_versions, images, refusals, sightings
@@ -67,7 +67,7 @@ class Kept:
     @property
     def indexes(self) -> int:
         """Bytes of what is derived, and mapped into memory."""
-        return sum(self.bytes.get(folder, 0) for folder in FOLDERS.values())
+        return sum(self.bytes.get(folder, 0) for folder in folders().values())
 
     @property
     def room(self) -> int | None:
@@ -150,7 +150,7 @@ def _unusable(error: WherefromError) -> Finding:
 
 def _bytes(path: Path) -> dict[str, int]:
     found = {"catalog": _taken(path.glob(f"{FILE_NAME}*"))}
-    return found | {folder: _taken((path / folder).rglob("*")) for folder in (*FOLDERS.values(), UPLOADS)}
+    return found | {folder: _taken((path / folder).rglob("*")) for folder in (*folders().values(), UPLOADS)}
 
 
 def _taken(files: Iterable[Path]) -> int:

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from wherefrom.models.cards import Card
     from wherefrom.picture.picture import Picture
 
-    Fields = Sequence[NDArray[np.uint8]]
-    """n rows of a kind, as its widths divide them: uint8 (n, width) for each field."""
+Fields = Sequence["NDArray[np.uint8]"]
+"""n rows of a kind, as its widths divide them: uint8 (n, width) for each field."""
 
-    Rows = Callable[[Fields], NDArray[np.bool_]]
-    """Which of n rows are meant: bool (n,)."""
+Rows = Callable[[Fields], "NDArray[np.bool_]"]
+"""Which of n rows are meant: bool (n,)."""
 
 GROUP = "wherefrom.features"
 """The group of entry points by which packages offer kinds of features."""

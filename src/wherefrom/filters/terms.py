@@ -96,6 +96,7 @@ def let_in(name: str) -> None:
         FIELDS[name] = Kind.LABEL
         RESERVED.add(name)
 
+
 _ORDERED = (Kind.NUMBER, Kind.BYTES, Kind.MOMENT)
 _DAY = r"(\d{4})(?:-(\d\d)(?:-(\d\d)"
 _MOMENT = re.compile(_DAY + r"(?:T(\d\d):(\d\d)(?::(\d\d))?(Z|[+-]\d\d:?\d\d)?)?)?)?", re.ASCII)

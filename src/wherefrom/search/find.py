@@ -17,6 +17,7 @@ from wherefrom.features.embedding import Embedding
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint, fingerprint
 from wherefrom.features.keypoints import ASKED, LEAST, Keypoints, keypoints
+from wherefrom.features.registry import nominators
 from wherefrom.picture.picture import Picture
 from wherefrom.picture.signs import Signs
 from wherefrom.printing import counted
@@ -212,6 +213,10 @@ def _suspects(engine: Engine, query: Query, limit: int, allowed: Selection | Non
         for key, variant, _ in engine.near_words(word_queries(query), VERIFIED, within=allowed):
             known = suspects.get(key, Suspect(None, frozenset()))
             suspects[key] = Suspect(known.candidate, known.variants | {variant})
+    for _, nominate in nominators():
+        for key in nominate(engine, query.view, VERIFIED, allowed)[:VERIFIED]:
+            known = suspects.get(key, Suspect(None, frozenset()))
+            suspects[key] = Suspect(known.candidate, known.variants | _ALIKE.variants)
     return suspects
 
 

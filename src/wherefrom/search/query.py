@@ -17,6 +17,7 @@ from wherefrom.errors import UsageError, named
 from wherefrom.features.embedding import Embedding, embedder
 from wherefrom.features.fingerprint import QueryCode, Shares, query_codes
 from wherefrom.features.keypoints import LEAST, Variant, query_keypoints
+from wherefrom.features.registry import View
 from wherefrom.picture.decode import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.search.answer import QueryFacts
@@ -122,6 +123,14 @@ class Query:
             )
             start = time.perf_counter()
         return queries
+
+    @property
+    def view(self) -> View:
+        """The part that is searched, as features see it."""
+        shares = self.frame.region
+        return View(
+            self.picture, lambda: self.in_colour() if shares == _WHOLE else _cut(self.in_colour(), shares)
+        )
 
     @property
     def is_whole(self) -> bool:
