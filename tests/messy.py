@@ -279,7 +279,7 @@ def _pages(folder: Folder, originals: list[tuple[str, bytes, Picture]]) -> None:
     """Files of several frames or pages that share the first."""
     cover = subject(700_000 + folder.seed)
     for which in range(2):
-        pages = [originals[38 + 2 * which + n][2] for n in range(2)]
+        pages = [originals[38 + 2 * which + n][2].copy() for n in range(2)]
         for kind, ending in (("TIFF", "tif"), ("GIF", "gif"), ("PDF", "pdf")):
             data = saved(cover, kind, save_all=True, append_images=pages)
             folder.put(f"Scans/document {which}.{ending}", data, subject=800)
