@@ -19,7 +19,6 @@ from wherefrom.version import __version__
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
     from wherefrom.collection import open_collection as open
-    from wherefrom.duplicates import Group
     from wherefrom.engine.records import Image, Sighting
     from wherefrom.errors import (
         BlockedAddress,
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
         WherefromError,
         WrongBody,
     )
+    from wherefrom.groups import Group
     from wherefrom.outcome import Outcome, Report
     from wherefrom.picture.decode import Limits, decode
     from wherefrom.picture.metadata import Credit
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "wherefrom.collection": ("Collection", "open"),
-    "wherefrom.duplicates": ("Group",),
+    "wherefrom.groups": ("Group",),
     "wherefrom.engine.records": ("Image", "Sighting"),
     "wherefrom.errors": (
         "BlockedAddress",

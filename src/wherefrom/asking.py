@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wherefrom.deciding import Decisions
-from wherefrom.duplicates import Group, groups, looks
+from wherefrom.duplicates import groups, looks
 from wherefrom.engine.records import ID_PREFIX, Image, digest_of
 from wherefrom.errors import UsageError, named
 from wherefrom.features.extract import VERSIONS
+from wherefrom.groups import Group
 from wherefrom.holding import Holding
 from wherefrom.places import looked
 from wherefrom.preferring import preferring

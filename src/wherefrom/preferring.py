@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from wherefrom.errors import UsageError
 
 if TYPE_CHECKING:
-    from wherefrom.duplicates import Duplicate, Group
     from wherefrom.engine.records import Sighting
+    from wherefrom.groups import Duplicate, Group
 
 SORTS = ("files", "bytes")
 """Orders of groups: most files first, or most bytes to be freed."""

@@ -26,8 +26,8 @@ from wherefrom.sources.leaving import innards, library_of
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
-    from wherefrom.duplicates import Duplicate, Group
     from wherefrom.engine.records import Image, Sighting
+    from wherefrom.groups import Duplicate, Group
 
 WAYS = ("trash", "move", "hardlink", "reflink")
 """What can be done: to the bin, to a folder, another name of the kept file, or blocks shared with it."""

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wherefrom.cli.common import counted, say, shown_place
+from wherefrom.cli.common import say, shown_place
 from wherefrom.errors import UsageError
-from wherefrom.printing import plain
+from wherefrom.printing import counted, plain
 
 if TYPE_CHECKING:
     from PIL import Image

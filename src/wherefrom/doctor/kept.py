@@ -29,6 +29,7 @@ from wherefrom.engine.tables import feature_versions, images, refusals, sighting
 from wherefrom.errors import CollectionError, Exit, FeatureMismatch, WherefromError
 from wherefrom.features.embedding import dimension_of
 from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, versions_of
+from wherefrom.printing import counted
 from wherefrom.settings import Settings
 
 CHECKED_IN_FULL = 16 * 1000**2
@@ -312,7 +313,7 @@ def _of_memory(kept: Kept, machine: Machine) -> Iterator[Finding]:
 
 
 def _skipped(number: int) -> str:
-    return "1 file was skipped" if number == 1 else f"{number:,} files were skipped"
+    return f"{counted(number, 'file was', 'files were')} skipped"
 
 
 def _of_refusals(kept: Kept) -> Iterator[Finding]:

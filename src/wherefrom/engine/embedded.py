@@ -20,7 +20,7 @@ from wherefrom.engine.catalog import FILE_NAME, Catalog, Marks
 from wherefrom.engine.conditions import Extra
 from wherefrom.engine.copying import Copied, OnPages
 from wherefrom.engine.indexes import FOLDERS, Indexes, refreshed
-from wherefrom.engine.lock import WriterLock, same_file
+from wherefrom.engine.lock import WriterLock
 from wherefrom.engine.marker import MARKER, left_half_made, read_marker, write_marker
 from wherefrom.engine.originals import Originals
 from wherefrom.engine.records import (
@@ -119,7 +119,6 @@ class EmbeddedEngine:
                     )
                 self._make()
             self._catalog = Catalog(directory)
-            self._known = self._catalog.path.stat()
             if not self._catalog.current:
                 self._migrate()
             write = self._writer is not None
@@ -499,11 +498,7 @@ class EmbeddedEngine:
         with self._lock:
             if self._closed:
                 raise UsageError("This collection has been closed; open it again.")
-            if not same_file(self._known, self._catalog.path):
-                raise CollectionError(
-                    f"{self.directory} was deleted, moved or made anew since it was opened. Nothing was "
-                    f"changed; open it again, and start a service anew."
-                )
+            self._catalog.check_place()
             if self._writer is None:
                 self._writer = WriterLock(self.directory / _LOCK)
                 self._indexes.begin_writing()

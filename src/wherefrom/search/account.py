@@ -20,6 +20,7 @@ from wherefrom.errors import FeatureMismatch, ModelError, ModelMissing, NotFound
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import LEAST, Keypoints
+from wherefrom.printing import counted
 from wherefrom.search.answer import CLAIMS, Answer, Match
 from wherefrom.search.find import MOST_VOTES, VERIFIED, find, is_among
 from wherefrom.search.judging import judged, proof_of, should_agree, word_queries
@@ -378,7 +379,9 @@ def _passed_over(
         wider = find(engine, query, limit=max(1_000, limit), allowed=options["allowed"])
         place = next((number for number, one in enumerate(wider, 1) if one.id == image.id), None)
         if place is not None and place > limit:
-            return f"It was found, in place {place}: after the {limit} matches asked for."
+            return (
+                f"It was found, in place {place}: after the {counted(limit, 'match', 'matches')} asked for."
+            )
         if place is not None:
             found = wider[place - 1]
             return (

@@ -21,6 +21,7 @@ from wherefrom.features.fingerprint import Fingerprint, fingerprint
 from wherefrom.features.keypoints import ASKED, LEAST, Keypoints, keypoints
 from wherefrom.picture.picture import Picture
 from wherefrom.picture.signs import Signs
+from wherefrom.printing import counted
 from wherefrom.search.answer import CLAIMS, Answer, Kind, Match
 from wherefrom.search.direction import Side, directed
 from wherefrom.search.explain import identical
@@ -330,12 +331,12 @@ def _why_nothing(
     if count == 0:
         return ["The collection is empty."]
     if allowed is not None and not len(allowed):
-        return [f"The filter lets none of the {count:,} images through."]
+        return [f"The filter lets none of the {counted(count, 'image')} through."]
     if not query.codes and len(query.variants[0].keypoints) < LEAST:
         return []
     if allowed is not None:
-        return [f"No match among the {_images(len(allowed))} that the filter lets through."]
-    return [f"No match among {_images(count)}."]
+        return [f"No match among the {counted(len(allowed), 'image')} that the filter lets through."]
+    return [f"No match among {counted(count, 'image')}."]
 
 
 def _kinds(kinds: Iterable[str] | None) -> set[Kind]:
@@ -357,7 +358,3 @@ def _unknown_kind(name: str) -> str:
     near = get_close_matches(name.strip().lower(), [*Kind, "all"], 1)
     meant = f'Did you mean "{near[0]}"?' if near else f"There are {', '.join(Kind)}, and all."
     return f'Unknown kind "{name}". {meant}'
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"
