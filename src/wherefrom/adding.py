@@ -13,17 +13,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from wherefrom.engine.base import Engine
 from wherefrom.engine.batches import batched
 from wherefrom.engine.records import FileStamp, NewImage, Place, Refusal, image_id
-from wherefrom.errors import FetchError, PictureError, Unreadable, UsageError, WherefromError
+from wherefrom.errors import FetchError, MachineFault, PictureError, Unreadable, UsageError, WherefromError
 from wherefrom.features.extract import VERSIONS
 from wherefrom.outcome import Outcome, Report, Status
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.places import vanished
 from wherefrom.receiving import Upload
@@ -304,9 +304,9 @@ def _place(offer: Offer, read: Read) -> Place | None:
     return Place(offer.uri, stamp=read.stamp) if offer.seen else None
 
 
-def _lasts(error: PictureError) -> bool:
-    """Whether a refusal says something of the file: permissions can be mended without changing it."""
-    return not isinstance(error, Unreadable)
+def _lasts(error: PictureError | MachineFault) -> TypeGuard[PictureError]:
+    """Whether a refusal says something of the file: permissions and the machine can be mended without."""
+    return not isinstance(error, Unreadable | MachineFault)
 
 
 def _refused(uri: str, error: WherefromError) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from wherefrom.engine.copying import Copied
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.fields import checked as checked_fields
 from wherefrom.engine.records import Image, digest_of
-from wherefrom.errors import CollectionLocked, Excluded, NotFound, Unreadable, UsageError
+from wherefrom.errors import CollectionLocked, Excluded, FeatureMismatch, NotFound, Unreadable, UsageError
 from wherefrom.features.embedding import dimension_of
 from wherefrom.features.extract import nothing, versions_of
 from wherefrom.outcome import Outcome, Report, Status
@@ -303,7 +304,9 @@ class Collection(Asking):
             done = [(deed.path, why) for deed, why in undo(self, run)]
         for path, why in done:
             if why is None:
-                self.add(path)
+                # It is back, whatever its features are computed with by now; `index` will know it.
+                with contextlib.suppress(FeatureMismatch):
+                    self.add(path)
         return done
 
     def attach(self, id_or_uri: str | os.PathLike[str], /, **fields: str | float | bool | None) -> int:

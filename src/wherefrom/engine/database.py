@@ -7,6 +7,7 @@ disk or a damaged file is an error, never a signal.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DatabaseError
 
 from wherefrom.engine.lock import same_file
 from wherefrom.engine.patience import is_over, present
-from wherefrom.errors import CollectionDamaged, CollectionError, UsageError
+from wherefrom.errors import CollectionDamaged, CollectionError, MachineFault, UsageError
 
 CURE = "Restore the catalog from a backup, or index the pictures into a new collection."
 """What to do about damage of the catalog itself."""
@@ -228,7 +229,9 @@ class Database:
         self._frozen = None
         self._readers.dispose()
 
-    def _sentence(self, error: DatabaseError | UnicodeDecodeError, what: str) -> CollectionError:
+    def _sentence(
+        self, error: DatabaseError | UnicodeDecodeError, what: str
+    ) -> CollectionError | MachineFault:
         original = error.orig if isinstance(error, DatabaseError) else error
         if isinstance(original, sqlite3.ProgrammingError):
             raise error  # not the file's fault
@@ -237,6 +240,8 @@ class Database:
             return CollectionDamaged(
                 f"{self.path} is damaged ({original}). To see how far, run: wherefrom check. {CURE}"
             )
+        if _files_ran_out():
+            return MachineFault(f"{self.path} cannot be opened now: too many files are open. {_MORE_FILES}")
         if what == "read":
             if self._log_size():
                 return CollectionError(
@@ -251,6 +256,18 @@ class Database:
             f"{self.path} could not be written ({original}). Nothing that was acknowledged is lost; "
             f"check that the disk has room and may be written to, then run the same command again."
         )
+
+
+_MORE_FILES = "Allow more with: ulimit -n 1024"
+
+
+def _files_ran_out() -> bool:
+    """Whether this process may open no further file: SQLite says no more than that it could not."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False
 
 
 def _code_of(error: DatabaseError | UnicodeDecodeError) -> int:

@@ -17,7 +17,7 @@ from wherefrom.decoding import decoded_stored
 from wherefrom.engine.records import Image
 from wherefrom.errors import PictureError
 from wherefrom.features.signs import jpeg_tables, orientation_of, signs_of
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.picture.picture import Picture, Pixels
 from wherefrom.picture.signs import Signs
 from wherefrom.search import tone, traces
