@@ -167,7 +167,7 @@ def test_a_path_that_is_not_there(photos: Collection, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [*TONE, *GEOMETRY])
 def test_edited_copies_come_first(indexed: tuple[Collection, list[Path]], name: str) -> None:
     photos, files = indexed
-    for number in range(0, 40, 13):
+    for number in (0, 26):
         answer = photos.search(encoded(edit(name, picture(number))))
         assert [match.id for match in answer] == [photos.find(files[number])[0].id]
         kind = answer[0].kind
@@ -184,7 +184,7 @@ def test_every_edit_of_the_suite_keeps_its_promise_of_determinism() -> None:
 
 def test_unrelated_pictures_are_not_claimed(indexed: tuple[Collection, list[Path]]) -> None:
     photos, _ = indexed
-    for number in range(1000, 1020):
+    for number in range(1000, 1010):
         answer = photos.search(encoded(picture(number)))
         assert len(answer) == 0
         assert "No match among 40 images." in answer.query.notes[-1]

@@ -20,6 +20,8 @@ from wherefrom.picture.metadata import Credit
 from wherefrom.search.answer import Evidence, Kind, Match, QueryFacts
 from wherefrom.search.wishes import About
 
+pytestmark = pytest.mark.usefixtures("default_model")
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.quality.gate import FLOORS, Bed, trials_of
 from tests.scenes import encoded, picture, scene
+from wherefrom.models.store import DEFAULT
 from wherefrom.settings import Settings
 
 ORIGINALS = ("astronaut.png", "coffee.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg", "camera.png")
@@ -44,7 +45,7 @@ def made(folder: Path) -> Bed:
             *((f"scene {number}", encoded(picture(number))) for number in range(500, 506)),
         ],
         indexed,
-        Settings(workers=1),
+        Settings(workers=1, model=DEFAULT),
     )
 
 
