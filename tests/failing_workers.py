@@ -16,7 +16,7 @@ from typing import Any
 from wherefrom import workers
 from wherefrom.engine.records import NewImage
 from wherefrom.features.extract import Recipe
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.processes.frames import framed
 
 HANG, LOCK, EXIT, SEGV, KILL, ABORT, RAISE, MEMORY, BABBLE, HEAVY, LIE, HOLD = (

@@ -23,7 +23,7 @@ from wherefrom.engine.records import FileStamp, NewImage, Place, Refusal, image_
 from wherefrom.errors import FetchError, MachineFault, PictureError, Unreadable, UsageError, WherefromError
 from wherefrom.features.extract import VERSIONS
 from wherefrom.outcome import Outcome, Report, Status
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.places import vanished
 from wherefrom.receiving import Upload

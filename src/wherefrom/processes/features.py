@@ -14,7 +14,7 @@ from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETT
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import BYTES
 from wherefrom.features.palette import Palette
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.processes.believed import members_of
 
 

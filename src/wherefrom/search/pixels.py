@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wherefrom.decoding import decoded
 from wherefrom.engine.records import Image, digest_of
 from wherefrom.errors import WherefromError
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.search import verdict
 from wherefrom.search.answer import Edit, Kind, Match
