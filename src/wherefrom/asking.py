@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wherefrom.deciding import Decisions
 from wherefrom.duplicates import groups, looks
-from wherefrom.engine.records import ID_PREFIX, Image, digest_of
+from wherefrom.engine.records import Image, digest_of
 from wherefrom.errors import UsageError, named
 from wherefrom.features.extract import VERSIONS
 from wherefrom.groups import Group
@@ -159,8 +159,8 @@ class Asking(Holding):
 
     def _source(self, query: Any) -> Any:
         """What to read for a query: for an id, a file in which the image was seen."""
-        if isinstance(query, str) and query.startswith(ID_PREFIX):
-            return self._file_of(self.get(query))
+        if isinstance(query, str) and (whole := self.whole_id(query)) is not None:
+            return self._file_of(self.get(whole))
         return query
 
     def why(

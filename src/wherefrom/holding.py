@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from wherefrom.engine.base import Engine
 from wherefrom.engine.batches import batched
 from wherefrom.engine.records import ID_PREFIX, Image, Sighting, digest_of, image_id
-from wherefrom.errors import NotFound
+from wherefrom.errors import NotFound, UsageError
 from wherefrom.features.extract import EMBEDDING, PALETTE
 from wherefrom.features.fingerprint import NEARLY_BLANK
 from wherefrom.listing import Listed, listed
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from wherefrom.engine.terms import Filter
 
+_BEGUN = re.compile(f"({re.escape(ID_PREFIX)})?([0-9a-f]{{6,64}})")
+_DIGITS = 64  # of an id, behind its prefix
 _EVERY = "width>=0"  # a filter that lets every image through
 
 
@@ -129,7 +132,10 @@ class Holding:
         return [(image_id(found), sighting) for _, found, sighting in rows]
 
     def find(self, id_or_uri: str | os.PathLike[str]) -> list[Image]:
-        """The image of an id, or the images seen at a uri or path; empty when there are none."""
+        """The image of an id, or the images seen at a uri or path; empty when there are none.
+
+        An id may be given by its beginning: see `whole_id`.
+        """
         return [looked(image) for image in self._engine.images(self._keys(id_or_uri)).values()]
 
     def select(self, filter: str | Filter | None = None) -> Iterator[Image]:
@@ -161,10 +167,31 @@ class Holding:
         found = listed(self._engine, filter=filter, words=words, sort=sort, limit=limit, after=after)
         return replace(found, images=tuple(looked(image) for image in found.images))
 
+    def whole_id(self, name: str) -> str | None:
+        """The id that a name stands for: an id, or the beginning of one here, of 6 hex digits or more.
+
+        `sha256:` may be left out where there is no file, and nothing was seen, of that name. None for what is
+        no id; raises UsageError where several ids begin so.
+        """
+        begun = _BEGUN.fullmatch(name.lower())
+        if begun is None:
+            return name if name.startswith(ID_PREFIX) else None
+        stated, digits = begun[1], begun[2]
+        if len(digits) == _DIGITS and stated:
+            return ID_PREFIX + digits
+        if not stated and (os.path.lexists(name) or self._engine.keys_at(file_uri(name))):
+            return None
+        keys = self._engine.matching(f"id:{ID_PREFIX}{digits}", answers(self._engine))
+        if len(keys) > 1:
+            raise UsageError(f"{name} is how {len(keys):,} ids here begin; give more of the one you mean.")
+        if not len(keys):
+            return ID_PREFIX + digits.ljust(_DIGITS, "0") if stated else None  # which is none of them
+        return next(iter(self._engine.images(keys.tolist()).values())).id
+
     def _keys(self, id_or_uri: str | os.PathLike[str]) -> list[int]:
         name = os.fspath(id_or_uri)
-        if name.startswith(ID_PREFIX):
-            return list(self._engine.keys_of([digest_of(name)]).values())
+        if (whole := self.whole_id(name)) is not None:
+            return list(self._engine.keys_of([digest_of(whole)]).values())
         return self._engine.keys_at(name if "://" in name else file_uri(os.path.expanduser(name)))
 
     def _file_of(self, image: Image) -> str:

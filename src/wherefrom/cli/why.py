@@ -9,6 +9,7 @@ from wherefrom.cli.common import (
     first_place,
     put,
 )
+from wherefrom.engine.records import short_id
 from wherefrom.errors import NotFound, UsageError
 from wherefrom.places import looked
 
@@ -41,7 +42,7 @@ def print_account(told: Account | None) -> None:
 
     if told is None:
         return
-    put(f"why {first_place(looked(told.image).sightings)} ({told.image.id})")
+    put(f"why {first_place(looked(told.image).sightings)} ({short_id(told.image.id)})")
     put(f"  {told.reason}")
     for name, said in stages(told.as_json()):
         put(f"  {name + ':':<12} {said}")
