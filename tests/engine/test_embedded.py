@@ -529,7 +529,7 @@ def flip(data: bytes, rng: random.Random) -> bytes:
 
 @pytest.mark.parametrize(
     ("part", "times"),
-    [("planes-", 4), ("entries-", 4), ("manifest.json", 4), ("hashes-", 3), (MARKER, 4)],
+    [("planes-", 12), ("entries-", 4), ("manifest.json", 4), ("hashes-", 3), (MARKER, 4)],
 )
 def test_every_flipped_bit_of_what_is_derived_is_named_and_cured(
     filled: Filled, part: str, times: int
