@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 import wherefrom
 from tests import failing_workers as failing
-from tests.scenes import encoded, folder_of, picture
+from tests.scenes import encoded, folder_of, grained, picture
 from wherefrom.collection import Collection
 from wherefrom.evaluate.edits import EDITS, GEOMETRY, TONE, edit
 from wherefrom.features import extract, fingerprint
@@ -434,9 +434,10 @@ def test_opening_what_is_not_there(tmp_path: Path) -> None:
 def test_duplicates_of_a_whole_collection(photos: Collection, tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     files = folder_of(folder, 6)
+    files[1].write_bytes(encoded(grained(1)))
     (folder / "byte for byte.jpg").write_bytes(files[0].read_bytes())
-    (folder / "small.png").write_bytes(encoded(picture(1).resize((200, 150)), "PNG"))
-    (folder / "mirrored.png").write_bytes(encoded(ImageOps.mirror(picture(1)).resize((300, 225)), "PNG"))
+    (folder / "small.png").write_bytes(encoded(grained(1).resize((200, 150)), "PNG"))
+    (folder / "mirrored.png").write_bytes(encoded(ImageOps.mirror(grained(1)).resize((300, 225)), "PNG"))
     (folder / "bad.jpg").write_bytes(encoded(picture(2)) + b"\0")
     (folder / "blank 1.png").write_bytes(encoded(picture(2).point(lambda _: 1), "PNG"))
     (folder / "blank 2.png").write_bytes(encoded(picture(2).point(lambda _: 2), "PNG"))

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from tests.scenes import encoded, folder_of, picture
+from tests.scenes import encoded, folder_of, grained, picture
 from wherefrom.cli import demonstration
 from wherefrom.cli.main import commands, run
 from wherefrom.errors import Exit
@@ -299,7 +299,8 @@ def test_show_remove_check_rebuild(home: Path, capsys: pytest.CaptureFixture[str
 
 def test_duplicates_in_three_forms(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     called(capsys, "duplicates", expect=Exit.NOTHING_FOUND)
-    (home / "pictures" / "again, smaller.png").write_bytes(encoded(picture(1).resize((200, 150)), "PNG"))
+    (home / "pictures" / "picture 001.jpg").write_bytes(encoded(grained(1)))
+    (home / "pictures" / "again, smaller.png").write_bytes(encoded(grained(1).resize((200, 150)), "PNG"))
     called(capsys, "index", "pictures", "-q")
     (group,) = document(capsys, "duplicates")["groups"]
     assert group["keep"]["why"] == "largest: 400 × 300"
