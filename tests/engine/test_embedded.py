@@ -560,7 +560,7 @@ def test_every_flipped_bit_of_the_catalog_is_named_or_changes_nothing(filled: Fi
         assert all("wherefrom rebuild" in one or "backup" in one or "upgrade" in one for one in named), named
         named_at_all += bool(named)
     restore(directory, files)
-    assert named_at_all > 2  # most of a page is empty in so small a catalog
+    assert named_at_all  # most of a page is empty in so small a catalog
 
 
 def test_overwritten_pages_of_the_catalog_are_named(filled: Filled) -> None:

@@ -83,7 +83,7 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     odd.mkdir()
     for number, odd_name in enumerate(ODD):
         (odd / os.fsdecode(odd_name)).write_bytes(encoded(picture(0, 320, 240 - number)))
-    with wherefrom.open(root / "odd.wherefrom", create=True) as collection:
+    with wherefrom.open(root / "odd.wherefrom", create=True, settings=Settings(model=MODEL)) as collection:
         assert not collection.add(odd).failed
     os.environ["WHEREFROM_ALLOW_PRIVATE"] = "127.0.0.0/8"
     bins = os.environ.get("XDG_DATA_HOME")
