@@ -16,7 +16,7 @@ from wherefrom.groups import Group
 from wherefrom.holding import Holding
 from wherefrom.places import looked
 from wherefrom.preferring import preferring
-from wherefrom.records import ID_PREFIX, Image, digest_of
+from wherefrom.records import Image, digest_of
 from wherefrom.search.answer import Answer, Kind, Match, QueryFacts
 from wherefrom.search.calibration import DOCUMENT, Calibration, least_score
 from wherefrom.search.find import compare, find, lookalikes
@@ -153,8 +153,8 @@ class Asking(Holding):
 
     def _source(self, query: Any) -> Any:
         """What to read for a query: for an id, the bytes of the image."""
-        if isinstance(query, str) and query.startswith(ID_PREFIX):
-            return self.original(query)
+        if isinstance(query, str) and (whole := self.whole_id(query)) is not None:
+            return self.original(whole)
         return query
 
     def why(

@@ -11,6 +11,7 @@ from wherefrom.cli.common import (
 )
 from wherefrom.errors import NotFound, UsageError
 from wherefrom.places import looked
+from wherefrom.records import short_id
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
@@ -42,7 +43,7 @@ def print_account(told: Account | None) -> None:
 
     if told is None:
         return
-    put(f"why {first_place(looked(told.image).sightings)} ({told.image.id})")
+    put(f"why {first_place(looked(told.image).sightings)} ({short_id(told.image.id)})")
     put(f"  {told.reason}")
     for name, said in stages(told.as_json()):
         put(f"  {name + ':':<12} {said}")

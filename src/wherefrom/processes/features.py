@@ -8,7 +8,7 @@ from typing import Any
 from wherefrom.features.extract import FINGERPRINT, Recipe
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.registry import features
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.processes.believed import members_of
 from wherefrom.records import FileStamp, NewImage
 

@@ -18,7 +18,7 @@ from wherefrom.features.embedding import Embedding, embedder
 from wherefrom.features.fingerprint import QueryCode, Shares, query_codes
 from wherefrom.features.keypoints import LEAST, Variant, query_keypoints
 from wherefrom.features.registry import View
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.search.answer import QueryFacts
 from wherefrom.search.direction import Side
