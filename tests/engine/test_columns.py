@@ -55,7 +55,7 @@ class ColumnsLife(Life):
         assert group(self.writer, max(rows, least), groups)
 
 
-TestColumnsLife = lives(ColumnsLife, 30, 15)
+TestColumnsLife = lives(ColumnsLife, 20, 15)
 
 
 def filled(directory: Path, count: int) -> tuple[Columns, MemorySource[bytes]]:

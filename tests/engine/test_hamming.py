@@ -21,7 +21,7 @@ class CodesLife(Life):
     kind = CODES
 
 
-TestCodesLife = lives(CodesLife, 30, 20)
+TestCodesLife = lives(CodesLife, 15, 20)
 
 
 def filled(directory: Path, count: int) -> tuple[HammingIndex, MemorySource[list[np.ndarray]]]:

@@ -39,7 +39,7 @@ class WordsLife(Life):
     kind = WORDS
 
 
-TestWordsLife = lives(WordsLife, 15, 12)
+TestWordsLife = lives(WordsLife, 10, 12)
 
 
 @settings(deadline=None, max_examples=60)
