@@ -18,7 +18,7 @@ from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.fields import checked as checked_fields
 from wherefrom.errors import CollectionLocked, Excluded, FeatureMismatch, NotFound, Unreadable, UsageError
 from wherefrom.features.embedding import dimension_of
-from wherefrom.features.extract import nothing, versions_of
+from wherefrom.features.registry import blanks, versions_of
 from wherefrom.outcome import Outcome, Report, Status
 from wherefrom.places import vanished
 from wherefrom.progress import ProgressLine
@@ -372,7 +372,7 @@ class Collection(Asking):
                 path = self._path_of(image)
                 data = self._engine.original(digest_of(image.id)) if path is None else None
                 if path is None and data is None:
-                    fresh.append((key, "", nothing()))
+                    fresh.append((key, "", blanks()))
                     yield _lost(
                         image, "None of the files in which it was seen is there any more.", Unreadable.code
                     )
@@ -386,7 +386,7 @@ class Collection(Asking):
                     if read.image is not None and read.image.digest == digest_of(image.id):
                         fresh.append((read.number, read.image.decoder, read.image.features))
                         continue
-                    fresh.append((read.number, "", nothing()))
+                    fresh.append((read.number, "", blanks()))
                     if read.error is not None:
                         yield _lost(image, str(read.error), read.error.code)
                     else:

@@ -120,8 +120,15 @@ def fail(error: WherefromError, json_output: bool) -> int:
         with contextlib.suppress(OSError, ValueError):  # which may be what went wrong
             print_json({"error": error_json(error)})
     with contextlib.suppress(OSError, ValueError):
-        say(f"wherefrom: {plain(str(error))}")
+        say(f"wherefrom: {_told(str(error))}")
     return int(error.exit_code)
+
+
+def _told(said: str) -> str:
+    """A sentence on one line; where it points at a place in a text, that stands below it."""
+    lines = said.split("\n")
+    pointed = len(lines) == 3 and lines[2].strip() == "^"
+    return "\n".join(map(plain, lines)) if pointed else plain(said)
 
 
 def shown_place(uri: str) -> str:
