@@ -17,7 +17,18 @@ from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import Keypoints
 from wherefrom.picture.metadata import Credit
-from wherefrom.records import FileStamp, NewImage, Place
+from wherefrom.records import FileStamp, NewImage, Place, now
+
+
+class Clock:
+    """A clock that stands: `present` is in microseconds since 1970 UTC; None is the real one."""
+
+    def __init__(self, present: int | None = None) -> None:
+        self.present = present
+
+    def __call__(self) -> int:
+        return now() if self.present is None else self.present
+
 
 Code = NDArray[np.uint8]
 Pair = tuple[int, int]
