@@ -92,8 +92,11 @@ def new_image(
 
 def points(seed: int) -> bytes:
     """A few keypoints that follow from `seed`; one image in six has none."""
+    return points_of(seed, 0 if seed % 6 == 5 else 5 + seed % 4)
+
+
+def points_of(seed: int, count: int) -> bytes:
     rng = np.random.default_rng([7, seed])
-    count = 0 if seed % 6 == 5 else 5 + seed % 4
     return Keypoints(
         rng.random(count, np.float32),
         rng.random(count, np.float32),

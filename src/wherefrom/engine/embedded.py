@@ -207,13 +207,13 @@ class EmbeddedEngine:
             keys = keys[::-1]
         start = 0
         if after is not None:
-            # Behind the last one of the page before, or at its place when it is gone.
+            # Behind the last one of the page before, or at its place when it is gone: there the next one is.
             key, place = read_cursor(after, 2)
             there = np.flatnonzero(keys == key)
             start = int(there[0]) + 1 if len(there) else min(place, len(keys))
         found = keys[start : start + limit].tolist()
         end = start + len(found)
-        following = cursor(found[-1], end) if found and end < len(keys) else None
+        following = cursor(found[-1], end - 1) if found and end < len(keys) else None
         return Page(found, len(keys), following)
 
     def _ordered(self, order: str) -> NDArray[np.int64]:
@@ -410,13 +410,12 @@ class EmbeddedEngine:
         with self._lock:
             # First: what could not be searched for is not added.
             indexes = self._indexes.all()
-            if originals:
-                self._originals.keep(originals)
+            fresh = [digest for digest in originals or () if self._originals.path(digest) is None]
+            self._originals.keep(originals or {})
             try:
                 results = self._catalog.add(images, self._versions, originals or ())
             except UsageError:
-                known = self._catalog.keys_of(list(originals or ()))
-                self._originals.remove(digest for digest in originals or () if digest not in known)
+                self._originals.remove(fresh)
                 raise
             refreshed(indexes)
         return results

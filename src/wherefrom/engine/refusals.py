@@ -37,20 +37,21 @@ def unchanged(
     seen: list[int] = []
     shared: list[str] = []
     for chunk in batched(files, CHUNK):
-        stamps = dict(chunk)
+        names = {storable(uri): uri for uri, _ in chunk}
+        stamps = {storable(uri): stamp for uri, stamp in chunk}
         there: dict[str, bytes] = {}
         for number, uri, size, mtime_ns, digest in sightings.known_files(connection, list(stamps)):
             if there.setdefault(uri, digest) != digest:
                 shared.append(uri)
             if FileStamp(size, mtime_ns) == stamps[uri]:
-                found[uri] = digest
+                found[names[uri]] = digest
                 seen.append(number)
-        missing = [uri for uri in stamps if uri not in found]
+        missing = [uri for uri in stamps if names[uri] not in found]
         if missing:
             for row in connection.execute(_REFUSED, {"values": missing}):
                 refusal = _refusal(row)
                 if (refusal.stamp, refusal.reader) == (stamps[refusal.uri], reader):
-                    found[refusal.uri] = refusal
+                    found[names[refusal.uri]] = refusal
     return found, seen, shared
 
 

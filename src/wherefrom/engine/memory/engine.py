@@ -199,7 +199,9 @@ class MemoryEngine(MemoryPlaces, MemoryNominate):
                 start = keys.index(key) + 1 if key in keys else min(place, len(keys))
             found = keys[start : start + limit]
             end = start + len(found)
-            return Page(found, len(keys), f"page-{found[-1]}-{end}" if found and end < len(keys) else None)
+            return Page(
+                found, len(keys), f"page-{found[-1]}-{end - 1}" if found and end < len(keys) else None
+            )
 
     def _place(self, image: Image, key: int, order: str) -> str | int:
         if order == "date":
