@@ -32,6 +32,11 @@ if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usa
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which engine searches are tested on."""
+    parser.addoption("--engine", choices=("embedded", "memory"), help="run tests/search on this engine alone")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs the shared pictures where they are not."""
     if SHARED.is_dir():

@@ -163,11 +163,13 @@ class Operations(RuleBasedStateMachine):
 
         self.both(call)
 
-    @rule(seeds=st.lists(world.seeds, max_size=3))
-    def remove(self, seeds: list[int]) -> None:
+    @rule(seeds=st.lists(world.seeds, min_size=1, max_size=3), again=st.booleans())
+    def remove(self, seeds: list[int], again: bool) -> None:
         self.both(lambda side: side.engine.remove(side.keys(seeds)))
+        if again:
+            self.add([Met(seed, None, {}) for seed in seeds], keep=False, bad=None)
 
-    @rule(seeds=st.lists(world.seeds, max_size=4), fields=world.fields | world.bad_fields)
+    @rule(seeds=st.lists(world.seeds, min_size=1, max_size=4), fields=world.fields | world.bad_fields)
     def set_fields(self, seeds: list[int], fields: dict[str, Any]) -> None:
         self.both(lambda side: side.engine.set_fields(side.keys(seeds), fields))
 
@@ -190,7 +192,7 @@ class Operations(RuleBasedStateMachine):
     def refuse(self, rows: list[Refusal]) -> None:
         self.both(lambda side: side.engine.refuse(rows))
 
-    @rule(name=st.sampled_from(["one", "two"]), value=st.none() | st.lists(st.integers() | st.text()))
+    @rule(name=st.sampled_from(["one", "two"]), value=st.none() | st.lists(st.integers(), max_size=2))
     def documents(self, name: str, value: Any) -> None:
         self.both(lambda side: side.engine.keep_document(name, value))
         self.both(lambda side: [side.engine.document(one) for one in ("one", "two", "three")])
@@ -218,6 +220,7 @@ class Operations(RuleBasedStateMachine):
         self.both(lambda side: [side.seeds(side.engine.select(None)), side.engine.count()])
         self.both(lambda side: (side.engine.total_bytes(), side.engine.field_names()))
         state = self._fingerprint()
+        self.readers[0].follow(self.mine.engine, 3)
         if state[1] != self._state[1]:
             assert state[0] != self._state[0], "what there is has changed, and the revision has not"
         self._state = state
@@ -295,9 +298,9 @@ class Operations(RuleBasedStateMachine):
 
         self.both(call)
 
-    @rule(reader=st.integers(0, 1), limit=st.integers(1, 4))
-    def read_changes(self, reader: int, limit: int) -> None:
-        self.readers[reader].follow(self.mine.engine, limit)
+    @rule(limit=st.integers(1, 4))
+    def read_changes(self, limit: int) -> None:
+        self.readers[1].follow(self.mine.engine, limit)
 
     # What is nominated
 
@@ -399,7 +402,7 @@ def _apart(mine: Any, twin: Any) -> str:
             if mine.get(key) != twin.get(key)
         ]
     elif type(mine) is type(twin) and isinstance(mine, list | tuple) and len(mine) == len(twin):
-        some = [f"[{n}] {_apart(a, b)}" for n, (a, b) in enumerate(zip(mine, twin)) if a != b]
+        some = [f"[{n}] {_apart(a, b)}" for n, (a, b) in enumerate(zip(mine, twin, strict=True)) if a != b]
     else:
         some = [f"{mine!r}\nand the twin says\n{twin!r}"]
     return "\n".join(some)

@@ -21,6 +21,8 @@ SMALL = Sizes(
 
 
 class TestEmbedded(EngineSuite):
+    examples = 8
+
     def make(self, directory: Path, clock: Clock) -> Engine:
         return EmbeddedEngine(
             directory, create=True, versions=OURS, dimension=DIMENSION, sizes=SMALL, clock=clock

@@ -22,7 +22,7 @@ from wherefrom.picture.metadata import Credit
 from wherefrom.picture.picture import Picture
 from wherefrom.records import FieldValue, FileStamp, NewImage, Place, Refusal
 
-SEEDS = range(14)
+SEEDS = range(9)
 """The images that there are."""
 
 DIMENSION = 8
@@ -115,10 +115,10 @@ URIS = (
 )
 PREFIXES = ("", "file:///pictures", "file:///pictures/", "file:///pictures/a.jpg", "https://", "nowhere://")
 _TEXTS = st.sampled_from([None, "", "a Title", "b", "Ünder \ud800"])
-_MOMENTS = st.none() | st.integers(-40, 40).map(lambda seconds: START + seconds * SECOND)
+_MOMENTS = st.none() | st.integers(-9, 9).map(lambda seconds: START + seconds * SECOND)
 
 seeds = st.sampled_from(list(SEEDS))
-uris = st.sampled_from(URIS)
+uris = st.sampled_from([URIS[0], URIS[0], URIS[0], *URIS])
 fields = st.dictionaries(
     st.sampled_from(["brand", "price", "ok"]),
     st.sampled_from([None, "Acme", "7", 7.0, -1.5, True, False, "2024-05-06"]),
@@ -132,7 +132,7 @@ def places(draw: st.DrawFn, seed: int) -> Place:
     """A place of an image; one in some is a file that is its own."""
     return Place(
         draw(uris),
-        draw(st.sampled_from([None, None, "", "https://example.com/one", "https://example.com/two"])),
+        draw(st.sampled_from([None, None, None, "", "https://example.com/one"])),
         draw(_TEXTS),
         draw(_TEXTS),
         draw(st.sampled_from([None, stamp(seed)])),
@@ -148,7 +148,7 @@ class Met(NamedTuple):
 
     seed: int
     place: Place | None
-    fields: dict[str, FieldValue | None] = {}
+    fields: dict[str, FieldValue | None]
 
     @property
     def new(self) -> NewImage:
