@@ -47,9 +47,10 @@ from walls import hung
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.evaluate.edits import EDITS, edit, encoded
 from wherefrom.features.embedding import dimension_of, embedder
-from wherefrom.features.extract import EMBEDDING, versions_of
+from wherefrom.features.extract import EMBEDDING
 from wherefrom.features.fingerprint import fingerprint
 from wherefrom.features.palette import palette
+from wherefrom.features.registry import versions_of
 from wherefrom.models.session import open_session, prepared
 from wherefrom.picture.decode import decode
 from wherefrom.search.query import embedding_of

@@ -305,12 +305,12 @@ class Source:
     def marks(self) -> Marks:
         return Marks(self.key, len(self.removed))
 
-    def rows_after(self, key: int, limit: int) -> tuple[int, NDArray[np.int64], NDArray[np.uint8]]:
+    def rows_after(self, key: int, limit: int) -> tuple[int, tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         last = min(self.key, key + limit)
         parts = [self.data[key:last], *self.more[max(0, key - len(self.data)) : last - len(self.data)]]
         if last <= len(self.data):
             parts = parts[:1]
-        return last, np.arange(key + 1, last + 1), np.concatenate(parts)
+        return last, (np.arange(key + 1, last + 1), np.concatenate(parts))
 
     def removals_after(self, seq: int) -> tuple[list[int], int]:
         return self.removed[seq:], len(self.removed)

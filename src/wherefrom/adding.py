@@ -13,16 +13,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from wherefrom.batches import batched
 from wherefrom.engine.base import Engine
-from wherefrom.errors import FetchError, PictureError, Unreadable, UsageError, WherefromError
+from wherefrom.errors import FetchError, MachineFault, PictureError, Unreadable, UsageError, WherefromError
 from wherefrom.features.extract import VERSIONS
 from wherefrom.outcome import Outcome, Report, Status
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.places import vanished
 from wherefrom.receiving import Upload
@@ -329,9 +329,9 @@ def _place(offer: Offer, read: Read) -> Place | None:
     return Place(offer.uri, stamp=read.stamp) if offer.seen else None
 
 
-def _lasts(error: PictureError) -> bool:
-    """Whether a refusal says something of the file: permissions can be mended without changing it."""
-    return not isinstance(error, Unreadable)
+def _lasts(error: PictureError | MachineFault) -> TypeGuard[PictureError]:
+    """Whether a refusal says something of the file: permissions and the machine can be mended without."""
+    return not isinstance(error, Unreadable | MachineFault)
 
 
 def _refused(uri: str, error: WherefromError) -> Outcome:

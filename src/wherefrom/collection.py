@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,9 +16,9 @@ from wherefrom.deciding import Decisions, pairs
 from wherefrom.engine.base import Copied, Engine
 from wherefrom.engine.fields import checked as checked_fields
 from wherefrom.engine.opening import open_engine
-from wherefrom.errors import CollectionLocked, Excluded, NotFound, Unreadable, UsageError
+from wherefrom.errors import CollectionLocked, Excluded, FeatureMismatch, NotFound, Unreadable, UsageError
 from wherefrom.features.embedding import dimension_of
-from wherefrom.features.extract import nothing, versions_of
+from wherefrom.features.registry import blanks, versions_of
 from wherefrom.outcome import Outcome, Report, Status
 from wherefrom.places import vanished
 from wherefrom.progress import ProgressLine
@@ -303,7 +304,9 @@ class Collection(Asking):
             done = [(deed.path, why) for deed, why in undo(self, run)]
         for path, why in done:
             if why is None:
-                self.add(path)
+                # It is back, whatever its features are computed with by now; `index` will know it.
+                with contextlib.suppress(FeatureMismatch):
+                    self.add(path)
         return done
 
     def attach(self, id_or_uri: str | os.PathLike[str], /, **fields: str | float | bool | None) -> int:
@@ -370,7 +373,7 @@ class Collection(Asking):
                 path = self._path_of(image)
                 data = self._engine.original(digest_of(image.id)) if path is None else None
                 if path is None and data is None:
-                    fresh.append((key, "", nothing()))
+                    fresh.append((key, "", blanks()))
                     yield _lost(
                         image, "None of the files in which it was seen is there any more.", Unreadable.code
                     )
@@ -384,7 +387,7 @@ class Collection(Asking):
                     if read.image is not None and read.image.digest == digest_of(image.id):
                         fresh.append((read.number, read.image.decoder, read.image.features))
                         continue
-                    fresh.append((read.number, "", nothing()))
+                    fresh.append((read.number, "", blanks()))
                     if read.error is not None:
                         yield _lost(image, str(read.error), read.error.code)
                     else:

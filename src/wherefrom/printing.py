@@ -9,6 +9,7 @@ which are for programs, stay exact.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
@@ -33,6 +34,34 @@ def plain(text: str) -> str:
 def plain_lines(text: str) -> str:
     """As `plain`, with the line breaks left in: for finished text of several lines."""
     return _UNSAFE_IN_LINES.sub(_mark, text)
+
+
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """A number of things: `1 file`, `1,234 files`, `2 copies` where their word is given."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def size(count: int) -> str:
+    """Bytes for people: `1 byte`, `86.2 kB`, `1.4 GB`."""
+    amount = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return counted(count, "byte") if unit == "bytes" else f"{amount:.1f} {unit}"
+
+
+def local(moment: str | None) -> str:
+    """An ISO 8601 time as people read it, in the time of this machine: `2026-12-01 14:05`.
+
+    What is no time stays as it is; empty for None.
+    """
+    if moment is None:
+        return ""
+    try:
+        return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError):
+        return moment
 
 
 def _mark(found: re.Match[str]) -> str:

@@ -21,7 +21,7 @@ SMALL = Sizes(
 
 
 class TestEmbedded(EngineSuite):
-    examples = 8
+    examples = 6
 
     def make(self, directory: Path, clock: Clock) -> Engine:
         return EmbeddedEngine(

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.engine.models import code, digest, flipped, points_of
+from tests.engine.models import digest, points_of
+from tests.support.brute_force import code, flipped
 from wherefrom.engine.base import WordQuery
 from wherefrom.features.embedding import CLASSES, Embedding
 from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, VERSIONS

@@ -133,3 +133,22 @@ def test_a_directory_made_anew_is_noticed(tmp_path: Path, wrote: bool) -> None:
         engine.remove([1])
     engine.close()
     other.close()
+
+
+def test_who_reads_notices_that_a_directory_was_made_anew(tmp_path: Path) -> None:
+    place, writer = tmp_path / "c", EmbeddedEngine(tmp_path / "c", create=True)
+    writer.add(new_images(range(100, 102)))
+    reader = EmbeddedEngine(place)
+    assert reader.count() == 2
+    writer.add(new_images(range(200, 202)))
+    assert reader.count() == 4  # what changes inside is seen
+    writer.close()
+    shutil.move(place, tmp_path / "away")
+    EmbeddedEngine(place, create=True).close()
+    for ask in (reader.count, reader.revision, lambda: reader.near_pairs(31, turned=False)):
+        with pytest.raises(CollectionError, match="made anew since it was opened"):
+            ask()
+    reader.close()
+    other = EmbeddedEngine(place)
+    assert other.count() == 0
+    other.close()

@@ -95,7 +95,7 @@ def confidence(one: Embedding, numbers: NDArray[np.intp]) -> float:
 # Labels
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(ASKED), st.none() | st.floats(0.01, 1).map(lambda share: round(share, 3)))
 def test_labels_equal_a_loop_over_all_images(engine: Engine, text: str, least: float | None) -> None:
     said = f'label:"{text}"' + ("" if least is None else f"@{least}")
@@ -169,7 +169,7 @@ def test_an_unknown_label_is_refused_with_what_is_near(engine: Engine, text: str
 # Colours
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["red", "#00c8ff", "black", "white", "rgb(40,200,40)"]),
     st.none() | st.floats(0.01, 1).map(lambda share: round(share, 3)),

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.models import code, distance, flipped, new_image
+from tests.engine.models import distance, new_image
 from tests.engines import Opener
 from tests.pictures import assert_sentence
+from tests.support.brute_force import code, flipped
 from wherefrom.engine.base import Engine
 from wherefrom.engine.selection import KeySet
 from wherefrom.errors import UsageError

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wherefrom.errors import CollectionLocked, CollectionMissing, Exit, UsageError, WherefromError
-from wherefrom.printing import plain, plain_lines
+from wherefrom.printing import plain, plain_lines, size
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
@@ -120,8 +120,15 @@ def fail(error: WherefromError, json_output: bool) -> int:
         with contextlib.suppress(OSError, ValueError):  # which may be what went wrong
             print_json({"error": error_json(error)})
     with contextlib.suppress(OSError, ValueError):
-        say(f"wherefrom: {plain(str(error))}")
+        say(f"wherefrom: {_told(str(error))}")
     return int(error.exit_code)
+
+
+def _told(said: str) -> str:
+    """A sentence on one line; where it points at a place in a text, that stands below it."""
+    lines = said.split("\n")
+    pointed = len(lines) == 3 and lines[2].strip() == "^"
+    return "\n".join(map(plain, lines)) if pointed else plain(said)
 
 
 def shown_place(uri: str) -> str:
@@ -160,21 +167,6 @@ def about_place(sighting: Sighting) -> str:
 def described(image: Image) -> str:
     """Size and format of an image."""
     return f"{image.width}×{image.height} {image.format}, {size(image.bytes)}"
-
-
-def size(count: int) -> str:
-    """A number of bytes for people."""
-    amount = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
-            break
-        amount /= 1000
-    return counted(count, "byte") if unit == "bytes" else f"{amount:.1f} {unit}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things: `1 file`, `1,234 files`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def table(rows: Sequence[Sequence[str]], headings: Sequence[str], right: Sequence[int] = ()) -> str:

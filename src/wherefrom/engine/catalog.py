@@ -117,6 +117,10 @@ class Catalog:
             self.close()
             raise
 
+    def check_place(self) -> None:
+        """Raise CollectionError when the file is not the one at its path any more, as every read does."""
+        self._database.check_place()
+
     def migrate(self) -> None:
         """Bring the tables up to date; only the process that holds the writer's lock may."""
         with self._database.writing() as connection:

@@ -30,8 +30,8 @@ from wherefrom.engine.base import (
 )
 from wherefrom.engine.catalog import FILE_NAME, Catalog, Marks
 from wherefrom.engine.cursors import cursor, place_cursor, read_cursor, read_place
-from wherefrom.engine.indexes import FOLDERS, Indexes, refreshed
-from wherefrom.engine.lock import WriterLock, same_file
+from wherefrom.engine.indexes import Indexes, folders, refreshed
+from wherefrom.engine.lock import WriterLock
 from wherefrom.engine.marker import MARKER, left_half_made, read_marker, write_marker
 from wherefrom.engine.originals import Originals
 from wherefrom.engine.pairs import near_pairs
@@ -46,8 +46,8 @@ from wherefrom.errors import (
     FeatureMismatch,
     UsageError,
 )
-from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, VERSIONS
-from wherefrom.features.registry import field_named
+from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, VERSIONS
+from wherefrom.features.registry import answering, features
 from wherefrom.filters.terms import Filter, Term
 from wherefrom.records import (
     FieldValue,
@@ -76,12 +76,6 @@ MOST_VOTES = 4_000
 """Images by visual words that a filter may be asked of."""
 
 _LOCK = "writer.lock"
-_IN_WORDS = {
-    FINGERPRINT: "Fingerprints",
-    KEYPOINTS: "Keypoints",
-    EMBEDDING: "Embeddings",
-    PALETTE: "Palettes",
-}
 _COPIES = (FINGERPRINT, KEYPOINTS)  # kinds of features by which copies are found
 
 
@@ -145,7 +139,6 @@ class EmbeddedEngine:
                     )
                 self._make()
             self._catalog = Catalog(directory, sizes=sizes.catalog, clock=clock)
-            self._known = self._catalog.path.stat()
             if not self._catalog.current:
                 self._migrate()
             write = self._writer is not None
@@ -189,12 +182,13 @@ class EmbeddedEngine:
 
     def _answered(self, term: Term) -> NDArray[np.int64]:
         """The keys of the images that have what a term asks of features."""
-        field = field_named(term.field)
-        if field is None:
+        asked = answering(term.field)
+        if asked is None:
             raise UsageError(f"{term.field} cannot be asked for here: {term}.")
+        kind, field = asked
         rows = field.rows(term.value)
-        found = [keys[rows(fields)] for keys, fields in self._columns(field.kind)]
-        return np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
+        found = [keys[rows(fields)] for keys, fields in self._columns(kind.kind)]
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
 
     def page(
         self, within: Selection | None, order: str, *, descending: bool, limit: int, after: str | None
@@ -378,11 +372,14 @@ class EmbeddedEngine:
                 let = _key_set(within).among(some)
                 some, fields = some[let], [field[let] for field in fields]
             found = score(fields)
-            first = np.argsort(-found, kind="stable")[:limit]
+            order = np.argsort(-found, kind="stable")
+            # Of an image with many parts the best one counts.
+            first = order[np.sort(np.unique(some[order], return_index=True)[1])[:limit]]
             keys.append(some[first])
             scores.append(found[first])
         every, all_scores = np.concatenate(keys), np.concatenate(scores)
-        order = np.lexsort((every, -all_scores))[:limit]
+        order = np.lexsort((every, -all_scores))
+        order = order[np.sort(np.unique(every[order], return_index=True)[1])][:limit]
         return [Scored(*row) for row in zip(every[order].tolist(), all_scores[order].tolist(), strict=True)]
 
     def scan(self, kind: str) -> Iterator[Fields]:
@@ -546,7 +543,7 @@ class EmbeddedEngine:
                 return True
             raise
         # Without a marker: what was never finished has nothing in it.
-        return (self.directory / FILE_NAME).is_file() and (self.directory / FOLDERS[FINGERPRINT]).exists()
+        return (self.directory / FILE_NAME).is_file() and (self.directory / folders()[FINGERPRINT]).exists()
 
     def _marker_damage(self) -> Iterator[str]:
         try:
@@ -632,11 +629,7 @@ class EmbeddedEngine:
         with self._lock:
             if self._closed:
                 raise UsageError("This collection has been closed; open it again.")
-            if not same_file(self._known, self._catalog.path):
-                raise CollectionError(
-                    f"{self.directory} was deleted, moved or made anew since it was opened. Nothing was "
-                    f"changed; open it again, and start a service anew."
-                )
+            self._catalog.check_place()
             if self._writer is None:
                 self._writer = WriterLock(self.directory / _LOCK)
                 self._indexes.begin_writing()
@@ -655,9 +648,14 @@ class EmbeddedEngine:
         if other is not None:
             kind, version = other
             raise FeatureMismatch(
-                f"{_IN_WORDS[kind]} here are of version {version}, and this program computes "
+                f"{_named(kind)} here are of version {version}, and this program computes "
                 f"{self._versions.get(kind, 'none')}; the two cannot be compared. Run: wherefrom rebuild"
             )
+
+
+def _named(kind: str) -> str:
+    known = features().get(kind)
+    return f"Features of the kind {kind}" if known is None else known.nouns[1].capitalize()
 
 
 def _key_set(within: Selection) -> KeySet:

@@ -30,10 +30,11 @@ from wherefrom.evaluate.trying import (
     seed_of,
 )
 from wherefrom.evaluate.working import worked
-from wherefrom.features.extract import versions_of
+from wherefrom.features.registry import versions_of
 from wherefrom.outcome import Outcome as Added
 from wherefrom.outcome import Report as Adding
 from wherefrom.outcome import Status
+from wherefrom.printing import counted
 from wherefrom.records import iso, now
 from wherefrom.settings import Settings
 from wherefrom.version import __version__
@@ -113,7 +114,7 @@ def _of_folder(
 
             collection.add(list(paths), on_outcome=show)
             if not len(collection):
-                raise UsageError(f"None of the {len(paths):,} files in {plan.folder} is a picture.")
+                raise UsageError(f"None of the {counted(len(paths), 'file')} in {plan.folder} is a picture.")
         with open_collection(directory, settings=settings) as collection:
             return _tried(
                 plan,

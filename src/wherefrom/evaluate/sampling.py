@@ -21,6 +21,7 @@ from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import LEAST, Keypoints
 from wherefrom.picture import formats
+from wherefrom.printing import counted
 from wherefrom.records import Image, digest_of
 from wherefrom.sources.folder import FoundFile, path_of, walk
 
@@ -64,8 +65,8 @@ def held_out_of(count: int, asked: int | None) -> int:
         return min(MOST_HELD_OUT, count // 10)
     if not 0 <= asked < max(count, 1):
         raise UsageError(
-            f"{asked} pictures cannot be held out of {count:,}: at least one has to be left to be searched "
-            f"for. Give --held-out a smaller number."
+            f"{counted(asked, 'picture')} cannot be held out of {count:,}: at least one has to be left to be "
+            f"searched for. Give --held-out a smaller number."
         )
     return asked
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import time
@@ -14,22 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wherefrom.decoding import decoded
-from wherefrom.errors import MachineFault, Unreadable, UsageError, named
+from wherefrom.errors import UsageError, named
 from wherefrom.features.embedding import Embedding, embedder
 from wherefrom.features.fingerprint import QueryCode, Shares, query_codes
 from wherefrom.features.keypoints import LEAST, Variant, query_keypoints
-from wherefrom.picture.decode import Limits
+from wherefrom.features.registry import View
+from wherefrom.picture.limits import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.search.answer import QueryFacts
 from wherefrom.search.direction import Side
 from wherefrom.search.explain import Frame
+from wherefrom.search.request import Region
 from wherefrom.settings import Settings
 
 if TYPE_CHECKING:
     from wherefrom.features.objects import Detector
-
-Region = tuple[float, float, float, float]
-"""left, top, right, bottom in pixels of the whole upright picture."""
 
 _WHOLE: Shares = (0.0, 0.0, 1.0, 1.0)
 
@@ -125,6 +123,14 @@ class Query:
             )
             start = time.perf_counter()
         return queries
+
+    @property
+    def view(self) -> View:
+        """The part that is searched, as features see it."""
+        shares = self.frame.region
+        return View(
+            self.picture, lambda: self.in_colour() if shares == _WHOLE else _cut(self.in_colour(), shares)
+        )
 
     @property
     def is_whole(self) -> bool:
@@ -239,13 +245,7 @@ def _bytes_of(source: Any, settings: Settings) -> bytes:
         from wherefrom.workers import read_file
 
         name = os.fspath(source)
-        try:
-            return read_file(path_of(name) or os.path.expanduser(name), settings.limits)[0]
-        except Unreadable as error:
-            if getattr(error.__cause__, "errno", None) in (errno.EMFILE, errno.ENFILE):
-                # Of the machine, and not of the file. As `index` meets it, it is not remembered either.
-                raise MachineFault(f"{name} cannot be opened now: too many files are open.") from error
-            raise
+        return read_file(path_of(name) or os.path.expanduser(name), settings.limits)[0]
     raise UsageError(f"A query is a path, a URL, bytes or a Picture, not {type(source).__name__}.")
 
 

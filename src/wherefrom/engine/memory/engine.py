@@ -20,7 +20,7 @@ from wherefrom.engine.memory.places import MemoryPlaces, numbers_in
 from wherefrom.engine.statements import storable
 from wherefrom.errors import CollectionLocked, FeatureMismatch, UsageError
 from wherefrom.features.extract import VERSIONS
-from wherefrom.features.registry import field_named
+from wherefrom.features.registry import answering
 from wherefrom.filters.parser import parse
 from wherefrom.filters.terms import Filter, Kind, Term
 from wherefrom.records import FieldValue, Image, NewImage, image_id, iso, now
@@ -176,11 +176,12 @@ class MemoryEngine(MemoryPlaces, MemoryNominate):
 
     def _answered(self, term: Term) -> set[int]:
         """The keys of the images that have the label or colour of a term."""
-        of_kind = field_named(term.field)
-        if of_kind is None:
+        asked = answering(term.field)
+        if asked is None:
             raise UsageError(f"{term.field} cannot be asked for here: {term}.")
-        rows = of_kind.rows(term.value)
-        keys, fields = self.rows(of_kind.kind)
+        kind, field = asked
+        rows = field.rows(term.value)
+        keys, fields = self.rows(kind.kind)
         return {key for key, it_has in zip(keys, rows(fields), strict=True) if it_has} if keys else set()
 
     def page(

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wherefrom.engine.base import CodeHit, NearPairs, Scored, Selection, VectorHit, Vote, WordQuery
-from wherefrom.features.embedding import EXTRA
-from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE
+from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint, turned_codes
 from wherefrom.features.keypoints import Keypoints
-from wherefrom.features.palette import WIDTH
+from wherefrom.features.registry import Columns, feature
 
 if TYPE_CHECKING:
     from wherefrom.engine.base import Fields, Score
@@ -124,8 +123,10 @@ class MemoryNominate(ABC):
         """The images of which a kind of feature scores highest, best first, of equals the lower key."""
         keys, fields = self.rows(kind, within)
         scores = score(fields).tolist() if keys else []
-        ranked = sorted(zip(keys, scores, strict=True), key=lambda one: (-one[1], one[0]))
-        return [Scored(*one) for one in ranked[:limit]]
+        ranked: dict[int, float] = {}
+        for key, value in sorted(zip(keys, scores, strict=True), key=lambda one: (-one[1], one[0])):
+            ranked.setdefault(key, value)  # of an image with many parts the best one counts
+        return [Scored(*one) for one in list(ranked.items())[:limit]]
 
     def scan(self, kind: str) -> Iterator[Fields]:
         """Every row of a kind that lies in columns, all at once."""
@@ -133,13 +134,16 @@ class MemoryNominate(ABC):
         return iter([fields] if keys else [])
 
     def rows(self, kind: str, within: Selection | None = None) -> tuple[list[int], Fields]:
-        """The keys and the rows of the images that have a feature of a kind that lies in columns."""
+        """The keys and the rows of the parts of a kind that lies in columns, in order."""
         self.check_version((kind,))
-        widths = {PALETTE: (WIDTH,), EMBEDDING: (self.dimension, 4, EXTRA) if self.dimension else ()}
-        ends = list(accumulate(widths.get(kind, ()), initial=0))
-        kept = {key: data for key, data in self._kept(kind, within).items() if data and ends[-1]}
-        table = np.frombuffer(b"".join(kept.values()), np.uint8).reshape(len(kept), ends[-1])
-        return list(kept), [np.ascontiguousarray(table[:, start:end]) for start, end in pairwise(ends)]
+        index = feature(kind).index
+        widths = index.widths(self.dimension) if isinstance(index, Columns) and kind in self.versions else ()
+        ends = list(accumulate(widths, initial=0))
+        kept = self._kept(kind, within).items() if widths else ()
+        parts = [(key, part) for key, data in kept for part in feature(kind).parts(data)]
+        table = np.frombuffer(b"".join(part for _, part in parts), np.uint8).reshape(len(parts), ends[-1])
+        fields = [np.ascontiguousarray(table[:, start:end]) for start, end in pairwise(ends)]
+        return [key for key, _ in parts], fields
 
     def _kept(self, kind: str, within: Selection | None = None) -> dict[int, bytes]:
         keys = [key for key in self.select(None) if within is None or key in within]
