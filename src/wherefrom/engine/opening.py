@@ -52,5 +52,5 @@ def directory_of(target: str | os.PathLike[str]) -> Path:
         return Path(os.path.abspath(os.path.expanduser(name)))
     path = path_of("file" + name[len("file") :]) if scheme_of(name) == "file" else None
     if path is None:
-        raise UsageError(f"{name} is no collection that can be opened here: that is {_KNOWN}.")
+        raise UsageError(f"No collection can be opened at {name}: name {_KNOWN}.")
     return Path(path)
