@@ -11,6 +11,7 @@ import wherefrom
 from tests.engine.models import new_image
 from tests.pictures import assert_sentence
 from wherefrom.cli.main import run
+from wherefrom.cli.serving import named
 from wherefrom.engine.base import Engine
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.memory import MemoryEngine
@@ -67,3 +68,13 @@ def test_the_command_line_takes_a_url(
     assert run(["index", "in", "-c", "ftp://photos"]) == Exit.USAGE
     assert "memory:" not in (tmp_path / "known.json").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "known.json", "photos"]
+
+
+def test_what_needs_a_directory_takes_its_url_and_refuses_memory(tmp_path: Path) -> None:
+    assert named((f"file://{tmp_path}/a.wherefrom", f"b={tmp_path}/c")) == (
+        ("a", tmp_path / "a.wherefrom"),
+        ("b", tmp_path / "c"),
+    )
+    with pytest.raises(UsageError, match="has no directory") as caught:
+        named(("memory://",))
+    assert_sentence(caught.value)
