@@ -1,6 +1,6 @@
 """Mutated and hostile files as queries, by library and command: each back in time, the caller's memory flat.
 
-    python benchmarks/hostile_queries.py [COUNT] [--seconds 5] [--by-command 100] [--seed 14] [--out FILE]
+    python benchmarks/hostile_queries.py [COUNT] [--seconds 5] [--by-command 100] [--by-commands 1000]
 
 Every format that is read here is mutated; among the files are PDFs whose forms show each other without end,
 JPEGs of hundreds of scans, pictures of a hundred million pixels in a few kilobytes, and drawings without end.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -88,9 +89,9 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def peak() -> int:
-    """The most that it ever had."""
-    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+def peak(process: int | str = "self") -> int:
+    """The most that it, or another process, ever had."""
+    return int(Path(f"/proc/{process}/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def gallery(folder: Path) -> Path:
@@ -136,60 +137,105 @@ def by_library(place: Path, count: int, seed: int) -> tuple[list[Ended], list[in
     return ended, memory
 
 
-def by_command(place: Path, count: int, folder: Path, seed: int) -> list[Ended]:
-    """So many of the files, the bombs first, through `wherefrom search`."""
-    ended = []
-    for kind, data in (("honest", sample("png")), *files(count, seed)):
-        path = folder / "query"
-        path.write_bytes(data)
-        begun = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-m", "wherefrom", "search", str(path), "-c", str(place), "--json"],
-            capture_output=True,
-            check=False,
-        )
-        how = f"exit {done.returncode}"
-        if b"Traceback" in done.stderr or done.returncode not in (0, 1, 3):
-            how = f"ESCAPED {how}"
-        ended.append(Ended(kind, how, time.monotonic() - begun))
-    return ended
+def by_command(
+    place: Path, count: int, folder: Path, seed: int, each: int = 1
+) -> tuple[list[Ended], list[int]]:
+    """So many of the files through `wherefrom search`, `each` on a command; and the most memory of each.
+
+    An honest picture goes first on every command: its seconds are those of the start.
+    """
+    ended: list[Ended] = []
+    memory: list[int] = []
+    honest = folder / "honest.png"
+    honest.write_bytes(sample("png"))
+    asked = files(count, seed)
+    while chosen := list(itertools.islice(asked, each)):
+        queries = [honest]
+        for number, (_, data) in enumerate(chosen):
+            queries.append(folder / f"query-{number}")
+            queries[-1].write_bytes(data)
+        of_these, most = _one_command(place, queries, ["honest", *(kind for kind, _ in chosen)])
+        ended += of_these
+        memory.append(most)
+        if len(memory) % 50 == 0:
+            say(f"{len(ended):,} by {len(memory):,} commands, {most / 1e6:.0f} MB")
+    return ended, memory
+
+
+def _one_command(place: Path, queries: list[Path], kinds: list[str]) -> tuple[list[Ended], int]:
+    """What a command said of its queries, one line each, and the most memory that it had."""
+    command = [sys.executable, "-m", "wherefrom", "search", *map(str, queries), "-c", str(place), "--jsonl"]
+    ended: list[Ended] = []
+    most = 0
+    begun = time.monotonic()
+    with (
+        tempfile.TemporaryFile() as told_people,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told_people) as running,
+    ):
+        assert running.stdout is not None
+        for line in running.stdout:
+            with contextlib.suppress(OSError, ValueError):  # it has ended
+                most = max(most, peak(running.pid))
+            said = json.loads(line)
+            how = said["error"]["code"] if "error" in said else "found" if said["matches"] else "nothing"
+            ended.append(Ended(kinds[len(ended)], how, time.monotonic() - begun))
+            begun = time.monotonic()
+        code = running.wait()
+        told_people.seek(0)
+        words = told_people.read()
+        if b"Traceback" in words or code not in (0, 1, 3, 5) or len(ended) != len(queries):
+            how = f"ESCAPED exit {code}: {words.decode(errors='replace')[-500:]}"
+            ended.append(Ended(kinds[min(len(ended), len(kinds) - 1)], how, 0.0))
+    return ended, most
 
 
 def told(ended: list[Ended], limit: float) -> dict[str, Any]:
-    """The figures of a run; the first of a run of commands says what a command takes to start."""
-    if ended and ended[0].kind == "honest":
-        limit += ended[0].seconds
-    slowest = sorted(ended, key=lambda one: -one.seconds)[:5]
+    """The figures of a run; honest pictures say what a command takes to start, which comes to the limit."""
+    starts = [one.seconds for one in ended if one.kind == "honest"]
+    queries = [one for one in ended if one.kind != "honest"]
+    slowest = sorted(queries, key=lambda one: -one.seconds)[:5]
     return {
-        "queries": len(ended),
-        "ended": dict(Counter(one.how for one in ended)),
+        "queries": len(queries),
+        "ended": dict(Counter(one.how for one in queries)),
         "escaped": [one for one in ended if one.how.startswith("ESCAPED")][:10],
-        "late": [one for one in ended if one.seconds > limit + GRACE],
+        "late": [one for one in queries if one.seconds > limit + GRACE],
         "slowest": [(one.kind, one.how, round(one.seconds, 2)) for one in slowest],
         "seconds": round(sum(one.seconds for one in ended), 1),
+        "commands": len(starts),
+        "slowest_start": round(max(starts, default=0.0), 2),
     }
 
 
-def measured(count: int, seconds: float, commands: int, seed: int) -> dict[str, Any]:
-    """The figures of both runs."""
-    os.environ |= {"WHEREFROM_DECODE_SECONDS": f"{seconds:g}", "WHEREFROM_MODEL": "none"}
+def measured(asked: argparse.Namespace) -> dict[str, Any]:
+    """The figures of all runs."""
+    os.environ |= {"WHEREFROM_DECODE_SECONDS": f"{asked.seconds:g}", "WHEREFROM_MODEL": "none"}
     with tempfile.TemporaryDirectory(prefix="hostile-queries-") as name:
         place = gallery(Path(name))
-        library, memory = by_library(place, count, seed)
+        library, memory = by_library(place, asked.count, asked.seed)
         early = memory[: max(1, len(memory) // 4)]
+        one, ones = by_command(place, asked.by_command, Path(name), asked.seed + 1)
+        many, manies = by_command(place, asked.by_commands, Path(name), asked.seed + 2, asked.each)
         return {
             "machine": machine(),
             "versions": versions(),
-            "limit": seconds,
-            "seed": seed,
-            "library": told(library, seconds),
+            "limit": asked.seconds,
+            "seed": asked.seed,
+            "library": told(library, asked.seconds),
             "memory": {
                 "peak_mb": round(peak() / 1e6),
                 "first_quarter_mb": round(max(early, default=0) / 1e6),
                 "last_mb": round((memory or [0])[-1] / 1e6),
             },
-            "command": told(by_command(place, commands, Path(name), seed + 1), seconds),
+            "command": told(one, asked.seconds) | _sizes(ones),
+            "commands_of_many": told(many, asked.seconds) | _sizes(manies),
         }
+
+
+def _sizes(memory: list[int]) -> dict[str, int]:
+    return {
+        "most_mb": round(max(memory, default=0) / 1e6),
+        "middle_mb": round(sorted(memory or [0])[len(memory) // 2] / 1e6),
+    }
 
 
 def main() -> None:
@@ -197,16 +243,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int, nargs="?", default=10_000)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--by-command", type=int, default=100)
+    parser.add_argument("--by-command", type=int, default=100, help="queries, each a command of its own")
+    parser.add_argument("--by-commands", type=int, default=1000, help="queries, many on a command")
+    parser.add_argument("--each", type=int, default=100, help="queries on such a command")
     parser.add_argument("--seed", type=int, default=14)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    found = measured(asked.count, asked.seconds, asked.by_command, asked.seed)
+    found = measured(asked)
     text = json.dumps(found, indent=2)
     if asked.out:
         asked.out.write_text(text + "\n")
     print(text)
-    if any(found[way]["escaped"] or found[way]["late"] for way in ("library", "command")):
+    if any(found[way]["escaped"] or found[way]["late"] for way in ("library", "command", "commands_of_many")):
         sys.exit(1)
 
 

@@ -458,7 +458,7 @@ def test_duplicates_of_a_whole_collection(photos: Collection, tmp_path: Path) ->
 
 
 def test_duplicates_among_many_equal_those_of_brute_force(photos: Collection) -> None:
-    from wherefrom import duplicates
+    from wherefrom.engine import pairs as near
 
     random = np.random.default_rng(4)
     codes = random.integers(0, 256, (300, 32), dtype=np.uint8)
@@ -467,12 +467,20 @@ def test_duplicates_among_many_equal_those_of_brute_force(photos: Collection) ->
     codes[200:250] = next(
         c for m, t, n, c in fingerprint.turned_codes(codes[50:100]) if (m, t, n) == (True, 90, True)
     )
-    scanned = set(duplicates._pairs(codes, True))
-    small, duplicates._SCANNED = duplicates._SCANNED, 10
+
+    def pairs() -> set[tuple[int, int]]:
+        return {
+            pair
+            for ones, others in near._hits(codes, 31, True)
+            for pair in zip(ones.tolist(), others.tolist(), strict=True)
+        }
+
+    scanned = pairs()
+    small, near._SCANNED = near._SCANNED, 10
     try:
-        hashed = set(duplicates._pairs(codes, True))
+        hashed = pairs()
     finally:
-        duplicates._SCANNED = small
+        near._SCANNED = small
     assert scanned == hashed
     assert {(i, i + 150) for i in range(50)} <= scanned
     assert {(i, i + 150) for i in range(50, 100)} <= scanned

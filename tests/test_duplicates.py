@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 import wherefrom
 from tests.scenes import encoded, picture
 from wherefrom import duplicates
 from wherefrom.collection import Collection
-from wherefrom.duplicates import Duplicate, Group
 from wherefrom.engine.base import Engine
+from wherefrom.engine.pairs import near_pairs
 from wherefrom.families import composed
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import Keypoints
+from wherefrom.groups import Duplicate, Group
 from wherefrom.relations import Known, related
 from wherefrom.search.answer import Kind
 
@@ -257,7 +259,7 @@ def test_thousands_of_equal_codes_make_few_pairs() -> None:
     codes = np.tile(base, (6_000, 1))
     codes[3_000:, 0] ^= random.integers(0, 256, 3_000).astype(np.uint8)  # up to eight bits apart
     keys = np.arange(1, 6_001)
-    near = duplicates._near(keys, codes, turned=False)
+    near = near_pairs(keys, codes, 31, turned=False)
     assert len(near.holding) == 5_999
     assert len(near.others) <= 3 * 6_000
 
@@ -272,3 +274,28 @@ def test_many_copies_of_one_picture_are_one_family(photos: Collection, tmp_path:
     (group,) = photos.duplicates()
     assert len(group.others) == 80
     assert len({other.image.id for other in group.others}) == 80
+
+
+def test_of_two_that_nothing_tells_apart_the_one_that_others_were_made_of_is_first(
+    photos: Collection, tmp_path: Path
+) -> None:
+    """Not the one with more bytes, which was made of it: it is your choice all the same."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    grain = np.random.default_rng(5).normal(0, 7, (240, 320, 1))
+    fine = Image.fromarray(np.clip(np.asarray(photo(5, 320, 240)) + grain, 0, 255).astype(np.uint8))
+    buffer = io.BytesIO()
+    fine.save(buffer, "JPEG", quality=92)
+    (folder / "b.jpg").write_bytes(buffer.getvalue())
+    shown = Image.open(buffer).convert("RGB")
+    shown.filter(ImageFilter.GaussianBlur(1.5)).save(folder / "c.jpg", quality=92)
+    shown.resize((200, 150), Image.Resampling.LANCZOS).save(folder / "d.jpg", quality=90)
+    ImageEnhance.Brightness(shown).enhance(1.4).save(folder / "a.png")
+    photos.add(folder)
+    (group,) = photos.duplicates()
+    assert name_of(group.keep) == "b"
+    assert {name_of(one.image): one.suggestion for one in group.others} == {
+        "a": "choice",
+        "c": "spare",
+        "d": "spare",
+    }

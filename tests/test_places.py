@@ -13,7 +13,7 @@ from tests.scenes import folder_of
 from wherefrom import places
 from wherefrom.cli.main import run
 from wherefrom.collection import Collection
-from wherefrom.duplicates import Group
+from wherefrom.groups import Group
 from wherefrom.sources.folder import file_uri
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherefrom.printing import plain, plain_lines
+from wherefrom.printing import counted, plain, plain_lines, size
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
@@ -49,3 +49,15 @@ def test_any_text_gives_one_harmless_line(text: str) -> None:
     assert not set(shown) & set(BIDI)
     assert plain_lines(text).count("\n") == text.count("\n")
     assert plain_lines(text).replace("\n", r"\n") == shown
+
+
+def test_numbers_of_things_are_counted_in_words() -> None:
+    assert counted(1, "image") == "1 image"
+    assert counted(0, "image") == "0 images"
+    assert counted(1234, "copy", "copies") == "1,234 copies"
+    assert (size(1), size(999), size(1000), size(2_500_000_000)) == (
+        "1 byte",
+        "999 bytes",
+        "1.0 kB",
+        "2.5 GB",
+    )

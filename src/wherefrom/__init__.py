@@ -19,7 +19,6 @@ from wherefrom.version import __version__
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
     from wherefrom.collection import open_collection as open
-    from wherefrom.duplicates import Group
     from wherefrom.errors import (
         BlockedAddress,
         Busy,
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
         WherefromError,
         WrongBody,
     )
+    from wherefrom.groups import Group
     from wherefrom.outcome import Outcome, Report
     from wherefrom.picture.decode import Limits, decode
     from wherefrom.picture.metadata import Credit
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "wherefrom.collection": ("Collection", "open"),
-    "wherefrom.duplicates": ("Group",),
+    "wherefrom.groups": ("Group",),
     "wherefrom.records": ("Image", "Sighting"),
     "wherefrom.errors": (
         "BlockedAddress",

@@ -11,22 +11,22 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from wherefrom.batches import batched
 from wherefrom.engine.base import Engine
-from wherefrom.errors import FetchError, PictureError, Unreadable, UsageError, WherefromError
+from wherefrom.errors import FetchError, MachineFault, PictureError, Unreadable, UsageError, WherefromError
 from wherefrom.features.extract import VERSIONS
 from wherefrom.outcome import Outcome, Report, Status
 from wherefrom.picture.decode import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.places import vanished
 from wherefrom.receiving import Upload
-from wherefrom.records import FileStamp, NewImage, Place, Refusal, image_id
+from wherefrom.records import FileStamp, NewImage, Place, Refusal, SeenAt, image_id
 from wherefrom.settings import Settings
 from wherefrom.sources.folder import FoundFile, Unopened, walk
 from wherefrom.sources.leaving import LeavingOut
@@ -188,7 +188,7 @@ class Adding:
         """Settle what needs no reading; give the rest."""
         files = [item for item in batch if isinstance(item, FoundFile)]
         known = (
-            self._engine.unchanged([(file.uri, file.stamp) for file in files], self._reader) if files else {}
+            self._engine.recognise([(file.uri, file.stamp) for file in files], self._reader) if files else {}
         )
         for item in batch:
             if isinstance(item, Unopened):
@@ -215,7 +215,7 @@ class Adding:
 
         A place on a disk that is away stays, and so does one of an image that is at none of its places.
         """
-        gone: list[int] = []
+        gone: list[SeenAt] = []
         for places in self._engine.several_places(keys).values():
             missing = vanished(places)
             if len(missing) < len(places):
@@ -254,7 +254,8 @@ class Adding:
         refusals: list[Refusal] = []
         for offer, read in done:
             if read.image is not None:
-                images.append(replace(read.image, place=_place(offer, read)))
+                fields = {} if offer.upload is None else offer.upload.fields
+                images.append(replace(read.image, place=_place(offer, read), fields=fields))
                 if offer.upload is not None:
                     originals[read.image.digest] = offer.upload.data
             elif read.error is not None and _lasts(read.error) and (read.stamp or offer.stamp):
@@ -271,31 +272,55 @@ class Adding:
                         read.error.passing,
                     )
                 )
-        added = self._engine.add(images, originals) if images else []
+        added = self._added(images, originals)
         results = iter(added)
         self._engine.refuse(refusals)
-        if known := [key for image, (key, new) in zip(images, added, strict=True) if image.place and not new]:
+        known = [
+            one[0]
+            for image, one in zip(images, added, strict=True)
+            if not isinstance(one, UsageError) and image.place and not one[1]
+        ]
+        if known:
             self._mark_moved(known)
         for offer, read in done:
             if read.error is not None:
                 outcome = _refused(offer.uri, read.error)
             elif read.image is not None:
-                key, new = next(results)
-                if offer.upload is not None and offer.upload.fields:
-                    self._engine.set_fields([key], offer.upload.fields)
-                status = Status.ADDED if new else Status.KNOWN
-                note = read.image.signs.note if read.image.signs is not None else None
-                outcome = Outcome(status, offer.uri, image_id(read.image.digest), note=note)
+                result = next(results)
+                if isinstance(result, UsageError):
+                    outcome = _refused(offer.uri, result)
+                else:
+                    status = Status.ADDED if result[1] else Status.KNOWN
+                    note = read.image.signs.note if read.image.signs is not None else None
+                    outcome = Outcome(status, offer.uri, image_id(read.image.digest), note=note)
             else:
                 continue
             self._tell(outcome)
             if self._on_settled is not None:
                 self._on_settled(offer, outcome)
 
+    def _added(
+        self, images: Sequence[NewImage], originals: Mapping[bytes, bytes]
+    ) -> list[tuple[int, bool] | UsageError]:
+        """What became of each image. Where one has fields that it cannot have, only that one is refused."""
+        if not images:
+            return []
+        try:
+            return list(self._engine.add(images, originals))
+        except UsageError as error:
+            if len(images) == 1:
+                return [error]
+            # Together in one transaction none was added: each on its own says whose fault it was.
+            return [one for image in images for one in self._added([image], _of(image, originals))]
+
     def _tell(self, outcome: Outcome) -> None:
         self.report.record(outcome)
         if self._on_outcome is not None:
             self._on_outcome(outcome, self.report)
+
+
+def _of(image: NewImage, originals: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    return {image.digest: originals[image.digest]} if image.digest in originals else {}
 
 
 def _place(offer: Offer, read: Read) -> Place | None:
@@ -304,9 +329,9 @@ def _place(offer: Offer, read: Read) -> Place | None:
     return Place(offer.uri, stamp=read.stamp) if offer.seen else None
 
 
-def _lasts(error: PictureError) -> bool:
-    """Whether a refusal says something of the file: permissions can be mended without changing it."""
-    return not isinstance(error, Unreadable)
+def _lasts(error: PictureError | MachineFault) -> TypeGuard[PictureError]:
+    """Whether a refusal says something of the file: permissions and the machine can be mended without."""
+    return not isinstance(error, Unreadable | MachineFault)
 
 
 def _refused(uri: str, error: WherefromError) -> Outcome:

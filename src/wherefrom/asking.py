@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wherefrom.deciding import Decisions
-from wherefrom.duplicates import Group, groups, looks
+from wherefrom.duplicates import groups, looks
 from wherefrom.errors import UsageError, named
 from wherefrom.features.extract import VERSIONS
+from wherefrom.groups import Group
 from wherefrom.holding import Holding
 from wherefrom.places import looked
 from wherefrom.preferring import preferring
@@ -157,9 +158,9 @@ class Asking(Holding):
         return _looked(Answer(QueryFacts(0, 0, "", 0, notes), tuple(matches), timings))
 
     def _source(self, query: Any) -> Any:
-        """What to read for a query: for an id, a file in which the image was seen."""
+        """What to read for a query: for an id, the bytes of the image."""
         if isinstance(query, str) and query.startswith(ID_PREFIX):
-            return self._file_of(self.get(query))
+            return self.original(query)
         return query
 
     def why(
@@ -228,7 +229,7 @@ class Asking(Holding):
         options: dict[str, Any] = {"turned": turned, "progress": progress, "allowed": allowed}
         if exact or not parts:
             return told(groups(self._engine, parts=False, exact=exact, **options))
-        read = sides(self._settings.limits, self._engine.kept)
+        read = sides(self._settings.limits, self._engine.original)
 
         def tones(image: Image) -> NDArray[np.uint8] | None:
             side = read(image)

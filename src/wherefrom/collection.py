@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,18 +13,17 @@ from wherefrom.adding import Adding, Offer, OnOutcome, offers
 from wherefrom.asking import Asking
 from wherefrom.batches import batched
 from wherefrom.deciding import Decisions, pairs
-from wherefrom.engine.base import Engine
-from wherefrom.engine.copying import Copied
+from wherefrom.engine.base import Copied, Engine
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.fields import checked as checked_fields
-from wherefrom.errors import CollectionLocked, Excluded, NotFound, Unreadable, UsageError
+from wherefrom.errors import CollectionLocked, Excluded, FeatureMismatch, NotFound, Unreadable, UsageError
 from wherefrom.features.embedding import dimension_of
 from wherefrom.features.extract import nothing, versions_of
 from wherefrom.outcome import Outcome, Report, Status
 from wherefrom.places import vanished
 from wherefrom.progress import ProgressLine
 from wherefrom.receiving import Upload
-from wherefrom.records import Image, digest_of
+from wherefrom.records import Image, SeenAt, digest_of
 from wherefrom.settings import Settings, load
 from wherefrom.sources.folder import file_uri
 from wherefrom.sources.leaving import LeavingOut
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from wherefrom.acting.doing import Acted, Result
-    from wherefrom.duplicates import Group
+    from wherefrom.groups import Group
 
 
 def open_collection(
@@ -221,11 +221,11 @@ class Collection(Asking):
         found = self.find(uri)
         if not found:
             raise NotFound(f"No image of this collection was seen at {uri}.")
-        here = {number for number, place in self._engine.present_under(uri) if place == uri}
+        here = [at for at in self._engine.present_under(uri) if at.uri == uri]
         for image in found:
             if all(place.uri == uri or place.gone for place in image.sightings):
                 self.remove(image.id)
-        self._engine.mark_gone(sorted(here))
+        self._engine.mark_gone(here)
         return len(found)
 
     def not_duplicates(self, ids: Iterable[str]) -> None:
@@ -303,7 +303,9 @@ class Collection(Asking):
             done = [(deed.path, why) for deed, why in undo(self, run)]
         for path, why in done:
             if why is None:
-                self.add(path)
+                # It is back, whatever its features are computed with by now; `index` will know it.
+                with contextlib.suppress(FeatureMismatch):
+                    self.add(path)
         return done
 
     def attach(self, id_or_uri: str | os.PathLike[str], /, **fields: str | float | bool | None) -> int:
@@ -368,14 +370,15 @@ class Collection(Asking):
             waiting: set[int] = set()
             for key, image in known.items():
                 path = self._path_of(image)
-                if path is None:
+                data = self._engine.original(digest_of(image.id)) if path is None else None
+                if path is None and data is None:
                     fresh.append((key, "", nothing()))
                     yield _lost(
                         image, "None of the files in which it was seen is there any more.", Unreadable.code
                     )
                 else:
                     waiting.add(key)
-                    self._pool().submit(Task(key, path=path))
+                    self._pool().submit(Task(key, path, data))
             while waiting:
                 for read in self._pool().ready(0.2):
                     waiting.discard(read.number)
@@ -394,7 +397,7 @@ class Collection(Asking):
                 progress(done, len(stale))
 
     def _prune(self, source: Any) -> int:
-        gone: list[int] = []
+        gone: list[SeenAt] = []
         for root in _roots(source):
             gone += vanished(self._engine.present_under(file_uri(root)))
         self._engine.mark_gone(gone)

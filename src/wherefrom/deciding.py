@@ -12,8 +12,8 @@ from wherefrom.errors import UsageError
 from wherefrom.records import digest_of
 
 if TYPE_CHECKING:
-    from wherefrom.duplicates import Duplicate, Group
     from wherefrom.engine.base import Engine
+    from wherefrom.groups import Duplicate, Group
 
 DOCUMENT = "decisions"
 """The name under which a collection keeps them."""

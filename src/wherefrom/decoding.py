@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgpack
 
-from wherefrom.errors import Corrupt, PictureError, TooSlow, WherefromError
+from wherefrom.errors import Corrupt, MachineFault, PictureError, TooSlow, WherefromError
 from wherefrom.processes.frames import HEADER, LONGEST, framed
 from wherefrom.processes.parent import GRACE, STARTING, STARTS, abandoned, ended, ending, no_start, started
 
@@ -103,7 +103,7 @@ class Decoders:
                 continue
             finally:
                 self._give_back(decoder, keep)
-            if isinstance(said, PictureError):
+            if isinstance(said, PictureError | MachineFault):
                 raise said
             return said
         raise no_start(None, self._module)
@@ -182,7 +182,7 @@ class _Decoder:
 
     def ask(
         self, data: bytes, colour: bool, limits: Limits, least: int, stored: bool, count: int
-    ) -> Picture | PictureError:
+    ) -> Picture | PictureError | MachineFault:
         """The picture, or what is wrong with it, as the process says.
 
         Raises TimeoutError, and OSError, EOFError, ValueError, TypeError, LookupError or AttributeError when

@@ -8,177 +8,36 @@ make families (`families`); an image that only contains another is said to do so
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wherefrom.batches import batched
-from wherefrom.engine import mih, scan
-from wherefrom.engine.base import Engine
+from wherefrom.engine.base import Engine, NearPairs, Selection
 from wherefrom.families import CLOSE, Branch, Look, trees
-from wherefrom.features.fingerprint import turned_codes
+from wherefrom.filters.terms import Term
+from wherefrom.groups import Duplicate, Group, Part
 from wherefrom.keeping import one_shot, ordered, paired, why
 from wherefrom.meetings import Progress, Union, by_words, known_of, settled
 from wherefrom.places import is_at_hand, looked, spots
 from wherefrom.records import Image, Sighting
 from wherefrom.relations import Known, Relation, Tones, bars_seen, related
-from wherefrom.search.answer import Direction, Edit, Evidence, Kind, Match
+from wherefrom.search.answer import Direction, Evidence, Kind, Match
 from wherefrom.search.direction import by_files, directed
-from wherefrom.search.find import is_among
 from wherefrom.search.frames import alike
 from wherefrom.search.pixels import Read, looked_at
 from wherefrom.search.placing import area
 
 Compared = Callable[[Known, Known], Relation | None]
 
-RADIUS = mih.RADIUS
-"""Bits within which two images are taken for one picture: half of a search, since groups chain."""
+RADIUS = 31
+"""Bits within which two images are taken for one picture: two thirds of a search, since groups chain."""
 
-_SCANNED = 2_000  # images below which every pair is simply compared
-_BATCH = 1_024  # codes searched for at a time
-_JOINED = 4_096  # pairs joined at a time
-_NEAREST = 3  # pairs of an image that are kept besides those that hold a group together
 _KNOWN = 4_096  # comparisons that are remembered
 _COVERED = 0.3  # by what differs, likewise: screens of one application are alike around what they show
 _AGREEMENT = 0.85  # of pixels, for images whose fingerprints are not near: two photographs agree less
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """A file that shows the picture of its group: which image, where, and how it comes from its parent.
-
-    `place` is None for an image that was added without a place. `parent` is the id of the image of the group
-    that it was likely made from, `edits` what was then done, and `kind`, `score` (0 to 100) and `distance`
-    (bits of 256, None where fingerprints are not near) what it is to that one. A further place of an image
-    has the image itself as its parent. `links` are the other places that lead to the same file.
-
-    `suggestion` is `spare` where the file could go, since what it was made from, or the same bytes, stay;
-    `choice` where nothing says which of the two was first; `keep` where it belongs to one that is kept, as
-    RAW and JPEG of one shot do; `part` where the two only share a part. `why` says so in a phrase, and
-    `direction` why its parent is called its source.
-    """
-
-    image: Image
-    place: Sighting | None
-    kind: Kind
-    distance: int | None
-    parent: str
-    score: float
-    edits: tuple[Edit, ...] = ()
-    suggestion: str = "spare"
-    why: str = ""
-    direction: Direction | None = None
-    links: tuple[Sighting, ...] = ()
-
-    def as_json(self) -> dict[str, object]:
-        """The duplicate in the shape that all faces share."""
-        return {
-            "id": self.image.id,
-            "uri": self.place.uri if self.place else None,
-            "kind": self.kind.value,
-            "distance": self.distance,
-            "parent": self.parent,
-            "score": self.score,
-            "edits": [edit.as_json() for edit in self.edits],
-            "suggestion": self.suggestion,
-            "why": self.why,
-            "direction": None if self.direction is None else self.direction.as_json(),
-            **_facts(self.image),
-            **_at(self.place, self.links),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An image outside a group that contains, or is contained in, one of the group's.
-
-    `member` is the id of the group's image, `contains` True where that one contains the other; `share` is how
-    much of the containing image shows the other (0 to 1).
-    """
-
-    member: str
-    contains: bool
-    image: Image
-    score: float
-    share: float
-
-    @property
-    def place(self) -> Sighting | None:
-        """Where the other image is."""
-        found = ordered(looked(self.image))
-        return found[0][0] if found else None
-
-    def as_json(self) -> dict[str, object]:
-        """The part in the shape that all faces share."""
-        return {
-            "member": self.member,
-            "relation": "contains" if self.contains else "contained in",
-            "id": self.image.id,
-            "uri": self.place.uri if self.place else None,
-            "score": self.score,
-            "share": self.share,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Files that are one picture: the likely original, suggested to be kept and why, and the others.
-
-    Every one of them is another file that was there when the group was made: links and other names of a file
-    are the `links` of the one that is told. The others come with every parent before its children. `parts`
-    are images that share a part with one of the group, and belong to it no more than that.
-    `kind` is `picture`; in a group of the kind `parts` nothing is one picture: the others are crops,
-    screenshots and the like of the first, and none could go.
-    """
-
-    keep: Image
-    place: Sighting | None
-    why: str
-    others: tuple[Duplicate, ...]
-    parts: tuple[Part, ...] = ()
-    kind: str = "picture"
-    links: tuple[Sighting, ...] = ()
-
-    @property
-    def choice(self) -> bool:
-        """Whether it is the reader's choice which of some files to keep: nothing says which was first."""
-        return any(other.suggestion == "choice" for other in self.others)
-
-    @property
-    def spare(self) -> tuple[Duplicate, ...]:
-        """The files that could go."""
-        return tuple(other for other in self.others if other.suggestion == "spare")
-
-    @property
-    def spare_bytes(self) -> int:
-        """What removing those that could go would free."""
-        return sum(other.image.bytes for other in self.spare)
-
-    def as_json(self) -> dict[str, object]:
-        """The group in the shape that all faces share."""
-        uri = self.place.uri if self.place else None
-        return {
-            "keep": {"id": self.keep.id, "uri": uri, "why": self.why, **_facts(self.keep)}
-            | _at(self.place, self.links),
-            "others": [other.as_json() for other in self.others],
-            "parts": [part.as_json() for part in self.parts],
-            "kind": self.kind,
-            "choice": self.choice,
-            "spare_bytes": self.spare_bytes,
-        }
-
-
-def _facts(image: Image) -> dict[str, object]:
-    return {"width": image.width, "height": image.height, "format": image.format, "bytes": image.bytes}
-
-
-def _at(place: Sighting | None, links: Sequence[Sighting]) -> dict[str, object]:
-    return {"path": place.path if place else None, "links": [one.uri for one in links]}
 
 
 def groups(
@@ -189,31 +48,28 @@ def groups(
     look: Look | None = None,
     tones: Tones | None = None,
     progress: Progress | None = None,
-    allowed: NDArray[np.int64] | None = None,
+    allowed: Selection | None = None,
     exact: bool = False,
 ) -> Iterator[Group]:
     """Every group, the one with most files first; then those of the kind `parts`.
 
     With `turned` also mirrored, turned and negative copies; with `parts` also crops and whatever else is met
     by its keypoints, which takes some milliseconds an image. `look` compares the pixels of what is about to
-    be told, and by `tones` bars that are written on are known. With `allowed`, keys that rise, no other image
-    is told; with `exact` only files that are the same byte for byte.
+    be told, and by `tones` bars that are written on are known. With `allowed` no other image is
+    told; with `exact` only files that are the same byte for byte.
     """
-    entries, codes = _all_codes(engine)
-    if allowed is not None or exact:
-        wanted = np.zeros(len(entries), bool) if exact or allowed is None else np.isin(entries // 2, allowed)
-        entries, codes = entries[wanted], codes[wanted]
-    keys = entries // 2
     union = Union()
-    near = _near(keys, codes, turned)
+    near = NearPairs([], []) if exact else engine.near_pairs(RADIUS, turned=turned, within=allowed)
     for one, other in near.holding:
         union.join(one, other)
-    for key in engine.seen_twice():
-        if allowed is None or is_among(key, allowed):
+    for key in engine.select(Term("places", ">=", 2.0)):
+        if allowed is None or key in allowed:
             union.add(key)
     met: list[Relation] = []
     if parts:
-        seen = by_words(engine, np.unique(keys).tolist(), union, turned, progress)
+        seen = by_words(
+            engine, list(engine.select(None) if allowed is None else allowed), union, turned, progress
+        )
         met = settled([one for one in seen if allowed is None or _lets(allowed, one)], union)
     for relation in met:
         if relation.joins:
@@ -230,8 +86,8 @@ def groups(
     yield from _part_groups(met, {key: number for number, keys in enumerate(found) for key in keys}, look)
 
 
-def _lets(allowed: NDArray[np.int64], relation: Relation) -> bool:
-    return is_among(relation.source.key, allowed) and is_among(relation.made.key, allowed)
+def _lets(allowed: Selection, relation: Relation) -> bool:
+    return relation.source.key in allowed and relation.made.key in allowed
 
 
 def looks(read: Read) -> Look:
@@ -272,18 +128,10 @@ def _covered(evidence: Evidence) -> float:
     return masked + sum(area(np.array(outline)) for outline in outlines) / shown
 
 
-@dataclass(frozen=True, slots=True)
-class _Near:
-    """Pairs of keys near by fingerprint: those that hold groups together, and a few more of each image."""
-
-    holding: list[tuple[int, int]]
-    others: list[tuple[int, int]]
-
-
 class _Plan:
     """What is known within and between groups, by the number of the group."""
 
-    def __init__(self, found: Sequence[Sequence[int]], near: _Near, met: Sequence[Relation]) -> None:
+    def __init__(self, found: Sequence[Sequence[int]], near: NearPairs, met: Sequence[Relation]) -> None:
         number_of = {key: number for number, keys in enumerate(found) for key in keys}
         self.near: dict[int, dict[tuple[int, int], None]] = {}
         self.joined: dict[int, list[Relation]] = {}
@@ -298,71 +146,6 @@ class _Plan:
                 for number in ends:
                     if number is not None:
                         self.parts.setdefault(number, []).append(relation)
-
-
-def _all_codes(engine: Engine) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    batches = list(engine.codes())
-    entries = [np.zeros(0, np.int64), *(batch[0] for batch in batches)]
-    codes = [np.zeros((0, 32), np.uint8), *(batch[1] for batch in batches)]
-    return np.concatenate(entries), np.concatenate(codes)
-
-
-def _near(keys: NDArray[np.int64], codes: NDArray[np.uint8], turned: bool) -> _Near:
-    """Near pairs, of thousands of equal images no more than a few each."""
-    near = _Near([], [])
-    if not len(keys):
-        return near
-    names, number = np.unique(keys, return_inverse=True)
-    parent = np.arange(len(names))
-
-    def find(one: int) -> int:
-        while parent[one] != one:
-            parent[one] = parent[parent[one]]
-            one = int(parent[one])
-        return one
-
-    def join(ones: NDArray[np.int64], others: NDArray[np.int64]) -> None:
-        for start in range(0, len(ones), _JOINED):
-            a, b = ones[start : start + _JOINED], others[start : start + _JOINED]
-            for row in np.flatnonzero(parent[parent[a]] != parent[parent[b]]).tolist():
-                first, second = sorted((find(int(a[row])), find(int(b[row]))))
-                if first != second:
-                    parent[second] = first
-                    near.holding.append((int(names[a[row]]), int(names[b[row]])))
-
-    # Equal codes first: what is equal to one image is near whatever that is near.
-    _, first, same = np.unique(codes.view("V32").ravel(), return_index=True, return_inverse=True)
-    join(number[first[same]], number)
-    for ones, others in _hits(np.ascontiguousarray(codes[first]), turned):
-        a, b = number[first[ones]], number[first[others]]
-        join(a, b)
-        rank = np.arange(len(ones)) - np.searchsorted(ones, ones)
-        few = (rank < _NEAREST) & (a != b)
-        near.others.extend(zip(names[a[few]].tolist(), names[b[few]].tolist(), strict=True))
-    return near
-
-
-def _pairs(codes: NDArray[np.uint8], turned: bool) -> Iterator[tuple[int, int]]:
-    """Pairs of rows within `RADIUS`; with `turned` in any orientation, or one the negative of the other."""
-    for ones, others in _hits(codes, turned):
-        yield from zip(ones.tolist(), others.tolist(), strict=True)
-
-
-def _hits(codes: NDArray[np.uint8], turned: bool) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The pairs in batches: rows, ascending, and later rows, of each row the nearest first."""
-    planes = np.ascontiguousarray(codes.view("<u8").T)
-    with tempfile.TemporaryDirectory(prefix="wherefrom-duplicates-") as folder:
-        index = mih.MultiIndex.build(planes, Path(folder)) if len(codes) > _SCANNED else None
-        for start in range(0, len(codes), _BATCH):
-            batch = codes[start : start + _BATCH]
-            for mirrored, degrees, negative, variants in turned_codes(batch):
-                if not turned and (mirrored or degrees or negative):
-                    continue
-                queries = np.ascontiguousarray(variants).view("<u8")
-                hits = index.within(queries, RADIUS) if index else scan.within(planes, queries, RADIUS)
-                rows = hits.query + start
-                later = hits.row > rows  # every pair is met from both sides
-                yield rows[later], hits.row[later]
 
 
 def _groups_of(

@@ -91,7 +91,7 @@ def named(source: object) -> Iterator[None]:
     """Have errors say which picture they are about, where `source` is a path, an address or an id."""
     try:
         yield
-    except (PictureError, FetchError) as error:
+    except (PictureError, FetchError, MachineFault) as error:
         if isinstance(source, str | os.PathLike):
             error.path = os.fsdecode(source)
         raise
@@ -195,14 +195,26 @@ class Unreadable(PictureError):
     code = "unreadable"
 
     @classmethod
-    def of(cls, error: OSError | ValueError) -> Unreadable:
-        """What the system says of a file, as a sentence; ValueError is of a name that no file can have."""
+    def of(cls, error: OSError | ValueError) -> Unreadable | MachineFault:
+        """What the system says of a file, as a sentence; ValueError is of a name that no file can have.
+
+        Too many open files and too little memory are the machine's fault, and say nothing of the file.
+        """
         number = error.errno if isinstance(error, OSError) else None
+        if number in _MACHINE:
+            return MachineFault(_MACHINE[number])
         if number in _OPENING:
             return cls(_OPENING[number])
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         return cls(f"It cannot be opened: {reason}.")
 
+
+_MACHINE = {
+    errno.EMFILE: "It cannot be opened now: too many files are open. Allow more with: ulimit -n 1024",
+    errno.ENFILE: "It cannot be opened now: too many files are open on this machine.",
+    errno.ENOMEM: "It cannot be opened now: there is not enough memory.",
+    errno.ENOBUFS: "It cannot be opened now: there is not enough memory.",
+}
 
 _OPENING = {
     errno.ENOENT: "No such file.",

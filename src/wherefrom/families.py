@@ -1,7 +1,8 @@
 """Families: the images that are one picture as a tree, from the likely original to what was made of it.
 
 The root is the image that nothing else precedes: it has not been cut or framed as others have not, and of
-those it is the largest, then the least compressed, then the oldest. The others are hung below it one at a
+those it is the largest, then the least compressed, then the oldest; where pixels tell nothing of two, the one
+that more of the others are told to be made of. The others are hung below it one at a
 time, each by the relation in which least was done of all that reach from the tree to an image outside (Prim
 1957). That is greedy: an image hangs where it is nearest, which is likely and no proof that it came that way.
 """
@@ -26,6 +27,7 @@ CLOSE = 64
 """Members up to which every one is compared with the root by keypoints too."""
 
 _BACK, _ASKED = 4, 12  # steps from a root to what it was made of, and relations looked at in each
+_RIVALS = 2  # images that nothing tells from the root, of which it is counted what was made of them
 _LOOKED_AT = 32  # relations of a family whose pixels are compared
 _AGAINST = 4.0  # added to the change of a relation that is taken against its direction
 _DEEPER = 0.15  # added for each level: of copies that are alike, none is made from another
@@ -112,6 +114,8 @@ def _tree(
         root = first
         if len(members) <= CLOSE:
             _meet(root, members, ways, related)
+    if look is not None and 2 < len(members) <= CLOSE:
+        root = _surest(root, members, ways, related, look)
     tree = {root.key: Branch(root, None, None)}
     heap: list[tuple[float, int, int, Relation]] = []
     _reach(root, ways, tree, heap)
@@ -158,6 +162,36 @@ def _earliest(root: Known, ways: dict[int, list[Relation]], look: Look) -> Known
         root = min(older, key=lambda known: merit(known.image))
         seen.add(root.key)
     return root
+
+
+def _surest(
+    root: Known, members: dict[int, Known], ways: dict[int, list[Relation]], related: Related, look: Look
+) -> Known:
+    """Of the root and those that nothing tells from it, the one that most others are told to be made of."""
+    made, untold = _made_of(root, ways, look)
+    rivals = sorted(untold, key=lambda known: merit(known.image))
+    for rival in rivals[:_RIVALS]:
+        _meet(rival, members, ways, related)
+        others, _ = _made_of(rival, ways, look)
+        if others > made:
+            root, made = rival, others
+    return root
+
+
+def _made_of(known: Known, ways: dict[int, list[Relation]], look: Look) -> tuple[int, list[Known]]:
+    """How many images are told to be made of one, and those of one picture of which nothing tells which was
+    first."""
+    made, untold = 0, []
+    for relation in ways[known.key][:_ASKED]:
+        match = look(relation.made, relation.match)
+        if match is None:
+            continue
+        told = match.evidence.direction
+        if told is not None:
+            made += known.key == (relation.source if told.source == "match" else relation.made).key
+        elif match.evidence.agreement is not None:
+            untold.append(relation.made if relation.source.key == known.key else relation.source)
+    return made, untold
 
 
 def _reach(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from wherefrom.batches import batched
 from wherefrom.engine.base import Engine
@@ -15,20 +15,16 @@ from wherefrom.features.extract import EMBEDDING, PALETTE
 from wherefrom.features.fingerprint import NEARLY_BLANK
 from wherefrom.listing import Listed, listed
 from wherefrom.places import looked
-from wherefrom.records import ID_PREFIX, Image, Sighting, digest_of, image_id
-from wherefrom.search.lookup import LabelCount, answers, label_counts
+from wherefrom.records import ID_PREFIX, Image, digest_of
+from wherefrom.search.lookup import LabelCount, label_counts
 from wherefrom.search.pixels import bytes_of
 from wherefrom.search.wishes import About
 from wherefrom.settings import Settings
 from wherefrom.sources.folder import file_uri
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from wherefrom.engine.base import Selection, SightingPage
     from wherefrom.filters.terms import Filter
-
-_EVERY = "width>=0"  # a filter that lets every image through
 
 
 class Holding:
@@ -69,13 +65,13 @@ class Holding:
         Raises NotFound where they are nowhere any more, UsageError for what is no id.
         """
         image = self.get(identifier)
-        data = bytes_of(image, self._settings.limits, self._engine.kept)
+        data = bytes_of(image, self._settings.limits, self._engine.original)
         if data is None:
             raise no_file(image)
         return data
 
-    def _allowed(self, filter: str | Filter | None) -> NDArray[np.int64] | None:
-        return None if filter is None else self._engine.matching(filter, answers(self._engine))
+    def _allowed(self, filter: str | Filter | None) -> Selection | None:
+        return None if filter is None else self._engine.select(filter)
 
     def get(self, identifier: str) -> Image:
         """The image of an id; raises NotFound, or UsageError for what is no id."""
@@ -100,8 +96,8 @@ class Holding:
 
     @property
     def revision(self) -> str:
-        """What changes whenever images are added or removed."""
-        return "{}.{}".format(*self._engine.revision())
+        """What changes whenever images are added or removed, or are seen somewhere else."""
+        return self._engine.revision()
 
     @property
     def total_bytes(self) -> int:
@@ -115,18 +111,23 @@ class Holding:
         """
         return label_counts(self._engine)
 
-    def sightings(
-        self, prefix: str = "", *, after: tuple[str, str] | None = None, limit: int = 100
-    ) -> list[tuple[str, Sighting]]:
+    def sightings(self, prefix: str = "", *, after: str | None = None, limit: int = 100) -> SightingPage:
         """The next (image id, sighting) whose uri begins with `prefix`, gone or not, in order of uri.
 
-        `after` is uri and id of the last one read. Raises UsageError for what is no id.
+        `after` is the `next` of the page before. Raises UsageError for what is none.
         """
-        uri, identifier = after or ("", "")
-        digest = digest_of(identifier) if identifier else b""
-        key = self._engine.keys_of([digest]).get(digest, 0) if digest else 0
-        rows = self._engine.sightings_from(prefix, (uri, key), limit)
-        return [(image_id(found), sighting) for _, found, sighting in rows]
+        return self._engine.sightings(prefix, after=after, limit=limit)
+
+    def changes(self, since: str | None = None, limit: int = 1_000) -> Changed:
+        """What happened since a cursor, None for the beginning: ids of images added and of those seen
+        somewhere else or no longer there, how many were removed, and the cursor to go on from.
+
+        Raises UsageError for what is no cursor.
+        """
+        found = self._engine.changes(since, limit)
+        known = self._engine.images([*found.added, *found.seen])
+        added, seen = ([known[key].id for key in keys if key in known] for keys in (found.added, found.seen))
+        return Changed(added, seen, len(found.removed), found.cursor, found.more)
 
     def find(self, id_or_uri: str | os.PathLike[str]) -> list[Image]:
         """The image of an id, or the images seen at a uri or path; empty when there are none."""
@@ -138,7 +139,7 @@ class Holding:
         Which these are is settled at the call; those that are removed before their turn are left out.
         Raises UsageError for a filter of no use.
         """
-        keys = self._engine.matching(_EVERY if filter is None else filter, answers(self._engine)).tolist()
+        keys = self._engine.select(filter)
         found = ((some, self._engine.images(some)) for some in batched(keys, 256))
         return (images[key] for some, images in found for key in some if key in images)
 
@@ -149,7 +150,7 @@ class Holding:
         words: str | None = None,
         sort: str = "added",
         limit: int = 50,
-        after: tuple[int, int] | None = None,
+        after: str | None = None,
     ) -> Listed:
         """A page of images: those that a filter lets through and that have every one of some words in their
         uris, titles or credit.
@@ -167,16 +168,19 @@ class Holding:
             return list(self._engine.keys_of([digest_of(name)]).values())
         return self._engine.keys_at(name if "://" in name else file_uri(os.path.expanduser(name)))
 
-    def _file_of(self, image: Image) -> str:
-        path = self._path_of(image)
-        if path is None:
-            raise no_file(image)
-        return path
-
     def _path_of(self, image: Image) -> str | None:
         paths = (sighting.path for sighting in image.sightings)
-        found = next((path for path in paths if path is not None and os.path.isfile(path)), None)
-        return found or self._engine.kept(digest_of(image.id))
+        return next((path for path in paths if path is not None and os.path.isfile(path)), None)
+
+
+class Changed(NamedTuple):
+    """What happened to a collection: ids of images added, and seen elsewhere; `more` is left to be read."""
+
+    added: list[str]
+    seen: list[str]
+    removed: int
+    cursor: str
+    more: bool
 
 
 def no_file(image: Image) -> NotFound:

@@ -1,9 +1,9 @@
 """Keeping: which of several files of one picture is the original, as far as they say it themselves.
 
 The order of what counts: a camera's raw file, a camera's file, what nothing speaks against, what an editor or
-an app has written or a JPEG was saved as without loss; then pixels, then words such as copy and export in
-names and folders, then bytes a pixel, then the date. What pixels say of two files (`search.direction`) goes
-before all of it.
+an app has written or is named for, or a JPEG was saved as without loss; then pixels, then words such as copy
+and mirrored in names and folders, then the day on which the file was changed, then bytes a pixel, then the
+date. What pixels say of two files (`search.direction`) goes before all of it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from wherefrom.sources.folder import path_of
 _BLURRED = 0.02  # `Signs.sharp` of what was enlarged or blurred
 _BLOCKS = 0.1  # `Signs.grid` of a lossless file that a JPEG was saved as
 _HOUR = 3_600 * 10**9  # nanoseconds, within which two files were copied in one go
+_DAY = 24 * _HOUR
 
 # As words of a name or folder, in the languages that files are copied in most.
 _COPIED = re.compile(
@@ -29,20 +30,28 @@ _COPIED = re.compile(
     r"backups?|backed|bak|sicherung|sauvegarde|respaldo|резервная|备份|バックアップ|old|alt|archive?|trash|papierkorb|"
     r"edit|edits|edited|editing|bearbeitet|bearbeitung|modifi[eé]e?|editado|editada|modificat[oa]|изменено|已编辑|編集済み|"
     r"export|exports|exported|exportiert|resized|small|klein|thumbs?|thumbnails?|preview|web|screenshots?|"
-    r"bildschirmfoto|whatsapp|telegram|instagram|facebook|downloads?|sent|final|mirrored|upscaled|enhanced|"
-    r"cropped|filtered|temp|tmp)(?![^\W\d_])",
+    r"bildschirmfoto|whatsapp|telegram|instagram|facebook|downloads?|sent|final|mirror(?:ed)?|flip(?:ped)?|turned|rotated|gespiegelt|gedreht|"
+    r"brighter|sharpened|retouched|cropped|framed|filtered|meme|temp|tmp)(?![^\W\d_])",
+    re.IGNORECASE,
+)
+# As programs name what they enlarge, and messengers what they send.
+_MADE = re.compile(
+    r"(?<![^\W\d_])(?:upscal(?:ed|e|er)?|super[ -]?res(?:olution)?|enlarged?|enhanced?|hochskaliert|"
+    r"vergr[öo](?:ß|ss)ert|giga[ -]?pixel|topaz|waifu2x|(?:real[ -]?)?esrgan|remini|swinir|agrandie?|"
+    r"ampliad[ao])(?![^\W\d_])|^IMG-\d{8}-WA\d+",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(r"(?:\(\d+\)|[ _-]\d|~\d*)$|^IMG-\d{8}-WA\d+", re.IGNORECASE)
 
 
-def merit(image: Image) -> tuple[int, float, int, float, str, int, int, str]:
+def merit(image: Image) -> tuple[int, float, int, int, float, str, int, int, int, str]:
     """Lowest for the image to keep."""
     pixels = image.width * image.height
-    places = [place_order(place) for place in image.sightings if place.gone is None]
-    words, depth, length, _ = min(places, default=(9, 0, 0, ""))
+    there = [place for place in image.sightings if place.gone is None]
+    words, odd, depth, length, _ = min(map(place_order, there), default=(9, 0, 0, 0, ""))
+    day = min((place.stamp.mtime_ns // _DAY for place in there if place.stamp is not None), default=0)
     when = image.credit.taken or (image.sightings[0].first_seen if image.sightings else image.added)
-    return rank(image), -pixels, words, -image.bytes / pixels, when, depth, length, image.id
+    return rank(image), -pixels, words, day, -image.bytes / pixels, when, odd, depth, length, image.id
 
 
 def rank(image: Image) -> int:
@@ -57,7 +66,18 @@ def rank(image: Image) -> int:
         return 1
     blurred = signs.sharp is not None and signs.sharp < _BLURRED
     lossy = signs.lossless and (signs.grid or 0.0) > _BLOCKS
-    return 3 if signs.altered or signs.software == "app" or blurred or lossy else 2
+    made = signs.altered or signs.software == "app" or blurred or lossy
+    return 3 if made or _named_as_made(image) else 2
+
+
+def _named_as_made(image: Image) -> bool:
+    """Whether each of its places is named as programs name what they enlarge or send."""
+    there = [place for place in image.sightings if place.gone is None]
+    return bool(there) and all(_MADE.search(_stem(path_of(place.uri) or place.uri)) for place in there)
+
+
+def _stem(path: str) -> str:
+    return Path(path).stem.replace("_", " ")
 
 
 def ordered(image: Image) -> list[tuple[Sighting, tuple[Sighting, ...]]]:
@@ -67,22 +87,32 @@ def ordered(image: Image) -> list[tuple[Sighting, tuple[Sighting, ...]]]:
     def key(spot: tuple[Sighting, tuple[Sighting, ...]]) -> tuple[object, ...]:
         place = spot[0]
         path = path_of(place.uri)
-        words, depth, length, name = place_order(place)
+        words, odd, depth, length, name = place_order(place)
         hour = place.modified // _HOUR
-        return path is None, path is not None and not has_company(path), words, hour, depth, length, name
+        return (
+            path is None,
+            path is not None and not has_company(path),
+            words + odd,
+            hour,
+            depth,
+            length,
+            name,
+        )
 
     return sorted(spots(image), key=key)
 
 
-def place_order(place: Sighting) -> tuple[int, int, int, str]:
-    """What names say of a place, least for the one to keep: words such as copy, depth, length, name."""
+def place_order(place: Sighting) -> tuple[int, int, int, int, str]:
+    """What names say of a place, least for the one to keep: words such as copy, characters that cannot be
+    shown, depth, length, name."""
     path = path_of(place.uri) or place.uri
     folders, name = os.path.split(path)
     stem = Path(name).stem
-    words = len(_COPIED.findall(folders.replace("_", " "))) + len(_COPIED.findall(stem.replace("_", " ")))
+    words = sum(len(_COPIED.findall(text.replace("_", " "))) for text in (folders, stem))
+    words += 1 if _MADE.search(_stem(name)) else 0
     words += 1 if _NUMBERED.search(stem) and not _plain(stem) else 0
     odd = sum(not character.isprintable() for character in path)
-    return words + odd, path.count("/"), len(path), path
+    return words, odd, path.count("/"), len(path), path
 
 
 def _plain(stem: str) -> bool:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 
 from wherefrom.batches import batched
-from wherefrom.engine.base import Engine
-from wherefrom.engine.word_votes import WordQuery
+from wherefrom.engine.base import Engine, WordQuery
 from wherefrom.families import composed
-from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
+from wherefrom.features.extract import FINGERPRINT, KEYPOINTS, nothing
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import LEAST, Keypoints
 from wherefrom.relations import Known, Relation, related
@@ -22,6 +21,7 @@ _MET, _VERIFIED = 40, 20  # images that visual words are asked for, and those of
 _LIKELY = 0.012  # of an image's votes for itself: with less hardly anything is proven
 _OF_ONE, _ASKED_OF_ONE = 3, 64  # of one group of fingerprints: compared for an image, and asked for at all
 _LOADED = 256  # images whose features are read at a time
+_BLANK = nothing()[FINGERPRINT]
 
 
 class Union:
@@ -80,9 +80,11 @@ def by_words(
     asked: Counter[int] = Counter()
     done = 0
     for batch in batched(keys, _LOADED):
-        points = engine.features(KEYPOINTS, batch)
+        points, marks = engine.features(KEYPOINTS, batch), engine.features(FINGERPRINT, batch)
         met: list[tuple[int, int]] = []
         for key in batch:
+            if not Fingerprint.from_bytes(marks.get(key, _BLANK)).usable:
+                continue
             found = Keypoints.from_bytes(points.get(key, b""))
             home = union.find(key)
             if len(found) < LEAST or asked[home] >= _ASKED_OF_ONE:
@@ -90,8 +92,9 @@ def by_words(
             asked[home] += 1
             query = WordQuery(found.words, found.signatures, found.angles, found.scales)
             votes = engine.near_words([query], _MET)
-            likely = votes.scores >= _LIKELY * votes.scores.max(initial=0)
-            met.extend((key, other) for other in _spread(votes.keys[likely].tolist(), home, union))
+            least = _LIKELY * max((vote.score for vote in votes), default=0.0)
+            likely = [vote.key for vote in votes if vote.score >= least]
+            met.extend((key, other) for other in _spread(likely, home, union))
         fresh = sorted({(min(pair), max(pair)) for pair in met} - told)
         wanted = sorted({key for pair in fresh for key in pair})
         known = known_of(engine, wanted, set(wanted))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from wherefrom.records import FileStamp, Image, Link, Sighting
+from wherefrom.records import FileStamp, Image, Link, SeenAt, Sighting
 from wherefrom.sources.folder import file_uri, path_of
 from wherefrom.sources.leaving import innards
 
@@ -187,11 +187,7 @@ def _is_at_hand(sighting: Sighting) -> bool:
     return _rank(sighting) < 3 and (path is None or innards(path) is None)
 
 
-def vanished(places: Iterable[tuple[int, str]]) -> list[int]:
-    """The numbers of those (number, uri) whose files are gone for all that can be told."""
-    found = []
-    for number, uri in places:
-        path = path_of(uri)
-        if path is not None and standing(path).there is False:
-            found.append(number)
-    return found
+def vanished(places: Iterable[SeenAt]) -> list[SeenAt]:
+    """Those whose files are gone for all that can be told."""
+    paths = ((at, path_of(at.uri)) for at in places)
+    return [at for at, path in paths if path is not None and standing(path).there is False]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wherefrom.errors import UsageError
 
 if TYPE_CHECKING:
-    from wherefrom.duplicates import Duplicate, Group
+    from wherefrom.groups import Duplicate, Group
     from wherefrom.records import Sighting
 
 SORTS = ("files", "bytes")

@@ -35,6 +35,21 @@ def plain_lines(text: str) -> str:
     return _UNSAFE_IN_LINES.sub(_mark, text)
 
 
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """A number of things: `1 file`, `1,234 files`, `2 copies` where their word is given."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def size(count: int) -> str:
+    """Bytes for people: `1 byte`, `86.2 kB`, `1.4 GB`."""
+    amount = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return counted(count, "byte") if unit == "bytes" else f"{amount:.1f} {unit}"
+
+
 def _mark(found: re.Match[str]) -> str:
     character = found.group()
     if character in _SHORT:

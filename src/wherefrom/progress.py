@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from wherefrom.outcome import Report
+from wherefrom.printing import counted
 
 _TERMINAL_SECONDS = 0.1
 _PLAIN_SECONDS = 10.0
@@ -58,9 +59,9 @@ class ProgressLine:
         seconds = time.monotonic() - self._start
         done = report.offered
         rate = done / seconds if seconds > 0 else 0.0
-        parts = [f"{done:,} files"]
+        parts = [counted(done, "file")]
         if self._total is not None and self._total > done:
-            parts = [f"{done:,} of {self._total:,} files"]
+            parts = [f"{done:,} of {counted(self._total, 'file')}"]
             if rate > 0:
                 parts.append(f"{duration((self._total - done) / rate)} left")
         parts.insert(1, f"{rate:,.0f}/s")

@@ -59,18 +59,38 @@ class FileStamp:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image was met: a uri, and for a page on the web what stood around it."""
+    """Where an image was met: a uri, and for a page on the web what stood around it.
+
+    `how` is the way in which the page has it, as `img` or `og:image`; `published` is when the page says that
+    it appeared, as ISO 8601. `moment` is when whoever tells this has seen it, in microseconds since 1970 UTC;
+    None is the present.
+    """
 
     uri: str
     page: str | None = None
     title: str | None = None
     alt: str | None = None
     stamp: FileStamp | None = None
+    caption: str | None = None
+    how: str | None = None
+    published: str | None = None
+    moment: int | None = None
+
+
+class SeenAt(NamedTuple):
+    """What a sighting is known by: the key of the image, where it was seen, and the page around it."""
+
+    key: int
+    uri: str
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewImage:
-    """An image to add: facts, features by kind (opaque bytes) and the place it was met at."""
+    """An image to add: facts, features by kind (opaque bytes), the place it was met at, and what is attached.
+
+    A field of None takes one of that name away from an image that is there already.
+    """
 
     digest: bytes
     width: int
@@ -84,6 +104,7 @@ class NewImage:
     features: Features
     place: Place | None = None
     signs: Signs | None = None
+    fields: Mapping[str, FieldValue | None] = field(default_factory=dict, hash=False)
 
 
 class Link(NamedTuple):
@@ -97,6 +118,9 @@ class Link(NamedTuple):
 class Sighting:
     """One place where an image was seen. Times are ISO 8601 UTC; `gone` is when it was found missing.
 
+    An image that is at one uri on two pages has two. `caption`, `how` and `published` are as in `Place`, by
+    whoever saw it last.
+
     `there` is whether its file was there when it was looked at, None where it was not or cannot be known;
     `link` leads to the file that a place is a link to, or that it is the same as. `stamp` is of the file as
     it was met, None for what was told and not met; `file` and `modified` (ns) are of the file as it is.
@@ -109,6 +133,9 @@ class Sighting:
     first_seen: str
     last_seen: str
     gone: str | None = None
+    caption: str | None = None
+    how: str | None = None
+    published: str | None = None
     there: bool | None = field(default=None, compare=False)
     link: Link | None = field(default=None, compare=False)
     stamp: FileStamp | None = field(default=None, compare=False, repr=False)
@@ -130,6 +157,9 @@ class Sighting:
             "first_seen": self.first_seen,
             "last_seen": self.last_seen,
             "gone": self.gone,
+            "caption": self.caption,
+            "how": self.how,
+            "published": self.published,
             "there": self.there,
             "link": self.link and self.link._asdict(),
         }

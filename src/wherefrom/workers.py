@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
-from wherefrom.errors import Corrupt, PictureError, TooLarge, TooSlow, Unreadable
+from wherefrom.errors import Corrupt, MachineFault, PictureError, TooLarge, TooSlow, Unreadable
 from wherefrom.features.extract import Recipe
 from wherefrom.features.signs import signs_of
 from wherefrom.picture.decode import DEFAULT_LIMITS, SMALL_SIDE, Limits, decode, recognise
@@ -65,7 +65,7 @@ class Read:
 
     number: int
     image: NewImage | None = None
-    error: PictureError | None = None
+    error: PictureError | MachineFault | None = None
     stamp: FileStamp | None = None
 
 
@@ -325,6 +325,8 @@ def _perform(
         image = new_image(data or b"", limits, gate, recipe)
     except PictureError as error:
         message: dict[str, Any] = {"error": error.code, "reason": str(error), "passing": error.passing}
+    except MachineFault as error:
+        message = {"error": error.code, "reason": str(error)}
     except MemoryError:
         reason = "Reading this file needs more memory than there is, or than is allowed."
         message = {"error": TooLarge.code, "reason": reason, "passing": True}
@@ -340,7 +342,7 @@ def _perform(
 def read_file(path: str, limits: Limits = DEFAULT_LIMITS) -> tuple[bytes, FileStamp]:
     """A file's bytes and its stamp; what is no picture, or too large, is refused unread.
 
-    Raises Unreadable, and what `recognise` raises.
+    Raises Unreadable, MachineFault where files or memory ran out, and what `recognise` raises.
     """
     try:
         handle = os.open(path, _READ)

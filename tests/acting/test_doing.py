@@ -20,8 +20,8 @@ from wherefrom.acting.doing import Acted, steps
 from wherefrom.acting.journal import FILE_NAME
 from wherefrom.cli.main import run
 from wherefrom.collection import Collection
-from wherefrom.duplicates import Group
 from wherefrom.errors import Exit
+from wherefrom.groups import Group
 
 PLAIN = wherefrom.Settings(model="none", workers=1)
 

@@ -25,7 +25,7 @@ from wherefrom.engine.tables import metadata
 from wherefrom.errors import CollectionDamaged, CollectionError, CollectionTooNew, UsageError, WherefromError
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.picture.metadata import Credit
-from wherefrom.records import FileStamp, NewImage, Place, Refusal, Sighting, image_id
+from wherefrom.records import FileStamp, NewImage, Place, Refusal, SeenAt, Sighting, image_id
 
 VERSION = {FINGERPRINT: "tests-1", KEYPOINTS: "tests-1"}
 READER = "reader 1"
@@ -80,7 +80,7 @@ def test_known_images_gain_places(catalog: Catalog) -> None:
     assert catalog.add([one, two, elsewhere, one], VERSION) == [(1, True), (2, True), (1, False), (1, False)]
     assert catalog.add([elsewhere, new_image(3)], VERSION) == [(1, False), (3, True)]
     assert seen(catalog, 1) == [(uri(1), True), (uri(7), True)]
-    assert catalog.seen_twice() == [1]
+    assert catalog.matching("places>=2").tolist() == [1]
     assert catalog.count() == 3
     assert sound(catalog)
 
@@ -220,11 +220,11 @@ def test_two_catalogs_on_one_file_agree(tmp_path: Path) -> None:
 
 def test_a_moved_file(catalog: Catalog) -> None:
     catalog.add([new_image(1)], VERSION)
-    numbers = [number for number, _ in catalog.present_under("file:///pictures")]
-    catalog.mark_gone(numbers)
+    places = list(catalog.present_under("file:///pictures"))
+    catalog.mark_gone(places)
     catalog.add([new_image(1, at="file:///elsewhere/a.jpg")], VERSION)
     assert seen(catalog, 1) == [("file:///elsewhere/a.jpg", True), (uri(1), False)]
-    assert catalog.seen_twice() == []
+    assert catalog.matching("places>=2").tolist() == []
     assert catalog.keys_at(uri(1)) == [1]
     assert sound(catalog)
 
@@ -283,10 +283,10 @@ def test_first_seen_stays_and_last_seen_moves(catalog: Catalog) -> None:
         with patch("wherefrom.engine.catalog.now", return_value=moment):
             catalog.add([new_image(1)], VERSION)
             if moment == moments[1]:
-                numbers = [number for number, _ in catalog.present_under(uri(1))]
-                catalog.mark_gone(numbers)
+                places = list(catalog.present_under(uri(1)))
+                catalog.mark_gone(places)
                 with patch("wherefrom.engine.catalog.now", return_value=moment + 5_000_000):
-                    catalog.mark_gone(numbers)  # the time at which it was found missing stays
+                    catalog.mark_gone(places)  # the time at which it was found missing stays
         sightings.append(catalog.images([1])[1].sightings[0])
     assert {one.first_seen for one in sightings} == {"1970-01-01T00:16:40Z"}
     assert [one.last_seen[11:] for one in sightings] == ["00:16:40Z", "16:56:40Z", "10:43:20Z"]
@@ -308,7 +308,7 @@ def test_files_are_known_by_path_size_and_time(catalog: Catalog) -> None:
     assert last[0] == "2096-10-02T07:06:40Z"
     assert last[1] == last[2] != last[0]
     # What has gone, or has been replaced, is read again.
-    catalog.mark_gone([number for number, _ in catalog.present_under(uri(0))])
+    catalog.mark_gone(list(catalog.present_under(uri(0))))
     assert catalog.unchanged(asked, READER) == {}
     assert sound(catalog)
 
@@ -353,7 +353,7 @@ def test_refusals_count_for_the_reader_that_made_them(catalog: Catalog) -> None:
     # A picture at last.
     catalog.add([new_image(1)], VERSION)
     assert catalog.unchanged(asked, "reader 2") == {uri(1): digest(1)}
-    catalog.mark_gone([number for number, _ in catalog.present_under(uri(1))])
+    catalog.mark_gone(list(catalog.present_under(uri(1))))
     assert catalog.unchanged(asked, "reader 2") == {}
     assert sound(catalog)
 
@@ -373,13 +373,13 @@ def test_places_below_a_folder(tmp_path: Path, catalog: Catalog) -> None:
     catalog.add([new_image(n, at=place) for n, place in enumerate(places)], VERSION)
     catalog.add([new_image(50, at=inside[1])], VERSION)  # another image there now
     with closing(Catalog(tmp_path, sizes=CatalogSizes(page=2))) as paged:
-        assert sorted(place for _, place in paged.present_under("file:///a/b")) == sorted(inside)
-        assert sorted(place for _, place in paged.present_under("file:///a/b/")) == sorted(inside[1:])
-        assert sorted(place for _, place in paged.present_under("file:///")) == sorted(places)
+        assert sorted(place.uri for place in paged.present_under("file:///a/b")) == sorted(inside)
+        assert sorted(place.uri for place in paged.present_under("file:///a/b/")) == sorted(inside[1:])
+        assert sorted(place.uri for place in paged.present_under("file:///")) == sorted(places)
         assert list(paged.present_under("file:///b")) == []
-    numbers = [number for number, _ in catalog.present_under("file:///a/b")]
-    assert len(set(numbers)) == 4
-    catalog.mark_gone(numbers)
+    present = list(catalog.present_under("file:///a/b"))
+    assert len(set(present)) == 4
+    catalog.mark_gone(present)
     assert list(catalog.present_under("file:///a/b")) == []
     assert sound(catalog)
 
@@ -572,7 +572,7 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path, catalog: Ca
 
 def test_rows_in_disorder_are_no_endless_loop(catalog: Catalog) -> None:
     catalog.add(new_images(range(5)), VERSION)
-    with patch("wherefrom.engine.sightings.present_below", return_value=[(1, uri(1), 2)]):
+    with patch("wherefrom.engine.sightings.present_below", return_value=[SeenAt(2, uri(1))]):
         read = catalog.present_under("file:///pictures")
         with pytest.raises(CollectionDamaged, match="disorder"):
             list(read)

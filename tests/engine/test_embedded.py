@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.engine.models import bytes_of, code, digest, new_image, new_images, restore, small, stamp, uri
 from wherefrom.engine import codes, embedded
@@ -46,8 +47,13 @@ def engine(tmp_path: Path) -> Iterator[EmbeddedEngine]:
         yield made
 
 
-def found(engine: EmbeddedEngine, seed: int, *, radius: int = 0) -> list[tuple[int, bool]]:
-    return [(hit.key, hit.trimmed) for hit in engine.near_codes(code(seed)[None], radius)]
+def found(engine: EmbeddedEngine, seed: int, *, radius: int = 0) -> list[tuple[int, int]]:
+    return [(hit.key, hit.part) for hit in engine.near_codes(code(seed)[None], radius)]
+
+
+def codes_of(engine: EmbeddedEngine) -> list[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """(entries, codes) of every usable fingerprint."""
+    return list(engine._indexes.fingerprints())
 
 
 def problems(directory: Path) -> list[str]:
@@ -67,10 +73,10 @@ def everything(directory: Path) -> list[object]:
             [opened.keys_at(uri(n)) for n in range(0, 200, 9)],
             opened.near_codes(np.stack([code(n) for n in range(-130, 130)]), 20),
             opened.near_codes(code(0)[None], 110),
-            [(entries.tolist(), known.tobytes()) for entries, known in opened.codes()],
-            opened.seen_twice(),
+            [(entries.tolist(), known.tobytes()) for entries, known in codes_of(opened)],
+            list(opened.select("places>=2")),
             sorted(opened.present_under("file:///")),
-            # (`unchanged` writes, so the catalog is asked by itself.)
+            # (`recognise` writes, so the catalog is asked by itself.)
             [opened._catalog._database.path.name, opened.stale()],
         ]
 
@@ -84,9 +90,9 @@ def test_what_is_added_is_found_and_what_is_removed_is_gone(engine: EmbeddedEngi
         (2, True),
         (3, True),
     ]
-    assert found(engine, 1) == [(1, False)]
-    assert found(engine, 2) == [(2, False)]
-    assert found(engine, -3) == [(2, True)]  # the code inside its bars
+    assert found(engine, 1) == [(1, 0)]
+    assert found(engine, 2) == [(2, 0)]
+    assert found(engine, -3) == [(2, 1)]  # the code inside its bars
     assert found(engine, 3) == []  # too little in it
     assert engine.count() == 3
     assert engine.remove([2, 77]) == 1
@@ -100,8 +106,8 @@ def test_hits_come_nearest_first(engine: EmbeddedEngine) -> None:
     hits = engine.near_codes(np.stack([code(4), code(500)]), 256)
     for query in (0, 1):
         mine = [hit for hit in hits if hit.query == query]
-        assert mine == sorted(mine, key=lambda hit: (hit.distance, hit.key, hit.trimmed))
-    assert len(hits) == 2 * sum(len(entries) for entries, _ in engine.codes())
+        assert mine == sorted(mine, key=lambda hit: (hit.distance, hit.key, hit.part))
+    assert len(hits) == 2 * sum(len(entries) for entries, _ in codes_of(engine))
 
 
 def test_codes_follow_from_fingerprints(engine: EmbeddedEngine) -> None:
@@ -118,7 +124,7 @@ def test_codes_follow_from_fingerprints(engine: EmbeddedEngine) -> None:
                 due.append((2 * key + 1, known.trimmed.tobytes()))
     given = [
         (e, c.tobytes())
-        for entries, known in engine.codes()
+        for entries, known in engine._indexes.fingerprints()
         for e, c in zip(entries.tolist(), known, strict=True)
     ]
     assert given == sorted(due)
@@ -144,7 +150,7 @@ def test_everything_lasts(tmp_path: Path) -> None:
     with closing(small(tmp_path / "c")) as engine:
         assert [found(engine, n) for n in range(150)] == before
         assert engine.count() == 110
-        assert list(engine.unchanged([(uri(900), stamp(900))], "r")) == [uri(900)]
+        assert list(engine.recognise([(uri(900), stamp(900))], "r")) == [uri(900)]
         assert list(engine.damage()) == []
 
 
@@ -276,18 +282,18 @@ def test_a_catalog_that_owes_steps_is_brought_up_to_date(tmp_path: Path) -> None
             with closing(EmbeddedEngine(tmp_path / "c")) as writer:
                 writer.add([new_image(1)])  # bringing up to date has not kept the lock
         with closing(EmbeddedEngine(tmp_path / "c")) as engine:
-            assert found(engine, 1) == [(1, False)]
+            assert found(engine, 1) == [(1, 0)]
 
 
 def test_two_engines_in_one_process(tmp_path: Path, engine: EmbeddedEngine) -> None:
     engine.add([new_image(1)])
     with closing(EmbeddedEngine(tmp_path / "c")) as other:
-        assert found(other, 1) == [(1, False)]
+        assert found(other, 1) == [(1, 0)]
         for change in (lambda: other.add([new_image(2)]), lambda: other.remove([1]), other.rebuild):
             with pytest.raises(CollectionLocked):
                 change()
         engine.add([new_image(2)])
-        assert found(other, 2) == [(2, False)]
+        assert found(other, 2) == [(2, 0)]
         engine.remove([1])
         assert found(other, 1) == []
 
@@ -309,7 +315,7 @@ def test_other_versions_are_never_compared(tmp_path: Path) -> None:
         with closing(EmbeddedEngine(directory)) as engine:
             searches: list[Callable[[], object]] = [
                 lambda: found(engine, 1),
-                lambda: list(engine.codes()),
+                lambda: engine.near_pairs(31, turned=False),
                 lambda: engine.add([new_image(9)]),
             ]
             for search in searches:
@@ -323,7 +329,7 @@ def test_other_versions_are_never_compared(tmp_path: Path) -> None:
                 found(engine, 50)
             engine.refresh_features([(3, "d", new_image(51).features), (1, "d", new_image(52).features)])
             engine.rebuild()
-            assert found(engine, 50) == [(2, False)]
+            assert found(engine, 50) == [(2, 0)]
             assert found(engine, 1) == found(engine, 52) == []
             assert list(engine.damage()) == []
         assert problems(directory) == []
@@ -334,7 +340,7 @@ def test_a_reader_of_the_old_version_refuses_after_the_rebuild(tmp_path: Path) -
     with closing(EmbeddedEngine(directory, create=True)) as engine:
         engine.add(new_images(range(3)))
     with closing(EmbeddedEngine(directory)) as old:
-        assert found(old, 1) == [(2, False)]
+        assert found(old, 1) == [(2, 0)]
         with next_version(), closing(EmbeddedEngine(directory)) as engine:
             engine.refresh_features([(key, "d", new_image(key + 50).features) for key in (1, 2, 3)])
             engine.rebuild()
@@ -358,7 +364,7 @@ def test_a_rebuild_that_is_killed_is_made_again(tmp_path: Path, where: str) -> N
             with pytest.raises(FeatureMismatch):
                 found(engine, 51)
             engine.rebuild()
-            assert found(engine, 51) == [(1, False)]
+            assert found(engine, 51) == [(1, 0)]
             assert found(engine, 0) == []
 
 
@@ -418,7 +424,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, by
         engine.refuse(
             [Refusal(uri(900 + n), stamp(n), "empty", "Nothing in it.", False, "r") for n in range(5)]
         )
-        engine.mark_gone([number for number, _ in engine.present_under(uri(6))])
+        engine.mark_gone(list(engine.present_under(uri(6))))
     answers = everything(directory)
     assert problems(directory) == []
     files = bytes_of(directory)
@@ -577,7 +583,7 @@ def test_a_full_disk_while_rebuilding_is_a_sentence(engine: EmbeddedEngine) -> N
     ):
         engine.rebuild()
     engine.rebuild()
-    assert found(engine, 1) == [(2, False)]
+    assert found(engine, 1) == [(2, 0)]
 
 
 FILL = """
@@ -771,7 +777,7 @@ def test_a_log_that_cannot_be_read_where_it_lies(world: Path) -> None:
     assert output == ""
     assert process.returncode == 1
     with closing(EmbeddedEngine(world / "crashed")) as engine:
-        assert found(engine, 1) == [(1, False)]
+        assert found(engine, 1) == [(1, 0)]
 
 
 def test_an_index_directory_that_cannot_be_made_costs_speed_alone(

@@ -49,7 +49,7 @@ def refuses(engine: EmbeddedEngine, seed: int, said: str) -> bool:
 def test_a_forked_child_reads_and_does_not_write(tmp_path: Path) -> None:
     engine = EmbeddedEngine(tmp_path / "c", create=True)
     engine.add(new_images(range(100, 140)))
-    assert in_a_child(lambda: engine.count() == 40 and list(engine.codes())) == 0
+    assert in_a_child(lambda: engine.count() == 40 and list(engine._indexes.fingerprints())) == 0
     assert in_a_child(lambda: refuses(engine, 2, "forked off")) == 0
     assert in_a_child(lambda: closes(engine)) == 0
     engine.add(new_images(range(300, 305)))
@@ -96,7 +96,7 @@ def test_a_forked_child_leaves_the_files_of_indexes_alone(tmp_path: Path) -> Non
     for seed in range(2, 6):
         engine.add(new_images(range(100 * seed, 100 * seed + 20)))
         before = files()
-        assert in_a_child(lambda: len(list(engine.codes())) > 0 and closes(engine)) == 0
+        assert in_a_child(lambda: len(list(engine._indexes.fingerprints())) > 0 and closes(engine)) == 0
         assert files() == before
     assert not list(engine.damage())
     engine.close()
@@ -132,4 +132,23 @@ def test_a_directory_made_anew_is_noticed(tmp_path: Path, wrote: bool) -> None:
     with pytest.raises(CollectionError, match="made anew"):
         engine.remove([1])
     engine.close()
+    other.close()
+
+
+def test_who_reads_notices_that_a_directory_was_made_anew(tmp_path: Path) -> None:
+    place, writer = tmp_path / "c", EmbeddedEngine(tmp_path / "c", create=True)
+    writer.add(new_images(range(100, 102)))
+    reader = EmbeddedEngine(place)
+    assert reader.count() == 2
+    writer.add(new_images(range(200, 202)))
+    assert reader.count() == 4  # what changes inside is seen
+    writer.close()
+    shutil.move(place, tmp_path / "away")
+    EmbeddedEngine(place, create=True).close()
+    for ask in (reader.count, reader.revision, lambda: reader.near_pairs(31, turned=False)):
+        with pytest.raises(CollectionError, match="made anew since it was opened"):
+            ask()
+    reader.close()
+    other = EmbeddedEngine(place)
+    assert other.count() == 0
     other.close()

@@ -13,6 +13,6 @@ _perform = trying.perform
 
 def perform(task: trying.Task) -> dict[str, Any]:
     """As `trying.perform`, but for the picture whose file is named in the environment."""
-    if os.environ[WORD] in task.subject.path:
+    if os.environ[WORD] in str(task.subject.path):
         os.abort()
     return _perform(task)

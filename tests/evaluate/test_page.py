@@ -16,11 +16,12 @@ from PIL import Image
 from tests.evaluate import runs
 from wherefrom.errors import UsageError
 from wherefrom.evaluate import plots
-from wherefrom.evaluate.galleries import Example, FalseAlarm, Galleries, Miss, data_uri, thumbnail
+from wherefrom.evaluate.galleries import Example, FalseAlarm, Galleries, Miss
 from wherefrom.evaluate.measures import Bin, Operating, Rate, Spread
 from wherefrom.evaluate.page import page, write_page
 from wherefrom.evaluate.report import Report, report_of
 from wherefrom.evaluate.trials import Skip
+from wherefrom.present.sheet import data_uri, thumbnail
 
 EVIL = "<script>alert(1)</script>\"' & <b>.jpg"
 VOID = {"meta", "img", "br"}
@@ -152,10 +153,10 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     write_page(made(), some(), path)
     assert path.read_text("utf-8") == page(made(), some())
     assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
-    with pytest.raises(UsageError, match="choose another place"):
+    with pytest.raises(UsageError, match="for the page"):
         write_page(made(), some(), tmp_path / "none" / "page.html")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UsageError, match="choose another place"):
+    with pytest.raises(UsageError, match="for the page"):
         write_page(made(), some(), tmp_path / "folder")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["folder", "page.html"]
 

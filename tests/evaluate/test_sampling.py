@@ -52,7 +52,7 @@ def test_a_folder_is_split_the_same_wherever_it_lies(tmp_path: Path) -> None:
         folder_of(tmp_path / place, 6)
         (tmp_path / place / "notes.txt").write_text("no picture")
         paths, held = split_folder(tmp_path / place, 2, 7)
-        names.append([Path(one.path).name for one in held])
+        names.append([Path(str(one.path)).name for one in held])
         assert len(held) == 2
         assert {*paths, *(one.path for one in held)} == set(map(str, (tmp_path / place).iterdir()))
         assert not set(paths) & {one.path for one in held}
@@ -65,7 +65,7 @@ def test_only_pictures_are_held_out(tmp_path: Path) -> None:
     for number in range(10):
         (tmp_path / f"note {number}.jpg").write_text("words")
     _, held = split_folder(tmp_path, 2, 0)
-    assert {Path(one.path).name for one in held} == {"picture 000.jpg", "picture 001.jpg"}
+    assert {Path(str(one.path)).name for one in held} == {"picture 000.jpg", "picture 001.jpg"}
 
 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_blank_pictures_and_lost_files_are_told_apart(tmp_path: Path) -> None:
         order = images_of(collection.engine, 0)
         assert len(order) == 5
         picked = pick(collection.engine, order, 10)
-        assert {Path(one.path) for one in picked.subjects} == {files[0], files[1], files[3]}
+        assert {Path(str(one.path)) for one in picked.subjects} == {files[0], files[1], files[3]}
         assert [uri.rsplit("/", 1)[1] for uri in picked.blank] == ["blank.png"]
         assert [skip.uri.rsplit("/", 1)[1] for skip in picked.skipped] == ["picture%20002.jpg"]
         barred = picked.subjects[0].key

@@ -24,6 +24,12 @@ from tests.page.watching import Watched, context_of, launched, watched
 
 MODEL = "efficientnet-lite0-int8"
 RIGHT_TO_LEFT = "صورة قديمة من البيت.jpg"
+ODD = (
+    b"line\nbreak \x1b[31mred\x07 <b>.jpg",
+    b"caf\xe9 \xff \xc3\xa9.jpg",
+    "a\u202egpj.exe \u2066x\u2069 \u2028 \x85 \U000e0001.jpg".encode(),
+)
+"""Names of one picture in bytes of their own; nothing in them may be obeyed or hidden."""
 
 Look = Callable[..., Watched]
 
@@ -55,7 +61,8 @@ def browser(driver: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A server of two collections: `small`, which tests leave as it is, and `spare`, which they change."""
+    """A server of three collections: `small` and `odd`, of hostile names, which tests leave as they are, and
+    `spare`, which they change."""
     root = tmp_path_factory.mktemp("house")
     folder, queries, more = root / "pictures", root / "queries", root / "more"
     for path in (folder / "edited", queries, more / "folder"):
@@ -69,11 +76,17 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for name in ("small", "spare"):
         with wherefrom.open(root / f"{name}.wherefrom", create=True) as collection:
             assert not collection.add(folder).failed
+    odd = root / "odd pictures"
+    odd.mkdir()
+    for number, odd_name in enumerate(ODD):
+        (odd / os.fsdecode(odd_name)).write_bytes(encoded(picture(0, 320, 240 - number)))
+    with wherefrom.open(root / "odd.wherefrom", create=True) as collection:
+        assert not collection.add(odd).failed
     os.environ["WHEREFROM_ALLOW_PRIVATE"] = "127.0.0.0/8"
     bins = os.environ.get("XDG_DATA_HOME")
     os.environ["XDG_DATA_HOME"] = str(root / "data")
     try:
-        stores = [f"{name}={root / name}.wherefrom" for name in ("small", "spare")]
+        stores = [f"{name}={root / name}.wherefrom" for name in ("small", "spare", "odd")]
         with served(*stores, options=("--index-root", str(more), "--workers", "1"), model=MODEL) as running:
             yield House(running.url, folder, queries, more)
     finally:

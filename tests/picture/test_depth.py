@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.pictures import Order, assert_sentence, box, jxl, png, png_chunk, png_of, tiff
+from tests.scenes import picture
 from tests.tiffs import PACKED, layered
 from wherefrom.errors import MissingExtra, UnsupportedFormat
 from wherefrom.picture import extras
 from wherefrom.picture.decode import decode
 from wherefrom.picture.jxl import Header
+from wherefrom.search.changes import changes
 
 WIDTH, HEIGHT = 256, 40
 SHARES = np.tile(np.arange(WIDTH) / (WIDTH - 1), (HEIGHT, 1))
@@ -353,3 +355,27 @@ def test_the_case_from_the_field(shared: Path) -> None:
 def test_a_tiff_that_says_nothing_of_its_samples() -> None:
     with pytest.raises(Exception, match="damaged"):
         decode(tiff([(258, 3, [16])]))
+
+
+@pytest.mark.parametrize(
+    ("bits", "kind"), [(10, "jpegxl"), (12, "jpegxl"), (16, "jpeg2k"), (10, "avif"), (14, "tiff")]
+)
+def test_a_picture_is_the_same_picture_at_every_depth(bits: int, kind: str) -> None:
+    """Also where it was encoded anew: no change is named but compression."""
+    import imagecodecs
+
+    plain = np.asarray(picture(3, 240, 180))
+    deep = np.round(plain / 255 * (2**bits - 1)).astype(np.uint16)
+    if kind == "tiff":
+        data = layered(deep, bits=bits)
+    else:
+        quality: dict[str, dict[str, Any]] = {
+            "jpegxl": {"distance": 3},
+            "jpeg2k": {"level": 0, "codecformat": "jp2"},
+        }
+        quality["avif"] = {"level": 60, "speed": 9}
+        encode = getattr(imagecodecs, f"{kind}_encode")
+        data = bytes(encode(deep, bitspersample=bits, **quality[kind]))
+    seen = changes(decode(data).pixels, plain, np.eye(3))
+    assert seen is not None
+    assert {edit.name for edit in seen.edits} <= {"compression"}

@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 import wherefrom
-from wherefrom.engine.base import Engine
-from wherefrom.engine.word_votes import WordQuery
+from wherefrom.engine.base import Engine, WordQuery
 from wherefrom.evaluate.edited import carried, corners
 from wherefrom.evaluate.edits import edited, encoded
 from wherefrom.features.embedding import embedder
@@ -262,8 +261,10 @@ def index_faults(engine: Engine, probes: Sequence[Probe]) -> list[str]:
     found = [f"Catalog: {len(lost)} of {len(probes)} pictures are not there ({_some(lost)})."] if lost else []
     asked: dict[str, Callable[[Probe], Iterable[int]]] = {
         "Fingerprint index": lambda probe: [one.key for one in recall(engine, probe.codes)],
-        "Words index": lambda probe: engine.near_words([_words(probe)], NOMINATED).keys.tolist(),
-        "Vectors index": lambda probe: engine.near_vectors(probe.vector[None], NOMINATED).key.tolist(),
+        "Words index": lambda probe: [one.key for one in engine.near_words([_words(probe)], NOMINATED)],
+        "Vectors index": lambda probe: [
+            one.key for one in engine.near_vectors(probe.vector[None], NOMINATED)
+        ],
     }
     for name, nominated in asked.items():
         missed = [probe.name for probe in probes if keys.get(probe.digest, -1) not in set(nominated(probe))]

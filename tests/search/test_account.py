@@ -106,7 +106,8 @@ def test_places_are_those_of_the_index(photos: wherefrom.Collection, ids: dict[s
     from wherefrom.search.query import Query
 
     data = jpeg(edit("crop 30 %", picture(2), 1))
-    votes = photos.engine.near_words(word_queries(Query.read(data, PLAIN)), 1_000).keys.tolist()
+    found = photos.engine.near_words(word_queries(Query.read(data, PLAIN)), 1_000)
+    votes = [vote.key for vote in found]
     for identifier in ids.values():
         key = photos.engine.keys_of([digest_of(identifier)])[digest_of(identifier)]
         expected = votes.index(key) + 1 if key in votes else None

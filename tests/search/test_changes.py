@@ -213,6 +213,21 @@ def test_tone(power: float) -> None:
     assert amount(seen, "tone") == pytest.approx(true, abs=0.02)
 
 
+@pytest.mark.parametrize("seed", [3, 4, 7])
+def test_what_the_hardest_compression_does_to_colours_is_no_tone(seed: int) -> None:
+    match = picture(seed, 160, 120)
+    for one, other in ((recoded(match, 1), match), (match, recoded(match, 1))):
+        assert "tone" not in names(found(one, other))
+
+
+@pytest.mark.parametrize("share", [0.93, 1.07])
+def test_a_little_more_or_less_light_is_tone_though_it_is_compressed(share: float) -> None:
+    match = smooth(5)
+    lit = recoded(match.point([min(255, round(level * share)) for level in range(256)] * 3), 40)
+    assert "tone" in names(found(lit, match))
+    assert amount(found(lit, match), "tone") < 0.04
+
+
 def test_tone_that_darkens_the_corners() -> None:
     match = smooth(8)
     x, y = np.meshgrid(np.linspace(-1, 1, 400), np.linspace(-0.75, 0.75, 300))

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 import wherefrom
 from tests.test_duplicates import photo
+from wherefrom.evaluate.edits import edit
 from wherefrom.features.signs import signs_of
 from wherefrom.picture.decode import decode
 from wherefrom.picture.signs import Signs
@@ -48,6 +49,7 @@ ORIGINAL = saved(fine(1), quality=92)
 WHOLE = Image.open(io.BytesIO(ORIGINAL))
 MADE: dict[str, tuple[bytes, str]] = {
     "smaller": (saved(WHOLE.resize((240, 180), Image.Resampling.LANCZOS), quality=90), "larger"),
+    "thumbnail": (saved(WHOLE.resize((48, 36), Image.Resampling.LANCZOS), "PNG"), "larger"),
     "larger": (saved(WHOLE.resize((960, 720), Image.Resampling.BICUBIC), quality=95), "enlarged"),
     "saved as PNG": (saved(WHOLE, "PNG"), "resaved"),
     "mirrored as PNG": (saved(ImageOps.mirror(WHOLE), "PNG"), "resaved"),
@@ -73,6 +75,40 @@ def test_what_was_made_is_told_both_ways_round(name: str) -> None:
         assert told == match.evidence.as_json()["direction"]
         assert told["from"] == source
         assert all(one["text"] for one in told["why"])
+
+
+def sharpened(image: Picture, factor: float) -> Picture:
+    """Enlarged as programs do that promise detail."""
+    size = (round(image.width * factor), round(image.height * factor))
+    large = image.resize(size, Image.Resampling.LANCZOS)
+    return large.filter(ImageFilter.UnsharpMask(1.2 * factor, 300, 1))
+
+
+def stepped(image: Picture, factor: float) -> Picture:
+    """Enlarged without smoothing."""
+    size = (round(image.width * factor), round(image.height * factor))
+    return image.resize(size, Image.Resampling.NEAREST)
+
+
+@pytest.mark.parametrize("enlarge", [sharpened, stepped])
+@pytest.mark.parametrize("factor", [1.5, 3, 8])
+def test_no_enlargement_is_called_the_source(enlarge: Any, factor: float) -> None:
+    small = WHOLE.resize((48, 36), Image.Resampling.LANCZOS) if factor == 8 else WHOLE
+    made, original = saved(enlarge(small, factor), "PNG"), saved(small, quality=92)
+    for query, other, source in ((made, original, "match"), (original, made, "query")):
+        match = compare(query, other, PLAIN)
+        assert match is not None
+        assert match.direction is None or match.direction.source == source
+
+
+def test_a_camera_that_photographed_the_other_picture_is_not_its_source() -> None:
+    shot = edit("photo of a screen", WHOLE, 2, [])
+    taken = saved(shot, quality=93, exif=exif(size=shot.size))
+    for query, other, source in ((taken, ORIGINAL, "match"), (ORIGINAL, taken, "query")):
+        match = compare(query, other, PLAIN)
+        assert match is not None
+        assert match.direction is not None
+        assert match.direction.source == source
 
 
 def test_nothing_is_said_without_a_reason() -> None:

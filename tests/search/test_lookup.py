@@ -21,13 +21,13 @@ from wherefrom.errors import FeatureMismatch, UsageError
 from wherefrom.features.colours import parse_colours
 from wherefrom.features.embedding import CLASSES, Embedding
 from wherefrom.features.extract import EMBEDDING, PALETTE, VERSIONS
+from wherefrom.features.filtering import COLOUR_SHARE, classes_named
 from wherefrom.features.palette import Palette
 from wherefrom.features.palette import palette as palette_of
 from wherefrom.features.resemblance import share_of
 from wherefrom.filters.terms import Graded, Term
 from wherefrom.models.labels import CLASS_SHARE, classes, confidences
 from wherefrom.picture.picture import Picture
-from wherefrom.search.lookup import COLOUR_SHARE, answers, classes_named
 
 NAMES = classes().names
 COUNT = len(NAMES)
@@ -78,8 +78,7 @@ LIVE = [key for key in range(1, 151) if key not in (4, 40)]
 
 
 def found(engine: EmbeddedEngine, text: str) -> list[int]:
-    keys: list[int] = engine.matching(text, answers(engine)).tolist()
-    return keys
+    return list(engine.select(text))
 
 
 def confidence(one: Embedding, numbers: NDArray[np.intp]) -> float:
@@ -195,8 +194,8 @@ def test_what_is_not_one_colour_is_refused(engine: EmbeddedEngine, text: str) ->
 def test_terms_of_another_kind_are_refused(engine: EmbeddedEngine) -> None:
     for value in ("dog", 3.0, True):
         with pytest.raises(UsageError, match="label"):
-            answers(engine)(Term("label", ":", value))
-    assert answers(engine)(Term("label", ":", Graded("dog"))).tolist() == found(engine, "label:dog")
+            engine.select(Term("label", ":", value))
+    assert list(engine.select(Term("label", ":", Graded("dog")))) == found(engine, "label:dog")
 
 
 # Other collections

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.engine.models import code, distance, flipped, new_image
 from tests.pictures import assert_sentence
 from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.selection import KeySet
 from wherefrom.errors import UsageError
 from wherefrom.features.colours import parse_colours
 from wherefrom.features.embedding import CLASSES, Embedding
@@ -150,7 +151,7 @@ def test_the_ranking_equals_brute_force(
 @given(st.integers(200, 10_000), st.sets(st.integers(1, 130)))
 def test_only_what_is_allowed_is_found(engine: EmbeddedEngine, seed: int, allowed: set[int]) -> None:
     wish = Wish([shown(seed)], colours=parse_colours("blue"))
-    keys = np.array(sorted(allowed), np.int64)
+    keys = KeySet(np.array(sorted(allowed), np.int64))
     assert_ranked(alike(engine, wish, 20, keys), by_force(wish, [key for key in LIVE if key in allowed]))
     by_colour = alike(engine, Wish(colours=parse_colours("blue")), 20, keys)
     assert {one.key for one in by_colour} <= allowed & set(LIVE)

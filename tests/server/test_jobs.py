@@ -128,7 +128,7 @@ def test_index_adds_everything_below_the_roots_and_nothing_else(bench: Bench) ->
     assert report["offered"] == job.done == job.total == 10
     assert {Path(one["uri"]).name for one in report["refused"]} == {"text.jpg", "link", "file.jpg"}
     assert len(bench.photos) == 6
-    assert not any("outside" in at.uri for _, at in bench.photos.sightings())
+    assert not any("outside" in at.uri for _, at in bench.photos.sightings().rows)
 
 
 def test_index_prunes_what_has_vanished(bench: Bench) -> None:

@@ -26,7 +26,7 @@ from wherefrom.sources.leaving import innards, library_of
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
-    from wherefrom.duplicates import Duplicate, Group
+    from wherefrom.groups import Duplicate, Group
     from wherefrom.records import Image, Sighting
 
 WAYS = ("trash", "move", "hardlink", "reflink")
@@ -248,7 +248,7 @@ def _target(folder: str, base: str, path: str) -> str:
 
 def _mark_gone(photos: Collection, path: str) -> None:
     uri = file_uri(path)
-    photos.engine.mark_gone([number for number, place in photos.engine.present_under(uri) if place == uri])
+    photos.engine.mark_gone([at for at in photos.engine.present_under(uri) if at.uri == uri])
 
 
 def undo(photos: Collection, run: str | None = None) -> Iterator[tuple[Deed, str | None]]:

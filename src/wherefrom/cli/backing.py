@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import click
 
-from wherefrom.cli.common import as_json, counted, done, in_collection, opened, print_json, say, size
+from wherefrom.cli.common import as_json, done, in_collection, opened, print_json, say
 from wherefrom.errors import Exit
-from wherefrom.printing import plain
+from wherefrom.printing import counted, plain, size
 
 _SECONDS = 10.0  # between lines that tell of progress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from wherefrom.cli.common import counted, error_json, print_json, say
+from wherefrom.cli.common import error_json, print_json, say
 from wherefrom.cli.faults import error_of, print_traceback
 from wherefrom.cli.queries import Asked, Queries
 from wherefrom.errors import (
@@ -18,6 +18,7 @@ from wherefrom.errors import (
     UsageError,
     WherefromError,
 )
+from wherefrom.printing import counted
 
 if TYPE_CHECKING:
     from wherefrom.search.answer import Answer

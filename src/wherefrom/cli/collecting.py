@@ -17,7 +17,6 @@ from wherefrom.cli.common import (
     as_json,
     as_lines,
     check_forms,
-    counted,
     done,
     in_collection,
     opened,
@@ -28,7 +27,7 @@ from wherefrom.cli.common import (
 )
 from wherefrom.errors import Excluded, Exit, NotAPicture, UnsupportedFormat, UsageError
 from wherefrom.outcome import Outcome, Report, Status
-from wherefrom.printing import plain
+from wherefrom.printing import counted, plain
 from wherefrom.sources.leaving import BY_PATTERN
 
 if TYPE_CHECKING:
@@ -159,7 +158,7 @@ def _summarise(report: Report, total: int, *, named: bool) -> None:
     for one in report.noted[:_NAMED]:
         say(f"  {shown_place(one.uri)}: {one.note}")
     if report.gone:
-        gone = "1 file is gone; it was" if report.gone == 1 else f"{report.gone:,} files are gone; they were"
+        gone = counted(report.gone, "file is gone; it was", "files are gone; they were")
         moved = "" if not report.moved else f" {report.moved:,} of them were met elsewhere."
         if report.moved == report.gone:
             moved = " It was met elsewhere." if report.gone == 1 else " All of them were met elsewhere."
@@ -260,7 +259,7 @@ def remove(names: tuple[str, ...], collection: str | None, json_output: bool) ->
         removed = sum(photos.remove(name) for name in names)
     if json_output:
         print_json({"removed": removed})
-    say(f"{removed:,} removed.")
+    say(f"{counted(removed, 'image')} removed from the index; files stay.")
 
 
 @click.command(short_help="Look for damage.")
@@ -286,7 +285,7 @@ def check(collection: str | None, json_output: bool) -> None:
 def rebuild(collection: str | None, json_output: bool) -> None:
     """Derive every index from the catalog again, and compute features of old versions anew."""
     with opened(collection) as photos:
-        lost = photos.rebuild(progress=lambda n, total: say(f"{n:,} of {total:,} images read again"))
+        lost = photos.rebuild(progress=lambda n, total: say(f"{n:,} of {counted(total, 'image')} read again"))
         total = len(photos)
     if json_output:
         lost_json = [{"id": one.id, "uri": one.uri, "reason": one.reason, "code": one.code} for one in lost]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wherefrom.errors import CollectionLocked, CollectionMissing, Exit, UsageError, WherefromError
-from wherefrom.printing import plain, plain_lines
+from wherefrom.printing import plain, plain_lines, size
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
@@ -160,21 +160,6 @@ def about_place(sighting: Sighting) -> str:
 def described(image: Image) -> str:
     """Size and format of an image."""
     return f"{image.width}×{image.height} {image.format}, {size(image.bytes)}"
-
-
-def size(count: int) -> str:
-    """A number of bytes for people."""
-    amount = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
-            break
-        amount /= 1000
-    return counted(count, "byte") if unit == "bytes" else f"{amount:.1f} {unit}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things: `1 file`, `1,234 files`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def table(rows: Sequence[Sequence[str]], headings: Sequence[str], right: Sequence[int] = ()) -> str:

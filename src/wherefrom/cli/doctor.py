@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wherefrom.cli.common import (
-    as_json,
-    counted,
-    done,
-    in_collection,
-    print_json,
-    put,
-    size,
-)
+from wherefrom.cli.common import as_json, done, in_collection, print_json, put
+from wherefrom.printing import counted, size
 
 if TYPE_CHECKING:
     from wherefrom.doctor import Examination, Finding
@@ -154,7 +147,7 @@ def _collection(seen: Examination) -> Iterator[str]:
     if kept.writer:
         yield f"being written to by {kept.writer}"
     if kept.disk is not None:
-        room = "" if kept.room is None else f", room for about {kept.room:,} more images"
+        room = "" if kept.room is None else f", room for about {counted(kept.room, 'more image')}"
         yield f"disk: {kept.disk.kind}, {size(kept.disk.free)} free{room}"
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wherefrom.cli.common import counted, say, shown_place
+from wherefrom.cli.common import say, shown_place
 from wherefrom.errors import UsageError
-from wherefrom.printing import plain
+from wherefrom.printing import counted, plain
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -83,7 +83,7 @@ def draw_matches(photos: Collection, query: Any, answers: list[Answer], folder: 
     if not any(claims):
         return
     settings = load()
-    read = original(settings.limits, photos.engine.kept)
+    read = original(settings.limits, photos.engine.original)
     if isinstance(query, str) and query.startswith(ID_PREFIX):
         query = read(photos.get(query))
         if query is None:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wherefrom.cli.common import counted, done, print_json, put, say, shown_place, size
+from wherefrom.cli.common import done, print_json, put, say, shown_place
 from wherefrom.errors import Exit, NotFound, UsageError
-from wherefrom.printing import plain
+from wherefrom.printing import counted, plain, size
 from wherefrom.sources.folder import file_uri
 
 if TYPE_CHECKING:
     from wherefrom.acting.doing import Result, Step
     from wherefrom.collection import Collection
-    from wherefrom.duplicates import Group
+    from wherefrom.groups import Group
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,6 +36,7 @@ _OPTIONS = (
         metavar="FOLDER",
         help="Keep the file in this folder where bytes are equal, or nothing says which was first.",
     ),
+    click.option("--html", metavar="FILE", help="Write one page with pictures of all groups into a file."),
     click.option("--print0", is_flag=True, help="Print the paths that could go, each ended by a zero byte."),
     click.option("--trash", is_flag=True, help="Move what could go to the system's bin."),
     click.option("--move-to", metavar="DIR", help="Move what could go below this folder, as it lies."),
@@ -57,6 +58,32 @@ def acting(command: F) -> F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def check_form(chosen: dict[str, Any], csv_output: bool, json_output: bool, lines: bool) -> None:
+    """Raises UsageError where forms of output exclude each other, or what is to be done."""
+    acts = ("trash", "move_to", "hardlink", "reflink", "undo", "apart", "both", "undecide")
+    forms = {"--csv": csv_output, "--html": chosen["html"], "--json": json_output, "--jsonl": lines}
+    given = [name for name, wanted in (forms | {"--print0": chosen["print0"]}).items() if wanted]
+    if len(given) > 1:
+        raise UsageError("Choose one of --csv, --html, --json, --jsonl and --print0.")
+    if given and given[0] in ("--csv", "--html", "--print0") and any(chosen[name] for name in acts):
+        raise UsageError(f"{given[0]} tells of duplicates and does nothing to them: give it by itself.")
+    if chosen["html"]:
+        from wherefrom.present.sheet import check_target
+
+        check_target(chosen["html"])
+
+
+def write_page(photos: Collection, groups: Sequence[Group], path: str) -> None:
+    """The groups as one page with pictures."""
+    from wherefrom.present.grouped import pieces, smalls
+    from wherefrom.present.sheet import write
+    from wherefrom.search.pixels import original
+
+    read = original(photos.settings.limits, photos.engine.original)
+    write(path, pieces(groups, smalls(read)))
+    say(f"Written to {plain(path)}.")
 
 
 def way_of(chosen: dict[str, Any]) -> tuple[str, str | None] | None:

@@ -13,18 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wherefrom.cli.common import (
-    as_json,
-    counted,
-    done,
-    in_collection,
-    opened,
-    print_json,
-    put,
-    say,
-)
+from wherefrom.cli.common import as_json, done, in_collection, opened, print_json, put, say
 from wherefrom.errors import Exit, UsageError
-from wherefrom.printing import plain
+from wherefrom.printing import counted, plain
 
 if TYPE_CHECKING:
     from wherefrom.evaluate.baseline import Fall, Rise

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from wherefrom.cli.common import as_json, as_lines, check_forms, done, print_json, put, say, size, table
+from wherefrom.cli.common import as_json, as_lines, check_forms, done, print_json, put, say, table
 from wherefrom.errors import Exit, WherefromError
 from wherefrom.known import forget, known
-from wherefrom.printing import plain
+from wherefrom.printing import plain, size
 
 
 @click.command(short_help="List the collections known on this machine.")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wherefrom.cli.common import counted
 from wherefrom.errors import UsageError
+from wherefrom.printing import counted
 
 if TYPE_CHECKING:
     from wherefrom.models.labels import Label
@@ -81,7 +81,7 @@ def in_words(labels: Iterable[Label]) -> str:
 def shown_by(match: Match) -> str:
     """A look-alike in a line: what it shows, and how many near-copies are folded under it."""
     copies = len(match.copies)
-    more = f"(+{copies:,} near-{'copy' if copies == 1 else 'copies'})" if copies else ""
+    more = f"(+{counted(copies, 'near-copy', 'near-copies')})" if copies else ""
     return " ".join(filter(None, (in_words(match.labels), more)))
 
 

@@ -6,15 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wherefrom.cli.common import (
-    as_json,
-    print_json,
-    put,
-    say,
-    size,
-    table,
-)
-from wherefrom.printing import plain
+from wherefrom.cli.common import as_json, print_json, put, say, table
+from wherefrom.printing import plain, size
 
 if TYPE_CHECKING:
     from wherefrom.models.store import Listed, Store

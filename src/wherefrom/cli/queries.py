@@ -9,7 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wherefrom.errors import PictureError, TooLarge, Unreadable, UsageError, WherefromError, named
+from wherefrom.errors import (
+    MachineFault,
+    PictureError,
+    TooLarge,
+    Unreadable,
+    UsageError,
+    WherefromError,
+    named,
+)
 
 if TYPE_CHECKING:
     from wherefrom.settings import Settings
@@ -102,7 +110,7 @@ def _standard_input(most: int) -> bytes | WherefromError:
             if len(data) > most:
                 raise TooLarge(f"It has more than {most:,} bytes, which is the limit (max_bytes).")
             return data
-    except PictureError as error:
+    except (PictureError, MachineFault) as error:
         return error
     except (OSError, ValueError, AttributeError) as error:
         known = error if isinstance(error, OSError | ValueError) else ValueError("it is closed")

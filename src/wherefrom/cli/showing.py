@@ -17,7 +17,6 @@ from wherefrom.cli.common import (
     as_json,
     as_lines,
     check_forms,
-    counted,
     described,
     done,
     first_place,
@@ -27,18 +26,17 @@ from wherefrom.cli.common import (
     put,
     say,
     shown_place,
-    size,
 )
-from wherefrom.cli.duplicating import acting, decided, do, print_paths, way_of
+from wherefrom.cli.duplicating import acting, check_form, decided, do, print_paths, way_of, write_page
 from wherefrom.cli.lookalikes import lines_about
 from wherefrom.errors import Exit, NotFound, UsageError
 from wherefrom.places import looked
 from wherefrom.preferring import ordered
-from wherefrom.printing import plain
+from wherefrom.printing import counted, plain, size
 from wherefrom.search.wording import in_words
 
 if TYPE_CHECKING:
-    from wherefrom.duplicates import Group
+    from wherefrom.groups import Group
     from wherefrom.records import FieldValue, Image, Sighting
 
 _WIDTH = 80  # columns that lines are folded to; places are never folded
@@ -145,8 +143,7 @@ def duplicates(
     made from it, and how. Nothing is touched unless --trash, --move-to, --hardlink or --reflink says so, and
     then only what could go: each file is read again right before, and --undo takes it back.
     """
-    if csv_output + json_output + lines + chosen["print0"] > 1:
-        raise UsageError("Choose one of --csv, --json, --jsonl and --print0.")
+    check_form(chosen, csv_output, json_output, lines)
     way = way_of(chosen)
     if lines and way is not None:
         raise UsageError("What is done to files is one document: use --json.")
@@ -159,6 +156,8 @@ def duplicates(
         if way is not None:
             do(photos, groups, *way, chosen, json_output)
             return
+        if chosen["html"]:
+            write_page(photos, groups, chosen["html"])
     if chosen["print0"]:
         print_paths(groups)
     elif json_output:
@@ -168,7 +167,7 @@ def duplicates(
             print_json(group.as_json(), line=True)
     elif csv_output:
         click.echo(_as_csv(groups), nl=False)
-    else:
+    elif not chosen["html"]:
         _print(groups)
     pictures = [group for group in groups if group.kind == "picture"]
     spare = sum(len(group.spare) for group in pictures)
@@ -210,7 +209,7 @@ def _looked_for() -> Callable[[int, int], None]:
         nonlocal told
         if time.monotonic() - told >= _SECONDS:
             told = time.monotonic()
-            say(f"{number:,} of {total:,} images looked for")
+            say(f"{number:,} of {counted(total, 'image')} looked for")
 
     return tell
 

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from wherefrom.engine.tables import feature_versions, images, refusals, sighting
 from wherefrom.errors import CollectionError, Exit, FeatureMismatch, WherefromError
 from wherefrom.features.embedding import dimension_of
 from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, versions_of
+from wherefrom.printing import counted
 from wherefrom.settings import Settings
 
 CHECKED_IN_FULL = 16 * 1000**2
@@ -260,11 +262,11 @@ def _sampled(engine: EmbeddedEngine) -> Iterator[str]:
         return engine.near_codes(np.zeros((1, CODE_BYTES), np.uint8), 0)
 
     def palettes() -> Any:
-        return next(engine.table(PALETTE), None)
+        return next(engine.scan(PALETTE), None)
 
     def some() -> Any:
-        keys = engine.matching("width>=0")
-        picked = keys[:: max(1, len(keys) // _SAMPLED)].tolist()
+        keys = engine.select(None)
+        picked = list(islice(keys, 0, None, max(1, len(keys) // _SAMPLED)))
         if len(engine.images(picked)) != len(picked):
             raise CollectionError("Images that the catalog lists are not in it. Run: wherefrom check")
 
@@ -312,7 +314,7 @@ def _of_memory(kept: Kept, machine: Machine) -> Iterator[Finding]:
 
 
 def _skipped(number: int) -> str:
-    return "1 file was skipped" if number == 1 else f"{number:,} files were skipped"
+    return f"{counted(number, 'file was', 'files were')} skipped"
 
 
 def _of_refusals(kept: Kept) -> Iterator[Finding]:

@@ -10,16 +10,26 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, select, union
 
 from wherefrom.batches import batched
-from wherefrom.engine import digests, documents, fields, kept, migrations, orders, sightings, soundness
+from wherefrom.engine import (
+    digests,
+    documents,
+    fields,
+    kept,
+    migrations,
+    orders,
+    refusals,
+    sightings,
+    soundness,
+)
 from wherefrom.engine.conditions import Extra, select_keys
-from wherefrom.engine.copying import Copied, OnPages, copy_collection
+from wherefrom.engine.copying import copy_collection
 from wherefrom.engine.database import Database
 from wherefrom.engine.images import image_of, image_values, sighting_of
 from wherefrom.engine.sizes import CatalogSizes
@@ -30,7 +40,10 @@ from wherefrom.engine.tables import sightings as places_seen
 from wherefrom.errors import CollectionDamaged
 from wherefrom.filters.parser import parse
 from wherefrom.filters.terms import Filter
-from wherefrom.records import FieldValue, FileStamp, Image, NewImage, Place, Refusal, Sighting, now
+from wherefrom.records import FieldValue, FileStamp, Image, NewImage, Place, Refusal, SeenAt, Sighting, now
+
+if TYPE_CHECKING:
+    from wherefrom.engine.base import Copied, OnPages
 
 FILE_NAME = "catalog.sqlite"
 
@@ -90,6 +103,10 @@ class Catalog:
         except BaseException:
             self.close()
             raise
+
+    def check_place(self) -> None:
+        """Raise CollectionError when the file is not the one at its path any more, as every read does."""
+        self._database.check_place()
 
     def migrate(self) -> None:
         """Bring the tables up to date; only the process that holds the writer's lock may."""
@@ -170,30 +187,30 @@ class Catalog:
             raise CollectionDamaged("The catalog's removals are damaged. Run: wherefrom check")
         return removed, rows[-1][1] if rows else seq
 
-    def matching(self, wanted: Filter | str, extra: Extra | None = None) -> NDArray[np.int64]:
-        """The keys of the images that a filter, or the text of one, lets through: sorted int64.
+    def matching(self, wanted: Filter | str | None, extra: Extra | None = None) -> NDArray[np.int64]:
+        """The keys of the images that a filter, or the text of one, lets through, all for None: sorted int64.
 
         `extra` answers for labels and colours (see `select_keys`). Raises UsageError.
         """
         with self._database.reading() as connection:
+            if wanted is None:
+                return orders.ordered(connection, "added")
             if isinstance(wanted, str):
                 wanted = parse(wanted, fields.names(connection))
             return select_keys(connection, wanted, extra)
+
+    def field_names(self) -> list[str]:
+        """The name of every field that some image has, in order."""
+        with self._database.reading() as connection:
+            return fields.names(connection)
 
     def ordered(self, by: str) -> NDArray[np.int64]:
         """The keys of all images in one of `orders.ORDERS`, rising. Raises UsageError for no order."""
         with self._database.reading() as connection:
             return orders.ordered(connection, by)
 
-    def seen_twice(self) -> list[int]:
-        """The keys of images that are in several places at present."""
-        at = places_seen.c
-        query = select(at.image_id).where(at.gone.is_(None)).group_by(at.image_id).having(func.count() > 1)
-        with self._database.reading() as connection:
-            return list(connection.execute(query).scalars())
-
-    def several_places(self, keys: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
-        """(number, uri) of the files in which images are at present, of those that are in several places."""
+    def several_places(self, keys: Sequence[int]) -> dict[int, list[SeenAt]]:
+        """The files in which images are at present, of those that are in several places."""
         with self._database.reading() as connection:
             return sightings.several(connection, keys)
 
@@ -276,6 +293,9 @@ class Catalog:
             for kind, rows in feature_rows.items():
                 kept.insert(connection, kind, rows)
             sightings.see(connection, places, moment)
+            for one, (key, _) in zip(new, results, strict=True):
+                if one.fields:
+                    fields.put(connection, [key], one.fields)
             if digests.is_due(covered, last, self._sizes.digests):
                 digests.seal(connection, last)
                 covered = last
@@ -348,7 +368,7 @@ class Catalog:
         the files found are stamped as seen now.
         """
         with self._database.reading() as connection:
-            found, seen = sightings.unchanged(connection, files, reader)
+            found, seen = refusals.unchanged(connection, files, reader)
         if seen:
             with self._database.writing() as connection:
                 sightings.mark_seen(connection, seen, now())
@@ -358,37 +378,38 @@ class Catalog:
         """Remember files that gave no picture; images seen there before they changed are there no more."""
         if rows:
             with self._database.writing() as connection:
-                sightings.refuse(connection, rows, now())
+                refusals.refuse(connection, rows, now())
 
-    def present_under(self, prefix: str) -> Iterator[tuple[int, str]]:
-        """(sighting number, uri) of the sightings not gone whose uri is `prefix` or lies below it."""
-        rows: Sequence[Any]
+    def present_under(self, prefix: str) -> Iterator[SeenAt]:
+        """The sightings not gone whose uri is `prefix` or lies below it."""
         prefix = storable(prefix)
         if not prefix.endswith("/"):
             with self._database.reading() as connection:
-                rows = sightings.present_at(connection, prefix)
-            yield from ((row[0], row[1]) for row in rows)
-        after = ("", 0)
+                found = sightings.present_at(connection, prefix)
+            yield from found
+        after = ("", 0, "")
         while True:
             with self._database.reading() as connection:
-                rows = sightings.present_below(connection, prefix.rstrip("/") + "/", after, self._sizes.page)
-            if not rows:
+                found = sightings.present_below(connection, prefix.rstrip("/") + "/", after, self._sizes.page)
+            if not found:
                 return
-            yield from ((row[0], row[1]) for row in rows)
-            last = (rows[-1][1], rows[-1][2])
+            yield from found
+            last = (found[-1].uri, found[-1].key, found[-1].page or "")
             if last <= after:
                 raise CollectionDamaged("The catalog's sightings are in disorder. Run: wherefrom check")
             after = last
 
     def sightings_from(
-        self, prefix: str, after: tuple[str, int], limit: int
+        self, prefix: str, after: tuple[str, int, str], limit: int
     ) -> list[tuple[int, bytes, Sighting]]:
         """(image key, digest, sighting) of the next sightings whose uri begins with `prefix`, gone or not.
 
-        They come in order of uri and key; `after` is those of the last one read, ("", 0) to begin with.
+        They come in order of uri, key and page; `after` is those of the last one read, ("", 0, "") to begin
+        with.
         """
+        behind = (storable(after[0]), after[1], storable(after[2]))
         with self._database.reading() as connection:
-            rows = sightings.seen_from(connection, storable(prefix), (storable(after[0]), after[1]), limit)
+            rows = sightings.seen_from(connection, storable(prefix), behind, limit)
             keys = {row.image_id for row in rows}
             known: dict[int, bytes] = {}
             for chunk in batched(keys, CHUNK):
@@ -396,16 +417,32 @@ class Catalog:
         here = [row for row in rows if row.image_id in known]
         return [(row.image_id, known[row.image_id], sighting_of(row)) for row in here]
 
+    def last_change(self) -> int:
+        """The number of the last change of a sighting."""
+        with self._database.reading() as connection:
+            return sightings.last_change(connection)
+
+    def sightings_changed(self, number: int, key: int, limit: int) -> list[tuple[int, int]]:
+        """The next (change, image key) of sightings that changed, behind those given."""
+        with self._database.reading() as connection:
+            return [(row[0], row[1]) for row in sightings.changed_after(connection, number, key, limit)]
+
+    def keys_after(self, key: int, limit: int) -> list[int]:
+        """The keys of the next `limit` images, in the order in which they were added."""
+        query = select(images.c.id).where(images.c.id > key).order_by(images.c.id).limit(limit)
+        with self._database.reading() as connection:
+            return list(connection.execute(query).scalars())
+
     def total_bytes(self) -> int:
         """The sizes of the images' files, in sum."""
         with self._database.reading() as connection:
             return int(connection.execute(select(func.coalesce(func.sum(images.c.bytes), 0))).scalar_one())
 
-    def mark_gone(self, numbers: Sequence[int]) -> None:
-        """Mark sightings as no longer there."""
-        if numbers:
+    def mark_gone(self, places: Sequence[SeenAt]) -> None:
+        """Remember that images are no longer at places."""
+        if places:
             with self._database.writing() as connection:
-                sightings.mark_gone(connection, numbers, now())
+                sightings.mark_gone(connection, places, now())
 
     def uploaded(self) -> Iterator[tuple[int, bytes]]:
         """(key, digest) of the images whose bytes are kept in the collection's directory, in order of key."""

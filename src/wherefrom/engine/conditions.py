@@ -192,6 +192,8 @@ def _of_place(wanted: Filter | None) -> Condition | None:
 def _term(field: str, kind: Kind, op: str, value: Any) -> Condition:
     """One comparison; each value has been checked to be of the field's type."""
     match kind:
+        case Kind.NUMBER if field == "places":
+            return _in_places(op, value)
         case Kind.NUMBER | Kind.BYTES:
             return _compared(_number(field), op, value, close=field == "aspect")
         case Kind.MOMENT if field == "added":
@@ -227,6 +229,24 @@ def _number(field: str) -> ColumnElement[Any]:
     if field == "aspect":
         return cast(images.c.width, REAL) / images.c.height
     return images.c[field]
+
+
+def _in_places(op: str, value: Any) -> Condition:
+    """That an image is in so many places at present."""
+    at = sightings.c
+    here = select(at.image_id).where(at.gone.is_(None))
+    counted = here.group_by(at.image_id).having(_compared(func.count(at.uri.distinct()), op, value))
+    found = images.c.id.in_(counted)
+    return or_(found, images.c.id.not_in(here)) if _holds(0.0, op, value) else found
+
+
+def _holds(number: float, op: str, value: Any) -> bool:
+    """The same comparison, of a number."""
+    if isinstance(value, Range):
+        ends = ((">=", value.low), ("<=", value.high))
+        return all(_holds(number, each, end) for each, end in ends if end is not None)
+    compare: Callable[[Any, Any], bool] = _COMPARE.get(op, operator.eq)
+    return compare(number, float(value))
 
 
 def _compared(column: ColumnElement[Any], op: str, value: Any, *, close: bool = False) -> Condition:

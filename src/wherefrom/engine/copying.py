@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
+from wherefrom.engine.base import Copied
 from wherefrom.engine.database import Database
 from wherefrom.engine.files import sync, sync_directory
 from wherefrom.engine.marker import MARKER, marker_of, write_marker
@@ -22,25 +23,13 @@ from wherefrom.engine.originals import FOLDER as UPLOADS
 from wherefrom.engine.originals import digest_of_name, holds
 from wherefrom.errors import CollectionError, UsageError
 
+if TYPE_CHECKING:
+    from wherefrom.engine.base import OnPages
+
 UNFINISHED = "UNFINISHED BACKUP.txt"
 """The note in a directory that a backup is being written to."""
 
 _PAGES = 512  # of 16 kB, copied at a time: 8 MB, between which the copying can be stopped
-
-OnPages = Callable[[int, int], None]
-"""Told (bytes of the catalog copied, bytes in all); what it raises ends the copying."""
-
-
-class Copied(NamedTuple):
-    """What a backup holds: images, files of uploads, and bytes of all together.
-
-    `damaged` names the files of uploads that are not what was uploaded any more: they are copied as they are.
-    """
-
-    images: int
-    files: int
-    bytes: int
-    damaged: tuple[str, ...] = ()
 
 
 def copy_collection(database: Database, target: Path, progress: OnPages | None = None) -> Copied:

@@ -7,18 +7,20 @@ disk or a damaged file is an error, never a signal.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
+from wherefrom.engine.lock import same_file
 from wherefrom.engine.patience import is_over, present
-from wherefrom.errors import CollectionDamaged, CollectionError, UsageError
+from wherefrom.errors import CollectionDamaged, CollectionError, MachineFault, UsageError
 
 CURE = "Restore the catalog from a backup, or index the pictures into a new collection."
 """What to do about damage of the catalog itself."""
@@ -53,6 +55,8 @@ class Database:
     def __init__(self, path: Path, *, create: bool = False) -> None:
         """Connect to nothing yet. Raises CollectionDamaged when the file is missing and not `create`."""
         self.path = path
+        self._place = path.absolute()  # wherever the program goes
+        self._known: os.stat_result | None = None  # the file that was opened
         self._create = create
         self._closed = False
         self._frozen: _Stamp | None = None  # the file when it was opened as one that does not change
@@ -71,10 +75,11 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A connection on one consistent state.
 
-        Raises CollectionDamaged or CollectionError when SQLite cannot read, UsageError once closed, Busy
-        when the patience of whoever reads is over (`patience.py`).
+        Raises CollectionDamaged or CollectionError when SQLite cannot read or the file is another by now,
+        UsageError once closed, Busy when the patience of whoever reads is over (`patience.py`).
         """
         self._check_open()
+        self.check_place()
         if self._frozen is not None and self._frozen != self._stamp():
             self._thaw()
         try:
@@ -105,6 +110,20 @@ class Database:
             except (DatabaseError, UnicodeDecodeError) as error:
                 raise self._sentence(error, "written") from error
 
+    def check_place(self) -> None:
+        """Raise CollectionError when the file that was opened is not the one at its path any more.
+
+        SQLite would go on with what nobody else can see.
+        """
+        if self._known is None:
+            with suppress(OSError):
+                self._known = self._place.stat()
+        elif not same_file(self._known, self._place):
+            raise CollectionError(
+                f"{self.path.parent} was deleted, moved or made anew since it was opened. "
+                f"Open it again, and start a service anew."
+            )
+
     def _check_open(self) -> None:
         if self._closed:
             raise UsageError("This collection has been closed; open it again.")
@@ -121,12 +140,12 @@ class Database:
 
     def _check_there(self) -> None:
         try:
-            size = self.path.stat().st_size
+            self._known = self._place.stat()
         except FileNotFoundError:
             raise CollectionDamaged(f"{self.path} is missing. {CURE}") from None
         except OSError as error:
             raise CollectionError(f"{self.path} cannot be opened: {error.strerror}.") from error
-        if size == 0:
+        if self._known.st_size == 0:
             raise CollectionDamaged(f"{self.path} is empty. {CURE}")
 
     def _pool(self, connect: object) -> Engine:
@@ -189,7 +208,7 @@ class Database:
 
     def _opened(self, how: str) -> sqlite3.Connection:
         return sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?{how}",
+            f"{self._place.as_uri()}?{how}",
             uri=True,
             timeout=_BUSY_SECONDS,
             isolation_level=None,  # transactions are begun by hand, not by the driver
@@ -210,7 +229,9 @@ class Database:
         self._frozen = None
         self._readers.dispose()
 
-    def _sentence(self, error: DatabaseError | UnicodeDecodeError, what: str) -> CollectionError:
+    def _sentence(
+        self, error: DatabaseError | UnicodeDecodeError, what: str
+    ) -> CollectionError | MachineFault:
         original = error.orig if isinstance(error, DatabaseError) else error
         if isinstance(original, sqlite3.ProgrammingError):
             raise error  # not the file's fault
@@ -219,6 +240,8 @@ class Database:
             return CollectionDamaged(
                 f"{self.path} is damaged ({original}). To see how far, run: wherefrom check. {CURE}"
             )
+        if _files_ran_out():
+            return MachineFault(f"{self.path} cannot be opened now: too many files are open. {_MORE_FILES}")
         if what == "read":
             if self._log_size():
                 return CollectionError(
@@ -233,6 +256,18 @@ class Database:
             f"{self.path} could not be written ({original}). Nothing that was acknowledged is lost; "
             f"check that the disk has room and may be written to, then run the same command again."
         )
+
+
+_MORE_FILES = "Allow more with: ulimit -n 1024"
+
+
+def _files_ran_out() -> bool:
+    """Whether this process may open no further file: SQLite says no more than that it could not."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False
 
 
 def _code_of(error: DatabaseError | UnicodeDecodeError) -> int:

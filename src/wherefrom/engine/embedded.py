@@ -10,23 +10,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wherefrom.engine.base import CodeHit
+from wherefrom.engine.base import (
+    Changes,
+    CodeHit,
+    Copied,
+    NearPairs,
+    Page,
+    Scored,
+    Selection,
+    SightingPage,
+    VectorHit,
+    Vote,
+    WordQuery,
+)
 from wherefrom.engine.catalog import FILE_NAME, Catalog, Marks
-from wherefrom.engine.conditions import Extra
-from wherefrom.engine.copying import Copied, OnPages
+from wherefrom.engine.cursors import cursor, place_cursor, read_cursor, read_place
 from wherefrom.engine.indexes import FOLDERS, Indexes, refreshed
-from wherefrom.engine.lock import WriterLock, same_file
+from wherefrom.engine.lock import WriterLock
 from wherefrom.engine.marker import MARKER, left_half_made, read_marker, write_marker
 from wherefrom.engine.originals import Originals
+from wherefrom.engine.pairs import near_pairs
+from wherefrom.engine.selection import KeySet
 from wherefrom.engine.sizes import Sizes
 from wherefrom.engine.turns import Turns
-from wherefrom.engine.vectors import Found
-from wherefrom.engine.word_votes import Votes, WordQuery
 from wherefrom.errors import (
     CollectionDamaged,
     CollectionError,
@@ -36,22 +47,32 @@ from wherefrom.errors import (
     UsageError,
 )
 from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, VERSIONS
-from wherefrom.filters.terms import Filter
+from wherefrom.features.registry import field_named
+from wherefrom.filters.terms import Filter, Term
 from wherefrom.records import (
     FieldValue,
     FileStamp,
     Image,
     NewImage,
     Refusal,
-    Sighting,
+    SeenAt,
     digest_of,
     image_id,
 )
+
+if TYPE_CHECKING:
+    from wherefrom.engine.base import Fields, OnPages, Score
 
 __all__ = ["MARKER", "EmbeddedEngine"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+LARGE = 4_000_000
+"""Images from which the wide radius is searched only when the near one finds nothing."""
+
+MOST_VOTES = 4_000
+"""Images by visual words that a filter may be asked of."""
 
 _LOCK = "writer.lock"
 _IN_WORDS = {
@@ -121,7 +142,6 @@ class EmbeddedEngine:
                     )
                 self._make()
             self._catalog = Catalog(directory, sizes=sizes.catalog)
-            self._known = self._catalog.path.stat()
             if not self._catalog.current:
                 self._migrate()
             write = self._writer is not None
@@ -151,121 +171,218 @@ class EmbeddedEngine:
         """How many images there are."""
         return self._catalog.count()
 
+    def total_bytes(self) -> int:
+        """The sizes of the images' files, in sum."""
+        return self._catalog.total_bytes()
+
+    def select(self, wanted: Filter | str | None) -> KeySet:
+        """The images that a filter, or the text of one, lets through; all for None. Raises UsageError."""
+        return KeySet(self._catalog.matching(wanted, self._answered))
+
+    def field_names(self) -> list[str]:
+        """The name of every field that some image has, in order."""
+        return self._catalog.field_names()
+
+    def _answered(self, term: Term) -> NDArray[np.int64]:
+        """The keys of the images that have what a term asks of features."""
+        field = field_named(term.field)
+        if field is None:
+            raise UsageError(f"{term.field} cannot be asked for here: {term}.")
+        rows = field.rows(term.value)
+        found = [keys[rows(fields)] for keys, fields in self._columns(field.kind)]
+        return np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
+
+    def page(
+        self, within: Selection | None, order: str, *, descending: bool, limit: int, after: str | None
+    ) -> Page:
+        """Up to `limit` images in an order, behind a cursor."""
+        keys = self._ordered(order)
+        if within is not None:
+            keys = keys[np.isin(keys, _keys(within), assume_unique=True)]
+        if descending:
+            keys = keys[::-1]
+        start = 0
+        if after is not None:
+            # Behind the last one of the page before, or at its place when it is gone.
+            key, place = read_cursor(after, 2)
+            there = np.flatnonzero(keys == key)
+            start = int(there[0]) + 1 if len(there) else min(place, len(keys))
+        found = keys[start : start + limit].tolist()
+        end = start + len(found)
+        following = cursor(found[-1], end) if found and end < len(keys) else None
+        return Page(found, len(keys), following)
+
+    def _ordered(self, order: str) -> NDArray[np.int64]:
+        """The keys of all images in an order, rising; kept until images change."""
+        marks = self._catalog.marks()
+        known = self._orders.get(order)
+        if known is None or known[0] != marks:
+            known = self._orders[order] = (marks, self._catalog.ordered(order))
+        return known[1]
+
     def images(self, keys: Sequence[int]) -> dict[int, Image]:
         """The images of those keys that exist."""
         return self._catalog.images(keys)
 
     def features(self, kind: str, keys: Sequence[int]) -> dict[int, bytes]:
-        """One kind of feature of those images that have it."""
+        """What is kept of one kind of feature, of those images that have it."""
         return self._catalog.features(kind, keys)
+
+    def original(self, digest: bytes) -> bytes | None:
+        """The bytes that were kept of an image; None where they were not, or are not what they were."""
+        return self._originals.read(digest)
 
     def keys_of(self, digests: Sequence[bytes]) -> dict[bytes, int]:
         """The keys of those digests that are here."""
         return self._catalog.keys_of(digests)
 
-    def kept(self, digest: bytes) -> str | None:
-        """The path of the file in which an image's bytes are kept; None where they are not."""
-        return self._originals.path(digest)
-
     def keys_at(self, uri: str) -> list[int]:
         """The keys of the images seen at a uri."""
         return self._catalog.keys_at(uri)
 
-    def near_codes(self, codes: NDArray[np.uint8], radius: int) -> list[CodeHit]:
-        """Every fingerprint within `radius` bits of each code, uint8 (q, 32), nearest first per code."""
-        self._check_version(_COPIES)
-        found = self._indexes.fingerprints().within(codes, radius)
-        keys, trimmed = found.entry // 2, found.entry % 2
-        columns = (
-            found.query.tolist(),
-            keys.tolist(),
-            trimmed.astype(bool).tolist(),
-            found.distance.tolist(),
-        )
-        return [CodeHit(*row) for row in zip(*columns, strict=True)]
+    def sightings(self, prefix: str, *, after: str | None, limit: int) -> SightingPage:
+        """The next sightings whose uri begins with `prefix`, gone or not, in order of uri, image and page."""
+        behind = ("", 0, "")
+        if after is not None:
+            uri, digest, page = read_place(after)
+            # The key of an image that is gone is not known any more: what else is at its uri comes again.
+            behind = (uri, self.keys_of([digest]).get(digest, 0), page)
+        rows = self._catalog.sightings_from(prefix, behind, limit + 1)
+        following = None
+        if len(rows) > limit:
+            rows = rows[:limit]
+            _, digest, last = rows[-1]
+            following = place_cursor(last.uri, digest, last.page or "")
+        return SightingPage([(image_id(digest), sighting) for _, digest, sighting in rows], following)
 
-    def near_words(self, query: Sequence[WordQuery], limit: int) -> Votes:
-        """The `limit` images that most visual words of a query's variants speak for, best first."""
-        self._check_version(_COPIES)
-        return self._indexes.words().search(query, limit)
+    def present_under(self, prefix: str) -> Iterator[SeenAt]:
+        """Where images are at present: at a uri, or below it."""
+        return self._catalog.present_under(prefix)
 
-    def near_vectors(
-        self, queries: NDArray[np.float32], limit: int, *, allowed: NDArray[np.int64] | None = None
-    ) -> Found:
-        """The `limit` images most similar to each query, float32 (q, d) of length 1; only `allowed` ones.
-
-        Nothing where no model computes embeddings.
-        """
-        self._check_version((EMBEDDING,))
-        if EMBEDDING not in self._indexes.kinds:
-            return Found(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
-        return self._indexes.vectors().search(queries, limit, allowed=allowed)
-
-    def table(self, kind: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-        """(keys, uint8 (n, width) rows) of a kind, a batch at a time: palettes, or what is behind vectors.
-
-        In no order.
-        """
-        self._check_version((kind,))
-        if kind in self._indexes.kinds:
-            for part in self._indexes.columns(kind).snapshot()[1:]:
-                for keys, fields in part.live():
-                    yield keys, fields[-1]
-
-    def codes(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-        """(2 × key + trimmed, codes) of every usable fingerprint, a batch at a time."""
-        self._check_version(_COPIES)
-        yield from self._indexes.fingerprints()
-
-    def matching(self, wanted: Filter | str, extra: Extra | None = None) -> NDArray[np.int64]:
-        """The keys, rising, of the images a filter lets through; `extra` answers for labels and colours."""
-        return self._catalog.matching(wanted, extra)
-
-    def ordered(self, by: str) -> NDArray[np.int64]:
-        """The keys of all images by `added`, `date` or `pixels`, rising; kept until images change."""
-        marks = self._catalog.marks()
-        known = self._orders.get(by)
-        if known is None or known[0] != marks:
-            known = self._orders[by] = (marks, self._catalog.ordered(by))
-        return known[1]
-
-    def seen_twice(self) -> list[int]:
-        """The keys of images that are in several places at present."""
-        return self._catalog.seen_twice()
-
-    def several_places(self, keys: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
-        """(number, uri) of the files in which images are at present, of those that are in several places."""
+    def several_places(self, keys: Sequence[int]) -> dict[int, list[SeenAt]]:
+        """The files in which images are at present, of those that are in several places."""
         return self._catalog.several_places(keys)
 
-    def unchanged(self, files: Sequence[tuple[str, FileStamp]], reader: str) -> dict[str, bytes | Refusal]:
-        """Of these files, those known by path, size and time: their digest, or why they were refused."""
+    def recognise(self, files: Sequence[tuple[str, FileStamp]], reader: str) -> dict[str, bytes | Refusal]:
+        """Of these files, those known by uri, size and time: their digest, or why they were refused."""
         self._become_writer()
         return self._catalog.unchanged(files, reader)
 
-    def present_under(self, prefix: str) -> Iterator[tuple[int, str]]:
-        """(number, uri) of the sightings at or below a uri that are not marked gone."""
-        return self._catalog.present_under(prefix)
+    def document(self, name: str) -> Any:
+        """The JSON value kept with the collection under that name, None when there is none."""
+        return self._catalog.document(name)
 
-    def sightings_from(
-        self, prefix: str, after: tuple[str, int], limit: int
-    ) -> list[tuple[int, bytes, Sighting]]:
-        """(image key, digest, sighting) of the next sightings whose uri begins with `prefix`, gone or not."""
-        return self._catalog.sightings_from(prefix, after, limit)
-
-    def total_bytes(self) -> int:
-        """The sizes of the images' files, in sum."""
-        return self._catalog.total_bytes()
-
-    def revision(self) -> tuple[int, int]:
-        """What changes when images are added or removed."""
+    def revision(self) -> str:
+        """What changes whenever images or sightings do."""
         marks = self._catalog.marks()
-        return marks.key, marks.removal
+        return cursor(marks.key, marks.removal, self._catalog.last_change())
+
+    def changes(self, since: str | None, limit: int) -> Changes:
+        """What happened since a cursor, None for the beginning: at most `limit` of each."""
+        key, removal, change, behind = (0, 0, 0, 0) if since is None else read_cursor(since, 4)
+        gone, last_removal = self._catalog.removals_after(removal)
+        added = self._catalog.keys_after(key, limit)
+        moved = self._catalog.sightings_changed(change, behind, limit)
+        if moved:
+            change, behind = moved[-1]
+        return Changes(
+            added,
+            [one for one in gone if one <= key],
+            sorted({one for _, one in moved if one <= key}),
+            cursor(added[-1] if added else key, last_removal, change, behind),
+            len(added) == limit or len(moved) == limit,
+        )
 
     def stale(self) -> list[int]:
         """The keys of images whose features are missing, damaged or of another version."""
         return sorted(
             {key for kind, version in self._versions.items() for key in self._catalog.stale(kind, version)}
         )
+
+    # Nominating
+
+    def near_codes(
+        self, codes: NDArray[np.uint8], radius: int, *, enough: int = 0, within: Selection | None = None
+    ) -> list[CodeHit]:
+        """Every fingerprint within `radius` bits of each code, uint8 (q, 32), nearest first per code.
+
+        Of more than `LARGE` images, what is farther than `enough` only where nothing is nearer: multi-index
+        hashing reaches no farther.
+        """
+        self._check_version(_COPIES)
+        index = self._indexes.fingerprints()
+        found = index.within(codes, enough) if enough and self.count() > LARGE else None
+        if found is None or not len(found.query):
+            found = index.within(codes, radius)
+        keys, parts = found.entry // 2, found.entry % 2
+        columns = [found.query, keys, parts, found.distance]
+        if within is not None:
+            let = _key_set(within).among(keys)
+            columns = [column[let] for column in columns]
+        return [CodeHit(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+    def near_words(
+        self, query: Sequence[WordQuery], limit: int, *, within: Selection | None = None
+    ) -> list[Vote]:
+        """Up to `limit` images that most visual words of a query's variants speak for, best first."""
+        self._check_version(_COPIES)
+        asked = limit
+        if within is not None:  # as many as leave enough of those that are let through
+            asked = min(max(limit, MOST_VOTES), limit * -(-self.count() // max(1, len(within))))
+        votes = self._indexes.words().search(query, asked)
+        columns: list[NDArray[Any]] = [votes.keys, votes.variants, votes.scores]
+        if within is not None:
+            let = _key_set(within).among(votes.keys)
+            columns = [column[let] for column in columns]
+        return [Vote(*row) for row in zip(*(column[:limit].tolist() for column in columns), strict=True)]
+
+    def near_vectors(
+        self, queries: NDArray[np.float32], limit: int, *, within: Selection | None = None
+    ) -> list[VectorHit]:
+        """The `limit` images most similar to each query, float32 (q, d) of length 1, best first."""
+        self._check_version((EMBEDDING,))
+        if EMBEDDING not in self._indexes.kinds:
+            return []
+        allowed = None if within is None else _keys(within)
+        found = self._indexes.vectors().search(queries, limit, allowed=allowed)
+        columns = (found.query.tolist(), found.key.tolist(), found.similarity.tolist())
+        return [VectorHit(*row) for row in zip(*columns, strict=True)]
+
+    def near_pairs(self, radius: int, *, turned: bool, within: Selection | None = None) -> NearPairs:
+        """The images whose fingerprints are within `radius` bits of each other's."""
+        self._check_version(_COPIES)
+        batches = list(self._indexes.fingerprints())
+        entries = np.concatenate([np.zeros(0, np.int64), *(batch[0] for batch in batches)])
+        codes = np.concatenate([np.zeros((0, 32), np.uint8), *(batch[1] for batch in batches)])
+        if within is not None:
+            let = _key_set(within).among(entries // 2)
+            entries, codes = entries[let], codes[let]
+        return near_pairs(entries // 2, codes, radius, turned)
+
+    def best(self, kind: str, score: Score, limit: int, *, within: Selection | None = None) -> list[Scored]:
+        """The images of which a kind of feature scores highest, best first, of equals the lower key."""
+        keys, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+        for some, fields in self._columns(kind):
+            if within is not None:
+                let = _key_set(within).among(some)
+                some, fields = some[let], [field[let] for field in fields]
+            found = score(fields)
+            first = np.argsort(-found, kind="stable")[:limit]
+            keys.append(some[first])
+            scores.append(found[first])
+        every, all_scores = np.concatenate(keys), np.concatenate(scores)
+        order = np.lexsort((every, -all_scores))[:limit]
+        return [Scored(*row) for row in zip(every[order].tolist(), all_scores[order].tolist(), strict=True)]
+
+    def scan(self, kind: str) -> Iterator[Fields]:
+        """Every row of a kind that lies in columns, a batch at a time, in no order."""
+        return (fields for _, fields in self._columns(kind))
+
+    def _columns(self, kind: str) -> Iterator[tuple[NDArray[np.int64], Fields]]:
+        self._check_version((kind,))
+        if kind in self._indexes.kinds:
+            for part in self._indexes.columns(kind).snapshot()[1:]:
+                yield from part.live()
 
     # Changes
 
@@ -284,7 +401,12 @@ class EmbeddedEngine:
             indexes = self._indexes.all()
             if originals:
                 self._originals.keep(originals)
-            results = self._catalog.add(images, self._versions, originals or ())
+            try:
+                results = self._catalog.add(images, self._versions, originals or ())
+            except UsageError:
+                known = self._catalog.keys_of(list(originals or ()))
+                self._originals.remove(digest for digest in originals or () if digest not in known)
+                raise
             refreshed(indexes)
         return results
 
@@ -318,10 +440,6 @@ class EmbeddedEngine:
         self._become_writer()
         return self._catalog.set_fields(keys, fields)
 
-    def document(self, name: str) -> Any:
-        """The JSON value kept with the collection under that name, None when there is none."""
-        return self._catalog.document(name)
-
     @_changing
     def keep_document(self, name: str, value: Any) -> bool:
         """Keep a JSON value under a name, or with None forget it; gives whether there was one before."""
@@ -335,13 +453,14 @@ class EmbeddedEngine:
         self._catalog.refuse(rows)
 
     @_changing
-    def mark_gone(self, numbers: Sequence[int]) -> None:
-        """Mark sightings as no longer there."""
-        self._become_writer()
-        self._catalog.mark_gone(numbers)
+    def mark_gone(self, places: Sequence[SeenAt]) -> None:
+        """Remember that images are no longer where they were."""
+        if places:
+            self._become_writer()
+            self._catalog.mark_gone(places)
 
     @_changing
-    def refresh_features(self, rows: Sequence[tuple[int, str, dict[str, bytes]]]) -> None:
+    def refresh_features(self, rows: Sequence[tuple[int, str, Mapping[str, bytes]]]) -> None:
         """Replace the features of images: (key, decoder, data by kind)."""
         self._become_writer()
         for kind, version in self._versions.items():
@@ -503,11 +622,7 @@ class EmbeddedEngine:
         with self._lock:
             if self._closed:
                 raise UsageError("This collection has been closed; open it again.")
-            if not same_file(self._known, self._catalog.path):
-                raise CollectionError(
-                    f"{self.directory} was deleted, moved or made anew since it was opened. Nothing was "
-                    f"changed; open it again, and start a service anew."
-                )
+            self._catalog.check_place()
             if self._writer is None:
                 self._writer = WriterLock(self.directory / _LOCK)
                 self._indexes.begin_writing()
@@ -529,6 +644,14 @@ class EmbeddedEngine:
                 f"{_IN_WORDS[kind]} here are of version {version}, and this program computes "
                 f"{self._versions.get(kind, 'none')}; the two cannot be compared. Run: wherefrom rebuild"
             )
+
+
+def _key_set(within: Selection) -> KeySet:
+    return within if isinstance(within, KeySet) else KeySet(np.array(sorted(within), np.int64))
+
+
+def _keys(within: Selection) -> NDArray[np.int64]:
+    return _key_set(within).keys
 
 
 def _cores() -> int:

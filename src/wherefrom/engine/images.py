@@ -59,7 +59,9 @@ def sighting_of(row: Any) -> Sighting:
     try:
         first, last = iso(row.first_seen) or "", iso(row.last_seen) or ""
         stamp = None if row.size is None or row.mtime_ns is None else FileStamp(row.size, row.mtime_ns)
-        return Sighting(row.uri, row.page, row.title, row.alt, first, last, iso(row.gone), stamp=stamp)
+        around = row.page, row.title, row.alt
+        more = row.caption, row.how, row.published
+        return Sighting(row.uri, *around, first, last, iso(row.gone), *more, stamp=stamp)
     except (OSError, OverflowError, TypeError, ValueError) as error:
         raise damaged_row("sighting", row.id) from error
 

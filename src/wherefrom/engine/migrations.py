@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
+from wherefrom.engine.sums import crcs
 from wherefrom.errors import CollectionDamaged, CollectionError, CollectionTooNew
 
 Step = Callable[[Connection], None]
@@ -45,6 +46,49 @@ def _uploads(connection: Connection) -> None:
             rows = [tuple(row) for row in connection.exec_driver_sql(sql, (digest,))]
             for row in with_crcs(rows):
                 connection.exec_driver_sql("INSERT INTO uploads (image_id, crc) VALUES (?, ?)", row)
+
+
+def _sightings_by_page(connection: Connection) -> None:
+    """A sighting is of an image at a uri on a page, and says more of it.
+
+    What its checksum covers has grown: rows that were sound get a new one, those that were not stay so.
+    """
+    _statements(
+        "ALTER TABLE sightings ADD COLUMN caption TEXT",
+        "ALTER TABLE sightings ADD COLUMN how TEXT",
+        "ALTER TABLE sightings ADD COLUMN published TEXT",
+        # When somebody looked and did not find it; `gone` also follows from what else was seen at the uri.
+        "ALTER TABLE sightings ADD COLUMN missing INTEGER",
+        # The number of the last change of it that matters to whoever follows the collection.
+        "ALTER TABLE sightings ADD COLUMN changed INTEGER NOT NULL DEFAULT 0",
+        "DROP INDEX sightings_by_uri",
+        "CREATE UNIQUE INDEX sightings_by_uri ON sightings (uri, image_id, coalesce(page, ''))",
+        "CREATE INDEX sightings_by_change ON sightings (changed, image_id)",
+        "UPDATE sightings SET missing = gone, times_sum = times_sum + 11 * coalesce(gone, 0)",
+    )(connection)
+    before = "image_id, uri, page, title, alt, size, mtime_ns"
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")  # whatever it has become
+    try:
+        _sum_anew(connection, before)
+    finally:
+        driver.text_factory = str
+
+
+def _sum_anew(connection: Connection, before: str) -> None:
+    after = 0
+    while True:
+        sql = f"SELECT id, crc, {before} FROM sightings WHERE id > ? ORDER BY id LIMIT 10000"  # noqa: S608
+        rows = [tuple(row) for row in connection.exec_driver_sql(sql, (after,))]
+        if not rows:
+            return
+        old = crcs([row[2:] for row in rows])
+        new = crcs([(*row[2:], None, None, None) for row in rows])
+        fresh = [(crc, row[0]) for row, was, crc in zip(rows, old, new, strict=True) if row[1] == was]
+        if fresh:
+            connection.exec_driver_sql("UPDATE sightings SET crc = ? WHERE id = ?", fresh)
+        after = rows[-1][0]
 
 
 STEPS: list[tuple[str, Step]] = [
@@ -145,6 +189,7 @@ STEPS: list[tuple[str, Step]] = [
         ),
     ),
     ("0007-uploads", _uploads),
+    ("0008-sightings-by-page", _sightings_by_page),
 ]
 
 

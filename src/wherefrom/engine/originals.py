@@ -27,6 +27,14 @@ class Originals:
         path = self._path(digest)
         return str(path) if path.is_file() else None
 
+    def read(self, digest: bytes) -> bytes | None:
+        """The bytes of this SHA-256 digest; None where none are kept, or others than those."""
+        try:
+            data = self._path(digest).read_bytes()
+        except OSError:
+            return None
+        return data if hashlib.sha256(data).digest() == digest else None
+
     def keep(self, data: Mapping[bytes, bytes]) -> None:
         """Keep bytes by their SHA-256 digests. Raises CollectionError when the disk does not take them."""
         changed: set[Path] = set()

@@ -1,4 +1,9 @@
-"""Sightings and refusals: what the catalog knows of places, and of files that gave no picture.
+"""Sightings: what the catalog knows of where images were seen.
+
+A sighting is of an image at a uri on a page. Whoever saw it gives the moment, and what is kept follows from
+all that was told and not from the order in which it was: `first_seen` and `last_seen` are the first and the
+last of the moments, texts are those of the last, and `gone` follows from two things: somebody looked and did
+not find it (`missing`), or another image was seen at its uri afterwards.
 
 Each function works on a connection that the `Catalog` gives it, inside its transaction.
 """
@@ -6,25 +11,26 @@ Each function works on a connection that the `Catalog` gives it, inside its tran
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, tuple_, update
 
 from wherefrom.batches import batched
 from wherefrom.engine.statements import CHUNK, insert_rows, one_of, rows_where_in, storable
-from wherefrom.engine.sums import GONE, LAST_SEEN, crcs, times_sum
+from wherefrom.engine.sums import CHANGED, GONE, LAST_SEEN, MISSING, crcs, times_sum
 from wherefrom.engine.tables import images, refusals, sightings
-from wherefrom.records import FileStamp, Place, Refusal
+from wherefrom.records import Place, SeenAt
 
-TRIES = 3
-"""How often a file is tried on which the machine may have failed, before it is the file's fault."""
+Texts = tuple[str | None, ...]
+"""Title, alt, caption, how and published; then size and time of the file."""
 
-_TRIED = " tried "  # and how often, behind the reader of a refusal that is not believed yet
-
-_AT = "SELECT uri, image_id, id FROM sightings WHERE uri IN ({})"
+_AT = (
+    "SELECT id, uri, image_id, page, title, alt, caption, how, published, size, mtime_ns, first_seen, "
+    "last_seen, gone, missing, changed FROM sightings WHERE uri IN ({})"
+)
 _FIRST_REFUSAL = select(refusals.c.uri).limit(1)
 _FORGET_REFUSALS = delete(refusals).where(one_of(refusals.c.uri))
-_REFUSED = select(refusals).where(one_of(refusals.c.uri))
 _KNOWN = (
     select(sightings.c.id, sightings.c.uri, sightings.c.size, sightings.c.mtime_ns, images.c.digest)
     .join(images, images.c.id == sightings.c.image_id)
@@ -36,10 +42,15 @@ _SEVERAL = (
     .group_by(sightings.c.image_id)
     .having(func.count() > 1)
 )
-_PRESENT_OF = select(sightings.c.image_id, sightings.c.id, sightings.c.uri).where(
+_SEEN_AT = (sightings.c.image_id, sightings.c.uri, sightings.c.page)
+_PRESENT_OF = select(*_SEEN_AT).where(
     one_of(sightings.c.image_id), sightings.c.gone.is_(None), sightings.c.size.is_not(None)
 )
-_PRESENT = select(sightings.c.id, sightings.c.uri, sightings.c.image_id).where(sightings.c.gone.is_(None))
+_PRESENT = select(*_SEEN_AT).where(sightings.c.gone.is_(None))
+_PLACE = (sightings.c.uri, sightings.c.image_id, func.coalesce(sightings.c.page, ""))
+"""What sightings are unique by, and read in the order of."""
+
+_LAST_CHANGE = select(func.coalesce(func.max(sightings.c.changed), 0))
 # A clock that was set back does not make a sighting older than it was.
 _LATER = func.max(sightings.c.last_seen, bindparam("moment"))
 _SEEN = (
@@ -50,77 +61,190 @@ _SEEN = (
         times_sum=sightings.c.times_sum + LAST_SEEN * (_LATER - sightings.c.last_seen),
     )
 )
+_AFTER = func.max(sightings.c.last_seen + 1, bindparam("moment"))
 _GONE = (
     update(sightings)
     .where(one_of(sightings.c.id), sightings.c.gone.is_(None))
-    .values(gone=bindparam("moment"), times_sum=sightings.c.times_sum + GONE * bindparam("moment"))
-)
-_SEEN_AGAIN = (
-    update(sightings)
-    .where(sightings.c.id == bindparam("number"))
     .values(
-        page=bindparam("new_page"),
-        title=bindparam("new_title"),
-        alt=bindparam("new_alt"),
-        size=bindparam("new_size"),
-        mtime_ns=bindparam("new_mtime_ns"),
-        crc=bindparam("new_crc"),
-        last_seen=_LATER,
-        gone=None,
+        gone=_AFTER,
+        missing=_AFTER,
+        changed=bindparam("number"),
         times_sum=sightings.c.times_sum
-        + LAST_SEEN * (_LATER - sightings.c.last_seen)
-        - GONE * func.coalesce(sightings.c.gone, 0),
+        + GONE * _AFTER
+        + MISSING * (_AFTER - func.coalesce(sightings.c.missing, 0))
+        + CHANGED * (bindparam("number") - sightings.c.changed),
     )
 )
+_TIMES = ("first_seen", "last_seen", "gone", "missing", "changed")
+_COVERED = ("image_id", "uri", "page", "title", "alt", "size", "mtime_ns", "caption", "how", "published")
+_WRITTEN = (*_COVERED, *_TIMES, "crc", "times_sum")
+_CHANGE = (
+    update(sightings)
+    .where(sightings.c.id == bindparam("of_id"))
+    .values({name: bindparam(f"new_{name}") for name in _WRITTEN})
+)
 
 
-def see(connection: Connection, places: Sequence[tuple[int, Place]], moment: int) -> None:
-    """Record that images were met at places, in order: new sightings, or old ones seen again.
+@dataclass(slots=True)
+class _Sighting:
+    """A row while it is worked on; `id` is None for one that is new."""
 
-    Whatever other image was at the same uri is no longer there, and a refusal of it is forgotten.
+    id: int | None
+    uri: str
+    key: int
+    page: str | None
+    texts: Texts
+    stamp: tuple[int | None, int | None]
+    first: int
+    last: int
+    gone: int | None = None
+    missing: int | None = None
+    changed: int = 0
+
+    @property
+    def covered(self) -> tuple[object, ...]:
+        """What the checksum covers, in the order of the table."""
+        title, alt, caption, how, published = self.texts
+        return (self.key, self.uri, self.page, title, alt, *self.stamp, caption, how, published)
+
+    @property
+    def times(self) -> tuple[int, int, int | None, int | None, int]:
+        """The times, in the order of the table."""
+        return self.first, self.last, self.gone, self.missing, self.changed
+
+
+def see(connection: Connection, places: Sequence[tuple[int, Place]], present: int) -> None:
+    """Record that images were met at places: each at its own moment, or else at the present, in order.
+
+    Refusals of what is at those uris are forgotten.
     """
     placed = [(storable(place.uri), key, place) for key, place in places]
-    last: dict[str, int] = {uri: key for uri, key, _ in placed}
-    old: dict[str, dict[int, int]] = {}
+    uris = list(dict.fromkeys(uri for uri, _, _ in placed))
+    at: dict[str, list[_Sighting]] = {uri: [] for uri in uris}
     refused = connection.execute(_FIRST_REFUSAL).first() is not None
-    for chunk in batched(last, CHUNK):
-        for uri, key, number in rows_where_in(connection, _AT, chunk):
-            old.setdefault(uri, {})[key] = number
+    for chunk in batched(uris, CHUNK):
+        for row in rows_where_in(connection, _AT, chunk):
+            number, uri, key, page, *texts, size, mtime_ns, first, last, gone, missing, changed = row
+            times = (first, last, gone, missing, changed)
+            at[uri].append(_Sighting(number, uri, key, page, tuple(texts), (size, mtime_ns), *times))
         if refused:
             connection.execute(_FORGET_REFUSALS, {"values": chunk})
-    replaced = [number for uri, at in old.items() for key, number in at.items() if key != last[uri]]
-    mark_gone(connection, replaced, moment)
-    latest = {(uri, key): place for uri, key, place in placed}
-    values = [_covered(key, uri, place) for (uri, key), place in latest.items()]
-    fresh: list[tuple[object, ...]] = []
-    again: list[dict[str, object]] = []
-    for (uri, key), covered, crc in zip(latest, values, crcs(values), strict=True):
-        number = old[uri].get(key) if uri in old else None
-        if number is None:
-            gone = moment if last[uri] != key else None  # met in this very run, and then replaced
-            times = (moment, moment, gone)
-            fresh.append((None, *covered, *times, crc, times_sum(*times)))
-        elif last[uri] == key:
-            _, _, *new = covered
-            names = ("new_page", "new_title", "new_alt", "new_size", "new_mtime_ns")
-            changes = dict(zip(names, new, strict=True))
-            again.append({"number": number, "moment": moment, "new_crc": crc, **changes})
-    insert_rows(connection, sightings, fresh)
+    before = {one.id: (one.covered, one.times) for seen in at.values() for one in seen}
+    for uri, key, place in placed:
+        moment = place.moment
+        if moment is None:
+            # The present comes after all that was seen here, whatever the clock says.
+            moment = max([present, *(one.last + (one.key != key) for one in at[uri])])
+        _told(at[uri], uri, key, place, moment)
+    change = _next_change(connection)
+    fresh: list[_Sighting] = []
+    again: list[_Sighting] = []
+    for seen in at.values():
+        for one in seen:
+            one.gone = _gone(one, seen)
+            if one.id is None:
+                one.changed = change
+                fresh.append(one)
+            elif (one.covered, one.times) != before[one.id]:
+                was = before[one.id]
+                if one.covered != was[0] or one.gone != was[1][2] or one.first != was[1][0]:
+                    one.changed = change
+                again.append(one)
+    _insert(connection, fresh)
     if again:
-        connection.execute(_SEEN_AGAIN, again)
+        connection.execute(_CHANGE, [_values(one, crc) for one, crc in zip(again, _crcs(again), strict=True)])
 
 
-def _covered(key: int, uri: str, place: Place) -> tuple[object, ...]:
-    stamp = place.stamp
-    size, mtime_ns = (stamp.size, stamp.mtime_ns) if stamp else (None, None)
-    texts = (text and storable(text) for text in (place.page, place.title, place.alt))
-    return key, uri, *texts, size, mtime_ns
+def _told(seen: list[_Sighting], uri: str, key: int, place: Place, moment: int) -> None:
+    """Take an observation in."""
+    page = None if place.page is None else storable(place.page)
+    told = (place.title, place.alt, place.caption, place.how, place.published)
+    texts = tuple(text and storable(text) for text in told)
+    stamp = (None, None) if place.stamp is None else (place.stamp.size, place.stamp.mtime_ns)
+    one = next((one for one in seen if one.key == key and (one.page or "") == (page or "")), None)
+    if one is None:
+        seen.append(_Sighting(None, uri, key, page, texts, stamp, moment, moment))
+        return
+    if moment > one.last or (moment == one.last and _order(texts, stamp) > _order(one.texts, one.stamp)):
+        one.texts, one.stamp = texts, stamp
+    one.first, one.last = min(one.first, moment), max(one.last, moment)
 
 
-def mark_gone(connection: Connection, numbers: Iterable[int], moment: int) -> None:
-    """Mark sightings as no longer there; those that are marked keep the time at which they were."""
+def _order(texts: Texts, stamp: tuple[int | None, int | None]) -> tuple[object, ...]:
+    """Of what was told of one moment the greatest counts, whichever came first."""
+    return (*(text or "" for text in texts), *(-1 if one is None else one for one in stamp))
+
+
+def _gone(one: _Sighting, seen: Sequence[_Sighting]) -> int | None:
+    """When a sighting was found to be over, by what is known of its uri."""
+    ends = [
+        other.first if other.first > one.last else other.last
+        for other in seen
+        if other.key != one.key and other.last > one.last
+    ]
+    if one.missing is not None and one.missing > one.last:
+        ends.append(one.missing)
+    return min(ends, default=None)
+
+
+def _crcs(rows: Sequence[_Sighting]) -> list[int]:
+    return crcs(one.covered for one in rows)
+
+
+def _insert(connection: Connection, rows: Sequence[_Sighting]) -> None:
+    values = []
+    for one, crc in zip(rows, _crcs(rows), strict=True):
+        key, uri, page, title, alt, size, mtime_ns, *more = one.covered
+        first, last, gone, missing, changed = one.times
+        head = (None, key, uri, page, title, alt, size, mtime_ns, first, last, gone)
+        values.append((*head, crc, times_sum(*one.times), *more, missing, changed))
+    insert_rows(connection, sightings, values)
+
+
+def _values(one: _Sighting, crc: int) -> dict[str, object]:
+    new = (*one.covered, *one.times, crc, times_sum(*one.times))
+    named = {f"new_{name}": value for name, value in zip(_WRITTEN, new, strict=True)}
+    return {"of_id": one.id, **named}
+
+
+def _next_change(connection: Connection) -> int:
+    return last_change(connection) + 1
+
+
+def last_change(connection: Connection) -> int:
+    """The number of the last change of any sighting."""
+    return int(connection.execute(_LAST_CHANGE).scalar_one())
+
+
+def changed_after(connection: Connection, number: int, key: int, limit: int) -> Sequence[Any]:
+    """The next (change, image key) of sightings that changed, in this order, behind those given."""
+    at = sightings.c
+    query = (
+        select(at.changed, at.image_id)
+        .where(tuple_(at.changed, at.image_id) > tuple_(number, key))
+        .distinct()
+        .order_by(at.changed, at.image_id)
+        .limit(limit)
+    )
+    return connection.execute(query).all()
+
+
+def mark_gone(connection: Connection, places: Iterable[SeenAt], moment: int) -> None:
+    """Remember that images are no longer at places; what is marked keeps the time at which it was."""
+    wanted = {(storable(at.uri), at.key, "" if at.page is None else storable(at.page)) for at in places}
+    numbers: list[int] = []
+    for chunk in batched({uri for uri, _, _ in wanted}, CHUNK):
+        for row in rows_where_in(connection, _AT, chunk):
+            if (row[1], row[2], row[3] or "") in wanted:
+                numbers.append(row[0])
+    mark_numbers_gone(connection, numbers, moment)
+
+
+def mark_numbers_gone(connection: Connection, numbers: Iterable[int], moment: int) -> None:
+    """The same of sightings by the numbers of their rows."""
+    change = _next_change(connection)
     for chunk in batched(numbers, CHUNK):
-        connection.execute(_GONE, {"values": chunk, "moment": moment})
+        connection.execute(_GONE, {"values": chunk, "moment": moment, "number": change})
 
 
 def mark_seen(connection: Connection, numbers: Iterable[int], moment: int) -> None:
@@ -129,105 +253,43 @@ def mark_seen(connection: Connection, numbers: Iterable[int], moment: int) -> No
         connection.execute(_SEEN, {"values": chunk, "moment": moment})
 
 
-def unchanged(
-    connection: Connection, files: Sequence[tuple[str, FileStamp]], reader: str
-) -> tuple[dict[str, bytes | Refusal], list[int]]:
-    """Of these files, those known by path, size and time, and the numbers of their sightings.
-
-    A file is given as the digest of the image in it, or as its refusal when the same `reader` made it.
-    """
-    found: dict[str, bytes | Refusal] = {}
-    seen: list[int] = []
-    for chunk in batched(files, CHUNK):
-        stamps = dict(chunk)
-        for number, uri, size, mtime_ns, digest in connection.execute(_KNOWN, {"values": list(stamps)}):
-            if FileStamp(size, mtime_ns) == stamps[uri]:
-                found[uri] = digest
-                seen.append(number)
-        missing = [uri for uri in stamps if uri not in found]
-        if missing:
-            for row in connection.execute(_REFUSED, {"values": missing}):
-                refusal = _refusal(row)
-                if (refusal.stamp, refusal.reader) == (stamps[refusal.uri], reader):
-                    found[refusal.uri] = refusal
-    return found, seen
+def known_files(connection: Connection, uris: Sequence[str]) -> Sequence[Any]:
+    """(number, uri, size, mtime_ns, digest) of what is at up to `CHUNK` uris at present."""
+    return connection.execute(_KNOWN, {"values": uris}).all()
 
 
-def several(connection: Connection, keys: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
-    """(number, uri) of the files in which images are seen at present, of those that are in several places."""
-    found: dict[int, list[tuple[int, str]]] = {}
+def several(connection: Connection, keys: Sequence[int]) -> dict[int, list[SeenAt]]:
+    """The files in which images are seen at present, of those that are in several places."""
+    found: dict[int, list[SeenAt]] = {}
     for chunk in batched(keys, CHUNK):
         many = list(connection.execute(_SEVERAL, {"values": chunk}).scalars())
         if many:
-            for key, number, uri in connection.execute(_PRESENT_OF, {"values": many}):
-                found.setdefault(key, []).append((number, uri))
+            for row in connection.execute(_PRESENT_OF, {"values": many}):
+                found.setdefault(row[0], []).append(SeenAt(*row))
     return found
 
 
-def refuse(connection: Connection, rows: Sequence[Refusal], moment: int) -> None:
-    """Remember files that gave no picture. An image seen there before is gone, if the file has changed.
+def present_at(connection: Connection, uri: str) -> list[SeenAt]:
+    """The sightings at a uri that are not gone."""
+    return [SeenAt(*row) for row in connection.execute(_PRESENT.where(sightings.c.uri == uri))]
 
-    What is `passing` counts as not seen yet, until the same file has failed `TRIES` times in a row.
+
+def present_below(
+    connection: Connection, prefix: str, after: tuple[str, int, str], limit: int
+) -> list[SeenAt]:
+    """The next sightings that are not gone and whose uri begins with `prefix`, which ends in a slash.
+
+    They come in order of uri, key and page; `after` is those of the last one read, ("", 0, "") to begin with.
     """
-    latest = {storable(row.uri): row for row in rows}
-    replaced: list[int] = []
-    before: dict[str, Refusal] = {}
-    for chunk in batched(latest, CHUNK):
-        for number, uri, size, mtime_ns, _ in connection.execute(_KNOWN, {"values": chunk}):
-            if FileStamp(size, mtime_ns) != latest[uri].stamp:
-                replaced.append(number)
-        before.update((row.uri, _refusal(row)) for row in connection.execute(_REFUSED, {"values": chunk}))
-        connection.execute(_FORGET_REFUSALS, {"values": chunk})
-    mark_gone(connection, replaced, moment)
-    values = []
-    for uri, r in latest.items():
-        reader, stamp = _reader(r, before.get(uri)), r.stamp
-        told = (r.code, storable(r.reason), int(r.skipped), reader, moment)
-        values.append((uri, stamp.size, stamp.mtime_ns, *told))
-    insert_rows(connection, refusals, [(*row, crc) for row, crc in zip(values, crcs(values), strict=True)])
+    behind = tuple_(*_PLACE) > tuple_(*max(after, (prefix, 0, "")))
+    query = _PRESENT.where(behind, sightings.c.uri < prefix[:-1] + "0").order_by(*_PLACE).limit(limit)
+    return [SeenAt(*row) for row in connection.execute(query)]
 
 
-def _reader(new: Refusal, old: Refusal | None) -> str:
-    """What a refusal is kept under: its reader alone is what the next run asks for, and believes."""
-    if not new.passing:
-        return new.reader
-    tries = 1
-    if old is not None and old.stamp == new.stamp and old.reader.startswith(new.reader):
-        said = old.reader.removeprefix(new.reader + _TRIED)
-        tries = int(said) + 1 if said.isdecimal() else TRIES
-    return new.reader if tries >= TRIES else f"{new.reader}{_TRIED}{tries}"
-
-
-def present_at(connection: Connection, uri: str) -> Sequence[Any]:
-    """(number, uri, image key) of the sightings at a uri that are not marked gone."""
-    return connection.execute(_PRESENT.where(sightings.c.uri == uri)).all()
-
-
-def present_below(connection: Connection, prefix: str, after: tuple[str, int], limit: int) -> Sequence[Any]:
-    """The next (number, uri, image key) not gone whose uri begins with `prefix`, which ends in a slash.
-
-    They come in order of uri and key; `after` is those of the last one read, ("", 0) to begin with.
-    """
+def seen_from(connection: Connection, prefix: str, after: tuple[str, int, str], limit: int) -> Sequence[Any]:
+    """The next rows whose uri begins with `prefix`, gone or not, in order of uri, image key and page."""
     at = sightings.c
-    query = (
-        _PRESENT.where(
-            tuple_(at.uri, at.image_id) > tuple_(*max(after, (prefix, 0))), at.uri < prefix[:-1] + "0"
-        )
-        .order_by(at.uri, at.image_id)
-        .limit(limit)
-    )
-    return connection.execute(query).all()
-
-
-def seen_from(connection: Connection, prefix: str, after: tuple[str, int], limit: int) -> Sequence[Any]:
-    """The next rows whose uri begins with `prefix`, gone or not, in order of uri and image key."""
-    at = sightings.c
-    query = select(sightings).where(tuple_(at.uri, at.image_id) > tuple_(*after))
+    query = select(sightings).where(tuple_(*_PLACE) > tuple_(*after))
     if prefix:
         query = query.where(at.uri >= prefix, at.uri < prefix + "\U0010ffff")
-    return connection.execute(query.order_by(at.uri, at.image_id).limit(limit)).all()
-
-
-def _refusal(row: Any) -> Refusal:
-    stamp = FileStamp(row.size, row.mtime_ns)
-    return Refusal(row.uri, stamp, row.code, row.reason, bool(row.skipped), row.reader)
+    return connection.execute(query.order_by(*_PLACE).limit(limit)).all()

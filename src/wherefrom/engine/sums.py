@@ -27,11 +27,12 @@ from wherefrom.engine.tables import (
     uploads,
 )
 
-LAST_SEEN, GONE = 3, 7
+LAST_SEEN, GONE, MISSING, CHANGED = 3, 7, 11, 13
 """What the times of a sighting count in `times_sum`; `first_seen` counts once."""
 
 _UNCOVERED = {"crc", "times_sum"}
-_TIMES = {"id", "first_seen", "last_seen", "gone"}  # a sighting's number is covered by its two indexes
+# A sighting's number is covered by its indexes.
+_TIMES = {"id", "first_seen", "last_seen", "gone", "missing", "changed"}
 
 COVERED: dict[Table, tuple[str, ...]] = {
     table: tuple(
@@ -70,12 +71,14 @@ def with_crcs(rows: Sequence[Sequence[object]]) -> list[tuple[object, ...]]:
     return [(*row, crc) for row, crc in zip(rows, crcs(rows), strict=True)]
 
 
-def times_sum(first_seen: int, last_seen: int, gone: int | None) -> int:
+def times_sum(first_seen: int, last_seen: int, gone: int | None, missing: int | None, changed: int) -> int:
     """The sum that covers a sighting's times."""
-    return first_seen + LAST_SEEN * last_seen + GONE * (gone or 0)
+    ends = GONE * (gone or 0) + MISSING * (missing or 0)
+    return first_seen + LAST_SEEN * last_seen + ends + CHANGED * changed
 
 
 def due_times_sum() -> ColumnElement[int]:
     """The same, as an expression over the table."""
     times = sightings.c
-    return times.first_seen + LAST_SEEN * times.last_seen + GONE * func.coalesce(times.gone, 0)
+    ends = GONE * func.coalesce(times.gone, 0) + MISSING * func.coalesce(times.missing, 0)
+    return times.first_seen + LAST_SEEN * times.last_seen + ends + CHANGED * times.changed

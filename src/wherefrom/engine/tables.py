@@ -69,6 +69,11 @@ sightings = Table(
     Column("gone", Integer),
     Column("crc", Integer, nullable=False),
     Column("times_sum", Integer, nullable=False),
+    Column("caption", String),
+    Column("how", String),
+    Column("published", String),
+    Column("missing", Integer),
+    Column("changed", Integer, nullable=False),
 )
 
 feature_versions = Table(

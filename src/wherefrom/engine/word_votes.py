@@ -37,6 +37,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from wherefrom.engine.base import WordQuery
 from wherefrom.engine.rows import Numbers
 from wherefrom.engine.scan import readonly
 from wherefrom.engine.word_files import Segment
@@ -61,20 +62,6 @@ _ANGLE_BINS, _SCALE_BINS, _BIN_BITS = 32, 65, 12
 _BLOCK = 1 << 20  # postings that the NumPy path compares at a time
 
 Triple = tuple[Numbers, Numbers, Numbers]
-
-
-@dataclass(frozen=True, eq=False)
-class WordQuery:
-    """The n keypoints of one variant of a query picture.
-
-    `words` uint16 (n, m): the words that each is assigned to, of which repeated ones count once.
-    `signatures` uint64 (n,), `angles` and `scales` uint8 (n,) as in `Postings`.
-    """
-
-    words: NDArray[np.uint16]
-    signatures: NDArray[np.uint64]
-    angles: NDArray[np.uint8]
-    scales: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)

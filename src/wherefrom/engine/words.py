@@ -21,6 +21,7 @@ from typing import Protocol
 
 import numpy as np
 
+from wherefrom.engine.base import WordQuery
 from wherefrom.engine.files import Stamp
 from wherefrom.engine.hamming import Marks
 from wherefrom.engine.sizes import WordSizes
@@ -35,7 +36,7 @@ from wherefrom.engine.word_files import (
     fresh,
     merged,
 )
-from wherefrom.engine.word_votes import Votes, WordQuery, vote
+from wherefrom.engine.word_votes import Votes, vote
 from wherefrom.errors import CollectionDamaged
 
 __all__ = ["Postings", "Votes", "WordFiles", "WordQuery", "WordSource", "WordsIndex"]

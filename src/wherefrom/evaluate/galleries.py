@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-SIDE = 240
-"""Pixels of the longer side of a thumbnail."""
-
-_QUALITY = 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +52,3 @@ class Galleries:
     misses: Sequence[Miss] = ()
     alarms: Sequence[FalseAlarm] = ()
     examples: Sequence[Example] = ()
-
-
-def thumbnail(image: Image.Image, side: int = SIDE) -> bytes:
-    """A picture as the bytes of a JPEG at most `side` pixels wide and high, never enlarged, on white."""
-    from PIL import Image
-
-    if image.mode not in ("RGB", "L"):
-        flat = image.convert("RGBA")
-        paper = Image.new("RGBA", flat.size, "white")
-        image = Image.alpha_composite(paper, flat).convert("RGB")
-    small = image.copy()
-    small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    written = BytesIO()
-    small.save(written, "JPEG", quality=_QUALITY, optimize=True)
-    return written.getvalue()
-
-
-def data_uri(jpeg: bytes) -> str:
-    """The bytes of a JPEG as an address that holds them."""
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")

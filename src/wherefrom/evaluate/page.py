@@ -6,16 +6,15 @@ import os
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wherefrom.errors import UsageError
 from wherefrom.evaluate import plots
-from wherefrom.evaluate.galleries import Example, FalseAlarm, Galleries, Miss, data_uri
+from wherefrom.evaluate.galleries import Example, FalseAlarm, Galleries, Miss
 from wherefrom.evaluate.measures import Rate
 from wherefrom.evaluate.pagetables import confusion_table, edits_table, facts_list, names_table, table_of
-from wherefrom.evaluate.saying import byte_count, counted, interval, milliseconds, percent, summary
-from wherefrom.printing import plain
+from wherefrom.evaluate.saying import byte_count, interval, milliseconds, percent, summary
+from wherefrom.present.sheet import CLOSING, data_uri, opening, write
+from wherefrom.printing import counted, plain
 
 if TYPE_CHECKING:
     from wherefrom.evaluate.report import Report, Row
@@ -26,21 +25,10 @@ _OPEN = 24
 _WEAK = 0.9
 """The share found below which an example is marked."""
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-
 
 def write_page(report: Report, galleries: Galleries, path: str | os.PathLike[str]) -> None:
-    """Write the page to a file: whole, or not at all. Raises UsageError where that cannot be done."""
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.part")
-    try:
-        beside.write_bytes(page(report, galleries).encode("utf-8", "replace"))
-        beside.replace(target)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise UsageError(
-            f"The page could not be written to {target} ({error.strerror}); choose another place for it."
-        ) from error
+    """Write the page to a file, as `wherefrom.present.sheet.write` does."""
+    write(path, [page(report, galleries)])
 
 
 def page(report: Report, galleries: Galleries) -> str:
@@ -65,12 +53,8 @@ def page(report: Report, galleries: Galleries) -> str:
     title = f"What is found in {_base(report.facts.source)}"
     body = body.replace(" %", "\N{NO-BREAK SPACE}%")  # a figure and its unit stay on one line
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)} · Wherefrom</title><style>{style}</style></head><body><main>"
-        f"<header><h1>{escape(title)}</h1>{_head(report)}<nav>{links}</nav></header>{body}"
-        "</main></body></html>\n"
+        f"{opening(title, style)}<header><h1>{escape(title)}</h1>{_head(report)}<nav>{links}</nav></header>"
+        f"{body}{CLOSING}"
     )
 
 
@@ -167,8 +151,7 @@ def _misses(report: Report, misses: Sequence[Miss]) -> str:
     opened = f'<div class="pairs">{"".join(shown[:_OPEN])}</div>' if shown else ""
     rest = shown[_OPEN:]
     folded = (
-        f"<details><summary>{counted(len(rest), 'more')[:-1] if len(rest) > 1 else '1 more'}</summary>"
-        f'<div class="pairs">{"".join(rest)}</div></details>'
+        f'<details><summary>{len(rest):,} more</summary><div class="pairs">{"".join(rest)}</div></details>'
         if rest
         else ""
     )

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from wherefrom.evaluate.saying import counted, duration, interval, percent
+from wherefrom.evaluate.saying import duration, interval, percent
+from wherefrom.printing import counted
 
 if TYPE_CHECKING:
     from wherefrom.evaluate.measures import Rate

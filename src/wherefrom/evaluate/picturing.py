@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from wherefrom.errors import WherefromError
-from wherefrom.evaluate.galleries import Example, FalseAlarm, Galleries, Miss, thumbnail
+from wherefrom.evaluate.galleries import Example, FalseAlarm, Galleries, Miss
 from wherefrom.evaluate.measures import place
 from wherefrom.evaluate.running import Run
 from wherefrom.evaluate.trials import Alarm, Trial
 from wherefrom.evaluate.trying import companions_of, query_image, source_of
 from wherefrom.picture.decode import Limits
+from wherefrom.present.sheet import thumbnail
 from wherefrom.search.telling import stages
 from wherefrom.sources.folder import path_of
 

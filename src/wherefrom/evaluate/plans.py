@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from wherefrom.errors import UsageError
 from wherefrom.evaluate.suites import Suite
+from wherefrom.printing import counted
 
 SAMPLE = 500
 """Originals that are tried where it is not said how many."""
@@ -33,7 +34,7 @@ def check(plan: Plan) -> None:
     if plan.sample < 1:
         raise UsageError(f"The sample is how many pictures are tried, at least 1, not {plan.sample}.")
     if plan.held_out is not None and plan.held_out < 0:
-        raise UsageError(f"{plan.held_out} pictures cannot be held out.")
+        raise UsageError(f"{counted(plan.held_out, 'picture')} cannot be held out.")
     if plan.jobs < 0:
         raise UsageError(f"The jobs are how many processes work, at least 1, not {plan.jobs}.")
     if plan.folder is not None and plan.collection is not None:

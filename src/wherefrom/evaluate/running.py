@@ -34,6 +34,7 @@ from wherefrom.features.extract import versions_of
 from wherefrom.outcome import Outcome as Added
 from wherefrom.outcome import Report as Adding
 from wherefrom.outcome import Status
+from wherefrom.printing import counted
 from wherefrom.records import iso, now
 from wherefrom.settings import Settings
 from wherefrom.version import __version__
@@ -113,7 +114,7 @@ def _of_folder(
 
             collection.add(list(paths), on_outcome=show)
             if not len(collection):
-                raise UsageError(f"None of the {len(paths):,} files in {plan.folder} is a picture.")
+                raise UsageError(f"None of the {counted(len(paths), 'file')} in {plan.folder} is a picture.")
         with open_collection(directory, settings=settings) as collection:
             return _tried(
                 plan,
@@ -182,7 +183,7 @@ def _tried(
         copies = [identifier for alarm in alarms for identifier in alarm.duplicates]
         barred = own and tuple(sorted({*own, *_keys(collection, copies)}))
         doubtless = {alarm.uri for alarm in alarms if not alarm.duplicates}
-        beside = tuple(one.path for one in held if one.uri in doubtless)
+        beside = tuple(one.path for one in held if one.uri in doubtless and one.path is not None)
         order = images_of(collection.engine, plan.seed)
         picked = pick(collection.engine, order, plan.sample, barred)
         tasks = _originals(plan, picked, barred, beside)

@@ -21,8 +21,9 @@ from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import LEAST, Keypoints
 from wherefrom.picture import formats
+from wherefrom.printing import counted
 from wherefrom.records import Image, digest_of
-from wherefrom.sources.folder import FoundFile, file_uri, path_of, walk
+from wherefrom.sources.folder import FoundFile, path_of, walk
 
 MOST_HELD_OUT = 200
 """Pictures held out, at most, where it is not said how many."""
@@ -32,12 +33,15 @@ T = TypeVar("T")
 
 
 class Subject(NamedTuple):
-    """A picture to try: the key and id of its image (0 and "" where it is in no collection), its file."""
+    """A picture to try: the key and id of its image (0 and "" where it is in no collection), its file.
+
+    `path` is None where the collection keeps the bytes itself.
+    """
 
     key: int
     id: str
     uri: str
-    path: str
+    path: str | None
 
 
 @dataclass
@@ -61,8 +65,8 @@ def held_out_of(count: int, asked: int | None) -> int:
         return min(MOST_HELD_OUT, count // 10)
     if not 0 <= asked < max(count, 1):
         raise UsageError(
-            f"{asked} pictures cannot be held out of {count:,}: at least one has to be left to be searched "
-            f"for. Give --held-out a smaller number."
+            f"{counted(asked, 'picture')} cannot be held out of {count:,}: at least one has to be left to be "
+            f"searched for. Give --held-out a smaller number."
         )
     return asked
 
@@ -110,7 +114,7 @@ def split_folder(
 
 def images_of(engine: Engine, seed: int) -> list[tuple[str, int]]:
     """(id, key) of every image of a collection, shuffled."""
-    keys = engine.matching("width>=0").tolist()
+    keys = engine.select(None)
     known = [(image.id, key) for some in batched(keys, _BATCH) for key, image in engine.images(some).items()]
     return shuffled(known, seed, lambda one: one[0])
 
@@ -158,10 +162,9 @@ def _at_hand(engine: Engine, key: int, image: Image) -> Subject | None:
         path = path_of(sighting.uri)
         if path is not None and sighting.gone is None and os.path.isfile(path):
             return Subject(key, image.id, sighting.uri, path)
-    kept = engine.kept(digest_of(image.id))
-    if kept is None:
+    if engine.original(digest_of(image.id)) is None:
         return None
-    return Subject(key, image.id, image.sightings[0].uri if image.sightings else file_uri(kept), kept)
+    return Subject(key, image.id, image.sightings[0].uri if image.sightings else image.id, None)
 
 
 def _looks_like_a_picture(path: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wherefrom.printing import counted
+
 if TYPE_CHECKING:
     from wherefrom.evaluate.measures import Rate
     from wherefrom.evaluate.report import Report, Row
@@ -86,11 +88,6 @@ def _number(rate: Rate, digits: int) -> str:
 def interval(rate: Rate) -> str:
     """The ends of a share's interval in per cent, `95.1–98.9`; a dash of none."""
     return f"{100 * rate.low:.1f}–{100 * rate.high:.1f}" if rate.of else "–"
-
-
-def counted(number: int, noun: str, nouns: str | None = None) -> str:
-    """A number of things: `1 file`, `1,234 files`."""
-    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def milliseconds(value: float) -> str:

@@ -13,12 +13,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from wherefrom.batches import batched
 from wherefrom.collection import Collection
 from wherefrom.engine.lock import WriterLock
 from wherefrom.errors import CollectionLocked
 from wherefrom.evaluate.plans import Plan
 from wherefrom.evaluate.trying import LIMIT, LONGEST, QUALITY
-from wherefrom.features.extract import versions_of
+from wherefrom.features.extract import FINGERPRINT, versions_of
 from wherefrom.settings import Settings
 from wherefrom.sources.folder import walk
 from wherefrom.version import __version__
@@ -72,10 +73,10 @@ def stamps(folder: str) -> str:
 
 def content(collection: Collection) -> str:
     """What is in a collection: its keys and the fingerprints of their images."""
-    known = hashlib.sha256(collection.engine.matching("width>=0").tobytes())
-    for keys, codes in collection.engine.codes():
-        known.update(keys.tobytes())
-        known.update(codes.tobytes())
+    engine, known = collection.engine, hashlib.sha256()
+    for keys in batched(engine.select(None), 1_000):
+        codes = engine.features(FINGERPRINT, keys)
+        known.update(b"".join(b"%d" % key + codes.get(key, b"") for key in keys))
     return known.hexdigest()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wherefrom.evaluate.saying import byte_count, interval, milliseconds, percent, summary
 from wherefrom.evaluate.saying import part as named_part
+from wherefrom.printing import counted
 
 if TYPE_CHECKING:
     from wherefrom.evaluate.report import Report, Row
@@ -60,8 +61,8 @@ def _alarms(report: Report) -> str:
     if not report.alarms.of:
         return "False alarms: no pictures were held out, so none could occur."
     said = (
-        f"False alarms: {report.alarms.hits:,} of {report.alarms.of:,} pictures that are not there were "
-        f"claimed to be something ({percent(report.alarms)}, {interval(report.alarms)} %)."
+        f"False alarms: {report.alarms.hits:,} of {counted(report.alarms.of, 'picture')} that are not there "
+        f"were claimed to be something ({percent(report.alarms)}, {interval(report.alarms)} %)."
     )
     return _wrapped([said])
 

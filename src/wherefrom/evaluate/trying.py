@@ -16,12 +16,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from wherefrom.collection import Collection, open_collection
 from wherefrom.decoding import decoded
-from wherefrom.engine.base import Engine
+from wherefrom.engine.base import Engine, Selection
 from wherefrom.errors import CollectionError, Unreadable, WherefromError
 from wherefrom.evaluate.edited import Edited, linear_scale, stretched
 from wherefrom.evaluate.edits import edited, encoded
@@ -99,7 +98,7 @@ class Bench:
         self.settings = settings
         self.collection: Collection = open_collection(place, settings=settings)
         self.engine: Engine = self.collection.engine
-        self._keys: NDArray[np.int64] | None = None
+        self._every: Selection | None = None
 
     def close(self) -> None:
         """Let the collection go."""
@@ -111,18 +110,18 @@ class Bench:
         with suppress(WherefromError):
             self._answer(Query.read(encoded(blank, "JPEG", QUALITY), self.settings), ())
 
-    def allowed(self, barred: Sequence[int]) -> NDArray[np.int64] | None:
-        """The keys that may be found when some are barred; None for all."""
+    def allowed(self, barred: Sequence[int]) -> Selection | None:
+        """The images that may be found when some are barred; None for all."""
         if not barred:
             return None
-        if self._keys is None:
-            self._keys = self.engine.matching("width>=0")
-        return np.setdiff1d(self._keys, np.array(barred, np.int64))
+        if self._every is None:
+            self._every = self.engine.select(None)
+        return self._every.without(barred)
 
     def perform(self, task: Task) -> Outcome:
         """Try what a task says. Raises CollectionError when the collection cannot be used; else never."""
         try:
-            data = _read(task.subject, self.settings.limits)
+            data = self._read(task.subject)
             if not task.edits:
                 return self.stranger(task, data)
             return self.original(task, data)
@@ -213,6 +212,17 @@ class Bench:
     def _answer(self, query: Query, barred: Sequence[int]) -> Answer:
         return find(self.engine, query, limit=LIMIT, allowed=self.allowed(barred))
 
+    def _read(self, subject: Subject) -> bytes:
+        if subject.path is None:
+            data = self.engine.original(digest_of(subject.id))
+            if data is None:
+                raise Unreadable("Its bytes are not kept any more.")
+            return data
+        data, _ = read_file(subject.path, self.settings.limits)
+        if subject.id and image_id(hashlib.sha256(data).digest()) != subject.id:
+            raise Unreadable("Its file has changed since it was indexed.")
+        return data
+
     def _keys_of(self, matches: Sequence[Match]) -> list[int]:
         return list(self.engine.keys_of([digest_of(match.id) for match in matches]).values())
 
@@ -301,13 +311,6 @@ def seed_of(seed: int, identifier: str) -> int:
     """The seed of an original's edits: it follows from that of the run and the id, and nothing else."""
     said = hashlib.blake2b(f"{seed}\0{identifier}".encode(), digest_size=4).digest()
     return int.from_bytes(said, "little")
-
-
-def _read(subject: Subject, limits: Limits) -> bytes:
-    data, _ = read_file(subject.path, limits)
-    if subject.id and image_id(hashlib.sha256(data).digest()) != subject.id:
-        raise Unreadable("Its file has changed since it was indexed.")
-    return data
 
 
 def _place_of(match: Match) -> str:

@@ -56,6 +56,9 @@ _BOX = struct.Struct("<4H")
 _BOX_UNIT = 65_535
 _UNUSABLE = 0x80  # in the byte of the quality, which needs seven bits
 PLAIN_BYTES = 1 + CODE_BYTES
+TRIMMED = 1
+"""The part of a fingerprint that is its inner code; the whole one is part 0."""
+
 TRIMMED_BYTES = PLAIN_BYTES + CODE_BYTES + _BOX.size
 
 

@@ -72,6 +72,7 @@ FIELDS = {
     "title": Kind.TEXT,
     "alt": Kind.TEXT,
     "gone": Kind.TRUTH,
+    "places": Kind.NUMBER,
     "label": Kind.LABEL,
     "colour": Kind.COLOUR,
 }

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from wherefrom.errors import Corrupt, PictureError, error_classes
+from wherefrom.errors import Corrupt, MachineFault, PictureError, error_classes
 from wherefrom.picture.colour import LONGEST_SIDE, MOST_PIXELS, WORKING_SIDE
 from wherefrom.picture.decode import Limits
 from wherefrom.picture.formats import FORMATS
@@ -26,11 +26,13 @@ _RANGES = {"quality": (0, 100), "width": (1, _MOST), "height": (1, _MOST), "fram
 _NAMES = {"int": int, "str": str, "bool": bool, "float": float, "bytes": bytes}
 
 
-def error_of(message: Mapping[str, Any]) -> PictureError:
+def error_of(message: Mapping[str, Any]) -> PictureError | MachineFault:
     """The error that a child tells of, with whether it may pass."""
     code, reason = message["error"], message["reason"]
     if not isinstance(code, str) or not isinstance(reason, str) or not 0 < len(reason) <= _TEXT:
         raise ValueError("no error")
+    if code == MachineFault.code:
+        return MachineFault(reason.encode(errors="replace").decode())
     known = {cls.code: cls for cls in error_classes() if issubclass(cls, PictureError)}
     error = known.get(code, Corrupt)(reason.encode(errors="replace").decode())
     error.passing = message.get("passing") is True

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wherefrom.engine.base import Engine
+from wherefrom.engine.base import Engine, Selection
 from wherefrom.errors import FeatureMismatch, ModelError, ModelMissing, NotFound
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import LEAST, Keypoints
+from wherefrom.printing import counted
 from wherefrom.records import Image
 from wherefrom.search.answer import CLAIMS, Answer, Match
-from wherefrom.search.find import MOST_VOTES, VERIFIED, find, is_among
+from wherefrom.search.find import VERIFIED, find
 from wherefrom.search.judging import judged, proof_of, should_agree, word_queries
 from wherefrom.search.pixels import compared, original
 from wherefrom.search.placing import Proof
@@ -33,6 +33,7 @@ from wherefrom.search.verdict import confirms, is_another_view, refutes
 from wherefrom.search.verify import Geometry, lacking, suggests, verify
 
 _BITS = 256
+_ASKED = 4_000  # images by visual words among which the place of one is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def account(
     limit: int = 20,
     kinds: Iterable[str] | None = None,
     min_score: float = 0.0,
-    allowed: NDArray[np.int64] | None = None,
+    allowed: Selection | None = None,
     answer: Answer | None = None,
 ) -> Account:
     """What each stage says of the image of a key; NotFound when there is none.
@@ -230,15 +231,15 @@ def _nearest(key: int, query: Query, printed: Fingerprint | None) -> Candidate |
     return min(near, key=cost) if near else min(ways, key=lambda one: one.distance, default=None)
 
 
-def _words(engine: Engine, query: Query, key: int, allowed: NDArray[np.int64] | None) -> PlaceStage:
+def _words(engine: Engine, query: Query, key: int, allowed: Selection | None) -> PlaceStage:
     if len(query.variants[0].keypoints) < LEAST:
         return PlaceStage(asked=False, place=None, nominated=False)
-    votes = engine.near_words(word_queries(query), MOST_VOTES).keys.tolist()
-    return _placed([one for one in votes if not _is_barred(one, allowed)], key, VERIFIED)
+    votes = engine.near_words(word_queries(query), _ASKED, within=allowed)
+    return _placed([one.key for one in votes], key, VERIFIED)
 
 
 def _looks(
-    engine: Engine, query: Query, key: int, allowed: NDArray[np.int64] | None, others: Collection[str]
+    engine: Engine, query: Query, key: int, allowed: Selection | None, others: Collection[str]
 ) -> PlaceStage:
     """Looks are asked only where fingerprints and words found nothing."""
     nothing = PlaceStage(asked=False, place=None, nominated=False)
@@ -260,8 +261,8 @@ def _placed(keys: list[int], key: int, nominated: int) -> PlaceStage:
     return PlaceStage(asked=True, place=place, nominated=place is not None and place <= nominated)
 
 
-def _is_barred(key: int, allowed: NDArray[np.int64] | None) -> bool:
-    return allowed is not None and not is_among(key, allowed)
+def _is_barred(key: int, allowed: Selection | None) -> bool:
+    return allowed is not None and key not in allowed
 
 
 def _geometry(query: Query, image: Image, points: Keypoints) -> tuple[GeometryStage, Proof | None]:
@@ -292,7 +293,7 @@ def _verified(query: Query, ours: Keypoints, theirs: Keypoints, image: Image) ->
 
 def _pixels(engine: Engine, query: Query, match: Match | None, *, hint: bool) -> PixelStage:
     """What the pixels say of a match; one that keypoints only suggest has to be `confirmed` by them."""
-    picture = None if match is None else original(query.limits, engine.kept)(match.image)
+    picture = None if match is None else original(query.limits, engine.original)(match.image)
     if match is None or picture is None:
         return PixelStage(looked=False)
     seen = compared(match, query.in_colour(), picture)
@@ -378,7 +379,9 @@ def _passed_over(
         wider = find(engine, query, limit=max(1_000, limit), allowed=options["allowed"])
         place = next((number for number, one in enumerate(wider, 1) if one.id == image.id), None)
         if place is not None and place > limit:
-            return f"It was found, in place {place}: after the {limit} matches asked for."
+            return (
+                f"It was found, in place {place}: after the {counted(limit, 'match', 'matches')} asked for."
+            )
         if place is not None:
             found = wider[place - 1]
             return (

@@ -162,7 +162,10 @@ def decided(votes: dict[str, Name]) -> Direction | None:
 def reasons(evidence: Evidence, query: Side, match: Side) -> dict[str, Name]:
     """Every reason that speaks, by its code, with the side that it calls the source."""
     votes = by_signs(query.signs, match.signs, query.taken, match.taken)
-    turned = any(edit.name == "mirror" for edit in evidence.edits)
+    names = {edit.name for edit in evidence.edits}
+    if "perspective" in names:  # a camera may have photographed the other picture, on paper or on a screen
+        votes.pop("camera", None)
+    turned = "mirror" in names
     raw = [side.picture.facts.format == "raw" for side in (query, match)]
     if raw[0] != raw[1]:
         votes["raw"] = "query" if raw[0] else "match"

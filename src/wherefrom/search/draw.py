@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from wherefrom.printing import counted
 from wherefrom.search import tone
 from wherefrom.search.alignment import align
 from wherefrom.search.answer import Evidence, Polygon
@@ -329,8 +330,8 @@ def _legend(evidence: Evidence, lines: int, hatched: bool, font: Font, width: in
         keys.append(("outline", "shown by both"))
     if lines:
         total = len(getattr(evidence, "points", ()))
-        counted = f"{total} matching points" + (f", {lines} drawn" if lines < total else "")
-        keys.append(("line", counted if total != 1 else "1 matching point"))
+        drawn = f", {lines} drawn" if lines < total else ""
+        keys.append(("line", counted(total, "matching point") + drawn))
     if hatched:
         keys.append(("hatch", "differs"))
     said = listed(evidence.edits)

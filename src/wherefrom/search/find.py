@@ -10,9 +10,8 @@ from heapq import nsmallest
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wherefrom.engine.base import Engine
+from wherefrom.engine.base import Engine, Selection
 from wherefrom.errors import FeatureMismatch, ModelError, ModelMissing, UsageError
 from wherefrom.features.embedding import Embedding
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
@@ -20,6 +19,7 @@ from wherefrom.features.fingerprint import Fingerprint, fingerprint
 from wherefrom.features.keypoints import ASKED, LEAST, Keypoints, keypoints
 from wherefrom.picture.picture import Picture
 from wherefrom.picture.signs import Signs
+from wherefrom.printing import counted
 from wherefrom.records import Image, digest_of, image_id
 from wherefrom.search.answer import CLAIMS, Answer, Kind, Match
 from wherefrom.search.direction import Side, directed
@@ -36,7 +36,6 @@ from wherefrom.settings import Settings
 
 _LOOKED_UP = 1_000
 VERIFIED = 40  # images by visual words, and as many by fingerprint, whose keypoints are compared
-MOST_VOTES = 4_000  # images by visual words that a filter may be asked of
 _IN_A_ROW = 6  # candidates that fail after some were proven, before the rest are passed over
 _HINTS = 3  # matches that keypoints only suggest, whose pixels are compared
 _LOOKED_AT = 10  # best matches whose pixels are compared
@@ -62,12 +61,12 @@ def find(
     kinds: Iterable[str] | None = None,
     min_score: float = 0.0,
     wish: Wish | None = None,
-    allowed: NDArray[np.int64] | None = None,
+    allowed: Selection | None = None,
 ) -> Answer:
     """Search for a query that has been read; raises UsageError for a limit, kind or score of no use.
 
     Look-alikes are searched for when their kind is asked for; `wish` says of what beside the query. With
-    `allowed`, keys that rise, nothing else is found.
+    `allowed` nothing else is found.
     """
     wanted = checked(limit, kinds, min_score)
     start = time.perf_counter()
@@ -88,7 +87,7 @@ def find(
         seen = same | set(suspects)
         more = {one.key: _ALIKE for one in found[:asked] if one.key not in seen}
         matches = ranked([*matches, *_matches(engine, query, more, set())])
-    matches = _looked_at(matches, query, sides(query.limits, engine.kept))
+    matches = _looked_at(matches, query, sides(query.limits, engine.original))
     kept = [match for match in matches if match.kind in wanted and match.score >= min_score]
     if alike_asked and len(kept) < limit:
         kept += lookalikes(engine, found, limit - len(kept), min_score, {match.id for match in matches})
@@ -109,7 +108,7 @@ def _likenesses(
     query: Query,
     wish: Wish,
     limit: int,
-    allowed: NDArray[np.int64] | None,
+    allowed: Selection | None,
     *,
     needed: bool,
 ) -> tuple[Embedding | None, list[Likeness]]:
@@ -202,20 +201,12 @@ def compare(first: Any, second: Any, settings: Settings) -> Match | None:
     return looked[0] if looked else None
 
 
-def _among(keys: Iterable[int], allowed: NDArray[np.int64] | None) -> set[int]:
-    return {key for key in keys if allowed is None or is_among(key, allowed)}
+def _among(keys: Iterable[int], allowed: Selection | None) -> set[int]:
+    return {key for key in keys if allowed is None or key in allowed}
 
 
-def is_among(key: int, allowed: NDArray[np.int64]) -> bool:
-    """Whether a key is one of `allowed`, keys that rise."""
-    place = int(np.searchsorted(allowed, key))
-    return place < len(allowed) and int(allowed[place]) == key
-
-
-def _suspects(
-    engine: Engine, query: Query, limit: int, allowed: NDArray[np.int64] | None
-) -> dict[int, Suspect]:
-    found = [one for one in recall(engine, query.codes) if allowed is None or is_among(one.key, allowed)]
+def _suspects(engine: Engine, query: Query, limit: int, allowed: Selection | None) -> dict[int, Suspect]:
+    found = recall(engine, query.codes, allowed)
     # Of a picture with thousands of copies only the nearest are looked up: enough to fill any answer.
     near = nsmallest(max(_LOOKED_UP, 4 * limit), found, key=cost)
     suspects: dict[int, Suspect] = {}
@@ -226,16 +217,7 @@ def _suspects(
         tried = place < VERIFIED and not (code.mirrored and code.negative)
         suspects[candidate.key] = Suspect(candidate, frozenset([variant] if tried else []))
     if len(query.variants[0].keypoints) >= LEAST:
-        wanted = VERIFIED
-        if allowed is not None:  # as many as leave enough of those that are let through
-            wanted = min(MOST_VOTES, VERIFIED * -(-engine.count() // max(1, len(allowed))))
-        votes = engine.near_words(word_queries(query), wanted)
-        named = [
-            (key, variant)
-            for key, variant in zip(votes.keys.tolist(), votes.variants.tolist(), strict=True)
-            if allowed is None or is_among(key, allowed)
-        ]
-        for key, variant in named[:VERIFIED]:
+        for key, variant, _ in engine.near_words(word_queries(query), VERIFIED, within=allowed):
             known = suspects.get(key, Suspect(None, frozenset()))
             suspects[key] = Suspect(known.candidate, known.variants | {variant})
     return suspects
@@ -284,7 +266,7 @@ def _confirmed(
     engine: Engine, query: Query, images: dict[int, Image], hints: Sequence[tuple[int, Proof]]
 ) -> list[Match]:
     """Matches whose keypoints only suggest them, where the files are at hand and their pixels agree."""
-    read, kept = original(query.limits, engine.kept), list[Match]()
+    read, kept = original(query.limits, engine.original), list[Match]()
     for key, proof in sorted(hints, key=lambda hint: -hint[1].geometry.inliers)[:_HINTS]:
         match = judged(query, images[key], None, proof, None)
         picture = read(images[key])
@@ -319,7 +301,7 @@ def _why_nothing(
     query: Query,
     matches: Sequence[Match],
     kept: Sequence[Match],
-    allowed: NDArray[np.int64] | None,
+    allowed: Selection | None,
 ) -> list[str]:
     if kept:
         return []
@@ -330,12 +312,12 @@ def _why_nothing(
     if count == 0:
         return ["The collection is empty."]
     if allowed is not None and not len(allowed):
-        return [f"The filter lets none of the {count:,} images through."]
+        return [f"The filter lets none of the {counted(count, 'image')} through."]
     if not query.codes and len(query.variants[0].keypoints) < LEAST:
         return []
     if allowed is not None:
-        return [f"No match among the {_images(len(allowed))} that the filter lets through."]
-    return [f"No match among {_images(count)}."]
+        return [f"No match among the {counted(len(allowed), 'image')} that the filter lets through."]
+    return [f"No match among {counted(count, 'image')}."]
 
 
 def _kinds(kinds: Iterable[str] | None) -> set[Kind]:
@@ -357,7 +339,3 @@ def _unknown_kind(name: str) -> str:
     near = get_close_matches(name.strip().lower(), [*Kind, "all"], 1)
     meant = f'Did you mean "{near[0]}"?' if near else f"There are {', '.join(Kind)}, and all."
     return f'Unknown kind "{name}". {meant}'
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wherefrom.engine.word_votes import WordQuery
+from wherefrom.engine.base import WordQuery
 from wherefrom.features.fingerprint import Shares
 from wherefrom.features.keypoints import Keypoints
 from wherefrom.records import Image

@@ -28,8 +28,8 @@ Original = Callable[[Image], Picture | None]
 Read = Callable[[Image], Side | None]
 """An image with its picture and its bytes, None where they cannot be had."""
 
-Kept = Callable[[bytes], str | None]
-"""The path of the file in which the bytes of a digest are kept, None where they are not."""
+Kept = Callable[[bytes], bytes | None]
+"""The bytes of a digest that are kept, None where they are not."""
 
 
 def _nowhere(_: bytes) -> None:
@@ -76,7 +76,7 @@ def bytes_of(image: Image, limits: Limits, kept: Kept = _nowhere) -> bytes | Non
 
     digest = digest_of(image.id)
     seen = (path_of(sighting.uri) for sighting in image.sightings if sighting.gone is None)
-    for path in (*seen, kept(digest)):
+    for path in seen:
         if path is None:
             continue
         try:
@@ -85,7 +85,7 @@ def bytes_of(image: Image, limits: Limits, kept: Kept = _nowhere) -> bytes | Non
             continue
         if hashlib.sha256(data).digest() == digest:
             return data
-    return None
+    return kept(digest)
 
 
 def confirms(match: Match, query: Picture, picture: Picture) -> bool:

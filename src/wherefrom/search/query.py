@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import time
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wherefrom.decoding import decoded
-from wherefrom.errors import MachineFault, Unreadable, UsageError, named
+from wherefrom.errors import UsageError, named
 from wherefrom.features.embedding import Embedding, embedder
 from wherefrom.features.fingerprint import QueryCode, Shares, query_codes
 from wherefrom.features.keypoints import LEAST, Variant, query_keypoints
@@ -239,13 +238,7 @@ def _bytes_of(source: Any, settings: Settings) -> bytes:
         from wherefrom.workers import read_file
 
         name = os.fspath(source)
-        try:
-            return read_file(path_of(name) or os.path.expanduser(name), settings.limits)[0]
-        except Unreadable as error:
-            if getattr(error.__cause__, "errno", None) in (errno.EMFILE, errno.ENFILE):
-                # Of the machine, and not of the file. As `index` meets it, it is not remembered either.
-                raise MachineFault(f"{name} cannot be opened now: too many files are open.") from error
-            raise
+        return read_file(path_of(name) or os.path.expanduser(name), settings.limits)[0]
     raise UsageError(f"A query is a path, a URL, bytes or a Picture, not {type(source).__name__}.")
 
 

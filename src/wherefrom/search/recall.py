@@ -11,17 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wherefrom.engine.base import Engine
-from wherefrom.features.fingerprint import QueryCode
+from wherefrom.engine.base import Nominate, Selection
+from wherefrom.features.fingerprint import TRIMMED, QueryCode
 
 CLAIM_RADIUS = 46
 """Bits within which two fingerprints are of one picture (`docs/scores.md` has the measure of it)."""
 
 NEAR_RADIUS = 31
-"""Bits within which large collections are looked through first: multi-index hashing reaches that far."""
-
-LARGE = 4_000_000
-"""Images from which the wide radius is searched only when the near one finds nothing."""
+"""Bits within which a large collection may leave it at what it finds: what multi-index hashing reaches."""
 
 # What a simpler explanation is worth in bits: a symmetrical picture is not told to be mirrored.
 _MIRRORED_OR_TURNED, _NEGATIVE, _TRIMMED = 6, 8, 4
@@ -40,17 +37,15 @@ class Candidate:
     trimmed: bool
 
 
-def recall(engine: Engine, codes: Sequence[QueryCode]) -> list[Candidate]:
+def recall(engine: Nominate, codes: Sequence[QueryCode], within: Selection | None = None) -> list[Candidate]:
     """The images within the claim radius of any of the codes, each by its simplest explanation."""
     if not codes:
         return []
     packed = np.stack([code.code for code in codes])
-    hits = engine.near_codes(packed, NEAR_RADIUS) if engine.count() > LARGE else []
-    if not hits:
-        hits = engine.near_codes(packed, CLAIM_RADIUS)
+    hits = engine.near_codes(packed, CLAIM_RADIUS, enough=NEAR_RADIUS, within=within)
     best: dict[int, Candidate] = {}
     for hit in hits:
-        found = Candidate(hit.key, hit.distance, codes[hit.query], hit.trimmed)
+        found = Candidate(hit.key, hit.distance, codes[hit.query], trimmed=hit.part == TRIMMED)
         known = best.get(hit.key)
         if known is None or cost(found) < cost(known):
             best[hit.key] = found

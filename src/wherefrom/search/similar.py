@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wherefrom.engine.base import Engine
+from wherefrom.engine.base import Engine, Selection
 from wherefrom.errors import UsageError
 from wherefrom.features.colours import Wanted
 from wherefrom.features.embedding import Embedding, Kept
 from wherefrom.features.extract import EMBEDDING, FINGERPRINT, PALETTE
 from wherefrom.features.fingerprint import CODE_BYTES, NEARLY_BLANK, Fingerprint
+from wherefrom.features.registry import Fields
 from wherefrom.features.resemblance import resemblance
 from wherefrom.models.labels import Label, classes
 from wherefrom.records import Image
@@ -35,7 +36,6 @@ _COLOURS = 0.5  # what the colours asked for are worth beside a picture
 # this similarity is of the same kind as the query. 95 and above is kept for what is proven.
 _SLOPE, _MIDDLE, _SUREST = 6.80, 0.785, 94.9
 
-Numbers = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 
@@ -74,7 +74,7 @@ class Likeness:
         return Embedding.from_bytes(self.data) if self.data else None
 
 
-def alike(engine: Engine, wish: Wish, limit: int, allowed: Numbers | None = None) -> list[Likeness]:
+def alike(engine: Engine, wish: Wish, limit: int, allowed: Selection | None = None) -> list[Likeness]:
     """The candidates for a wish, most alike first: at least `limit`, where there are as many.
 
     Raises UsageError where only what it is to be unlike is told of pictures, FeatureMismatch.
@@ -90,15 +90,15 @@ def alike(engine: Engine, wish: Wish, limit: int, allowed: Numbers | None = None
     length = float(np.linalg.norm(centre))
     if length < 1e-6:
         return []
-    found = engine.near_vectors((centre / length).astype(np.float32)[None], count, allowed=allowed)
-    data = engine.features(EMBEDDING, found.key.tolist())
-    keys = [key for key in found.key.tolist() if data.get(key)]
+    found = engine.near_vectors((centre / length).astype(np.float32)[None], count, within=allowed)
+    data = engine.features(EMBEDDING, [hit.key for hit in found])
+    keys = [hit.key for hit in found if data.get(hit.key)]
     if not keys:
         return []
-    scores = _similarities(wish, Kept.of([data[key] for key in keys]))
+    scores: NDArray[np.float64] = _similarities(wish, Kept.of([data[key] for key in keys]))
     if wish.colours:
         scores = scores + _COLOURS * (_resemblances(engine, wish, keys) - 1)
-    order = np.lexsort((keys, -scores))
+    order = np.lexsort((np.array(keys), -scores))
     return [Likeness(keys[row], float(scores[row]), data[keys[row]]) for row in order.tolist()]
 
 
@@ -188,19 +188,12 @@ def _similarities(wish: Wish, near: Kept) -> NDArray[np.float64]:
     return np.asarray(scores, np.float64)
 
 
-def _by_colour(engine: Engine, wish: Wish, count: int, allowed: Numbers | None) -> list[Likeness]:
-    keys, scores = [], []
-    for numbers, rows in engine.table(PALETTE):
-        some = np.ones(len(numbers), np.bool_) if allowed is None else np.isin(numbers, allowed)
-        found = resemblance(wish.colours, rows[some], wish.ignore_background)
-        best = np.argsort(-found, kind="stable")[:count]
-        keys.append(numbers[some][best])
-        scores.append(found[best])
-    if not keys:
-        return []
-    every, all_scores = np.concatenate(keys), np.concatenate(scores)
-    order = np.lexsort((every, -all_scores))[:count]
-    return [Likeness(int(every[row]), float(all_scores[row])) for row in order if all_scores[row] > _TINY]
+def _by_colour(engine: Engine, wish: Wish, count: int, allowed: Selection | None) -> list[Likeness]:
+    def score(fields: Fields) -> Floats:
+        return np.asarray(resemblance(wish.colours, fields[0], wish.ignore_background), np.float32)
+
+    found = engine.best(PALETTE, score, count, within=allowed)
+    return [Likeness(one.key, one.score) for one in found if one.score > _TINY]
 
 
 _TINY = 0.02  # resemblance below which a picture has nothing of the colours

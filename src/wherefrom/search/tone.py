@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,17 @@ def change(aligned: Aligned, toned: Pixels) -> float:
     found = cv2.mean(step, aligned.mask.astype(np.uint8))
     channels = 1 if step.ndim == 2 else 3
     return float(sum(found[:channels]) / channels / 255)
+
+
+def left(aligned: Aligned, toned: Pixels) -> float:
+    """The share of the difference between the two that a change of tone leaves: 0 where it says all of it.
+
+    Of block averages, of which what a hard encoder does to their colours is no curve. 1 where there are none.
+    """
+    query, match, _ = _averages(aligned)
+    _, mine, _ = _averages(replace(aligned, match=toned))
+    before = float(np.median(np.abs(query - match))) if len(query) else 0.0
+    return float(np.median(np.abs(query - mine))) / before if before else 1.0
 
 
 def _places(width: int, height: int) -> tuple[Levels, Levels]:

@@ -20,7 +20,8 @@ Tables = NDArray[np.int64]
 
 _WINDOW = 448  # pixels a side that are looked at of a large picture: more says no more
 _AROUND = 17  # rows or columns that one is compared with
-_LEAST = 48  # pixels a side below which nothing can be told
+_LEAST = 48  # pixels a side below which nothing can be told ...
+_TINY, _FAR = 16, 3.0  # ... but of a picture so much smaller, linear, that little of it tells enough
 _STEPS = 4  # quantisation steps, in grey levels, below which rounding hides what a file has lost
 _SLACK = 2.0  # grey levels by which rounding may move a coefficient
 
@@ -119,7 +120,7 @@ def detail(larger: Grey, smaller: Grey, transform: Matrix) -> tuple[float, float
         energies.append(float((np.abs(own[above] - gain * other[above]) ** 2).sum()))
     energies.append(float((np.abs(own[above]) ** 2).sum()))
     back = np.asarray(np.linalg.inv(transform), np.float64)
-    there = _common(smaller, larger, back)
+    there = _common(smaller, larger, back, _TINY if ratio > _FAR - 0.1 else _LEAST)
     if there is None:
         return None
     mine = smaller[there[1] : there[3], there[0] : there[2]].astype(np.float32)
@@ -148,15 +149,18 @@ def repeated(grey: Grey) -> float:
     return least if seen else 0.0
 
 
-def _common(one: Grey, other: Grey, transform: Matrix) -> tuple[int, int, int, int] | None:
-    """An upright box of `one` in the middle of what both show: left, top, right, bottom."""
+def _common(
+    one: Grey, other: Grey, transform: Matrix, least: int = _LEAST
+) -> tuple[int, int, int, int] | None:
+    """An upright box of `one` in the middle of what both show: left, top, right, bottom. None where a side of
+    it has less than `least` pixels."""
     height, width = other.shape[:2]
     ends = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], float) @ transform.T
     ends = ends[:, :2] / ends[:, 2:]
     low = np.maximum(np.sort(ends, axis=0)[1], 0) + 2
     high = np.minimum(np.sort(ends, axis=0)[2], (one.shape[1], one.shape[0])) - 2
     size = np.minimum(high - low, _WINDOW)
-    if (size < _LEAST).any():
+    if (size < least).any():
         return None
     start = (low + high - size) / 2
     left, top = (int(value) for value in np.ceil(start))

@@ -26,7 +26,7 @@ from wherefrom.sources.folder import file_uri
 if TYPE_CHECKING:
     from wherefrom.acting.doing import Acted, Result
     from wherefrom.collection import Collection
-    from wherefrom.duplicates import Duplicate, Group
+    from wherefrom.groups import Duplicate, Group
     from wherefrom.records import Image, Sighting
 
 MOST = 1_000
@@ -182,7 +182,7 @@ def _group_of(held: Collection, row: dict[str, Any], wanted: Spares) -> Group:
 
     Raises Conflict where the file to keep is another, or one that is wanted is none that could go.
     """
-    from wherefrom.duplicates import Group
+    from wherefrom.groups import Group
 
     keep = row["keep"]
     if (keep["id"], keep["uri"]) != (wanted.keep.id, wanted.keep.uri):
@@ -202,7 +202,7 @@ def _group_of(held: Collection, row: dict[str, Any], wanted: Spares) -> Group:
 
 def _other(held: Collection, row: dict[str, Any], is_wanted: bool) -> Duplicate | None:
     """Another file of a group, as it stands now; None where it is not in the collection any more."""
-    from wherefrom.duplicates import Duplicate
+    from wherefrom.groups import Duplicate
     from wherefrom.search.answer import Kind
 
     found = held.find(row["id"])

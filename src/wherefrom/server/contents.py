@@ -139,13 +139,10 @@ async def sightings(
     collection: CollectionName = None,
 ) -> JSONResponse:
     """In order of uri; those that are gone are told too."""
-    after = _place_in(cursor) if cursor else None
-    rows = await request.app.state.service.run(
-        collection, lambda held: held.sightings(uri, after=after, limit=limit + 1), how="long"
+    page = await request.app.state.service.run(
+        collection, lambda held: held.sightings(uri, after=cursor or None, limit=limit), how="long"
     )
-    page = rows[:limit]
-    more = _cursor([page[-1][1].uri, page[-1][0]]) if len(rows) > limit else None
-    return JSONResponse({"sightings": [{"id": id} | at.as_json() for id, at in page], "next": more})
+    return JSONResponse({"sightings": [{"id": id} | at.as_json() for id, at in page.rows], "next": page.next})
 
 
 @router.delete(
@@ -346,13 +343,6 @@ def _parts_in(cursor: str) -> list[Any]:
     if not isinstance(parts, list) or len(parts) != 2:
         raise UsageError("This cursor is none that was given here: take `next` of the page before.")
     return parts
-
-
-def _place_in(cursor: str) -> tuple[str, str]:
-    uri, id = _parts_in(cursor)
-    if not isinstance(uri, str) or not isinstance(id, str):
-        raise UsageError("This cursor is none that was given here: take `next` of the page before.")
-    return uri, id
 
 
 def _page_in(cursor: str) -> tuple[str, int]:

@@ -37,7 +37,7 @@ _TAKEN = (
     "multipart/form-data with parts `image`, a picture as it is (image/*), or application/json with `url`"
 )
 Fields = dict[str, str | bool | float | None]
-_CURSOR = "^i[0-9a-f]{1,12}-[0-9a-f]{1,12}$"
+_CURSOR = r"^[0-9]{1,18}\.[0-9]{1,18}$"
 _SORT = f"^({'|'.join(SORTS)})$"
 
 
@@ -188,16 +188,15 @@ async def listing(
     ] = None,
 ) -> JSONResponse:
     """Newest and oldest go by when a picture was taken, or else first seen; added is the last one first."""
-    service, after = request.app.state.service, _after(cursor)
+    service = request.app.state.service
     name = service.name_of(collection)
     found = await service.run(
         name,
-        lambda held: held.page(filter or None, words=q, sort=sort, limit=limit, after=after),
+        lambda held: held.page(filter or None, words=q, sort=sort, limit=limit, after=cursor),
         how="filter" if filter or q else "long",
     )
     told = [dressed(request, name, image.as_json()) for image in found.images]
-    following = None if found.next is None else f"i{found.next[0]:x}-{found.next[1]:x}"
-    return JSONResponse({"images": told, "total": found.total, "next": following})
+    return JSONResponse({"images": told, "total": found.total, "next": found.next})
 
 
 @router.patch(
@@ -253,13 +252,6 @@ def etagged(request: Request, document: Any) -> Response:
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
-
-
-def _after(cursor: str | None) -> tuple[int, int] | None:
-    if cursor is None:
-        return None
-    key, _, place = cursor[1:].partition("-")
-    return int(key, 16), int(place, 16)
 
 
 def _uploads(texts: dict[str, str], files: list[tuple[bytes, str | None]]) -> list[Upload]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from wherefrom.batches import batched
 from wherefrom.collection import Collection
+from wherefrom.filters.terms import Term
 from wherefrom.records import Image
 from wherefrom.server.compat.filepaths import filepaths_of, uri_of
 from wherefrom.server.compat.reading import Room
 
 MOST_LISTED = 10_000
 """Filepaths of one list."""
-
-_EVERY = "width>=0"  # a filter that lets every image through
 
 
 def count(collection: Collection) -> int:
@@ -37,23 +34,22 @@ def page(collection: Collection, start: int, end: int | None) -> tuple[list[str]
 
 
 def _page(collection: Collection, start: int, end: int) -> list[str]:
-    engine = collection.engine
-    keys = engine.matching(_EVERY)
-    several = _several(collection)
-    counts = np.ones(len(keys), np.int64)
-    for key, paths in several.items():
-        place = int(np.searchsorted(keys, key))
-        if place < len(keys) and keys[place] == key:  # it may have been added meanwhile
-            counts[place] = len(paths)
-    ends = counts.cumsum()
-    first = int(np.searchsorted(ends, start, side="right"))
-    last = int(np.searchsorted(ends, end, side="left")) + 1
+    engine, several = collection.engine, _several(collection)
     found: list[str] = []
-    for some in batched(keys[first:last].tolist(), 256):
-        images = engine.images(some)
-        found += [path for key in some if key in images for path in _paths_of(images[key])]
-    skipped = start - int(ends[first] - counts[first]) if first < len(keys) else 0
-    return found[skipped : skipped + max(0, end - start)]
+    place = 0  # of the first filepath of the images whose turn it is
+    for keys in batched(engine.select(None), 256):
+        counts = [len(several[key]) if key in several else 1 for key in keys]
+        after = place + sum(counts)
+        if after > start:
+            images = engine.images(keys)
+            for key, count in zip(keys, counts, strict=True):
+                paths = _paths_of(images[key]) if key in images else []
+                found += [path for at, path in enumerate(paths, place) if start <= at < end]
+                place += count
+        place = after
+        if place >= end:
+            break
+    return found
 
 
 def at(collection: Collection, path: str) -> list[str]:
@@ -83,7 +79,7 @@ def _several(collection: Collection) -> dict[int, list[str]]:
     engine = collection.engine
     return {
         key: _paths_of(image)
-        for keys in batched(engine.seen_twice(), 256)
+        for keys in batched(engine.select(Term("places", ">=", 2.0)), 256)
         for key, image in engine.images(keys).items()
     }
 

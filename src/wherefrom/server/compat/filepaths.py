@@ -35,8 +35,8 @@ def filepath_of(uri: str) -> str:
 
 def filepaths_of(identifier: str, sightings: list[dict[str, Any]]) -> list[str]:
     """Every filepath of an image: of the places where it still is, or else its id."""
-    found = [filepath_of(place["uri"]) for place in sightings if place["gone"] is None]
-    return found or [identifier]
+    found = dict.fromkeys(filepath_of(place["uri"]) for place in sightings if place["gone"] is None)
+    return list(found) or [identifier]
 
 
 def name_of(url: str) -> str:

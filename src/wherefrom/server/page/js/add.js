@@ -3,9 +3,10 @@
 import { announce, bdi, fill, h, hear, tell } from "./dom.js";
 import { ask, asFailure, send, stopped } from "./api.js";
 import { collectionWords } from "./collectionwords.js";
-import { time } from "./figures.js";
+import { place, time } from "./figures.js";
 import { icon } from "./icons.js";
 import { follow, over, progress } from "./jobs.js";
+import { plain } from "./plain.js";
 import { address, route } from "./route.js";
 import { chooser } from "./start.js";
 import { failureWords, words } from "./words.js";
@@ -84,7 +85,7 @@ class Add extends HTMLElement {
       } catch (error) {
         if (stopped(error)) return;
         const { title: head, detail } = failureWords(asFailure(error));
-        problem.textContent = detail || head;
+        problem.textContent = plain(detail || head);
       }
     };
     fill(
@@ -191,7 +192,7 @@ function report(job) {
     {},
     h("p", {}, icon("check"), ` ${said.sum(job.report)}. `, h("a", { href: address({ view: "images", collection: route().collection }) }, said.browse)),
     refused.length > 0 &&
-      h("details", {}, h("summary", {}, said.refused(refused.length)), h("ul.outcomes", { role: "list" }, ...refused.map((one) => h("li", {}, bdi(one.uri, "span"), h("span.soft", {}, one.reason))))),
+      h("details", {}, h("summary", {}, said.refused(refused.length)), h("ul.outcomes", { role: "list" }, ...refused.map((one) => h("li", {}, bdi(place(one.uri).whole, "span"), h("span.soft", {}, one.reason))))),
   );
 }
 

@@ -1,10 +1,13 @@
 // Elements made in one expression, and what is said to those who do not see them.
 
+import { plain } from "./plain.js";
+
 /** @typedef {Node|string|number|null|undefined|false} Child */
 
 /**
  * An element: `h("a.card", {href: "#", onclick: open}, "Open")`. Functions become listeners, `true` an empty
- * attribute; null, undefined and false leave an attribute out. Text is always text, never markup.
+ * attribute; null, undefined and false leave an attribute out. Text is always text, never markup, and shown
+ * `plain`: so are the attributes that people see or hear.
  * @param {string} tag  name, then classes behind dots
  * @param {Record<string, any>} [props]
  * @param {...(Child|Child[])} children
@@ -52,7 +55,7 @@ export function announce(text, urgent = false) {
   if (!region) return;
   region.textContent = "";
   requestAnimationFrame(() => {
-    region.textContent = text;
+    region.textContent = plain(text);
   });
 }
 
@@ -87,12 +90,14 @@ export function save(name, type, text) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
+const SEEN = new Set(["title", "alt", "placeholder", "aria-label", "aria-description", "aria-valuetext"]);
+
 /** @param {any} element @param {string} key @param {any} value */
 function set(element, key, value) {
   if (value === null || value === undefined || value === false) return;
   if (typeof value === "function") element.addEventListener(key.slice(2), value);
   else if (key === "value") element.value = value;
-  else element.setAttribute(key, value === true ? "" : String(value));
+  else element.setAttribute(key, value === true ? "" : SEEN.has(key) ? plain(String(value)) : String(value));
 }
 
 /** @param {(Child|Child[])[]} children */
@@ -101,6 +106,6 @@ function kept(children) {
     children
       .flat()
       .filter((child) => child !== null && child !== undefined && child !== false)
-      .map((child) => (typeof child === "number" ? String(child) : child))
+      .map((child) => (child instanceof Node ? child : plain(String(child))))
   );
 }

@@ -32,6 +32,7 @@ class Duplicates extends HTMLElement {
   /** @type {string[]} */
   #scopes = ["admin"];
   #mayMove = false;
+  #acts = h("span", {}, said.aboutRemoving);
   #hint = h("p.soft", { hidden: true }, said.allowMoving);
 
   connectedCallback() {
@@ -39,7 +40,7 @@ class Duplicates extends HTMLElement {
     fill(
       this,
       h("header.view-head.wide", {}, h("div", {}, h("h1", {}, said.title), this.#sum), this.#look),
-      h("p.lead.view-about", {}, said.about),
+      h("p.lead.view-about", {}, `${said.about} `, this.#acts),
       this.#hint,
       this.#progress,
       this.#body,
@@ -50,6 +51,7 @@ class Duplicates extends HTMLElement {
       this.#mayMove = status.allowed.file_actions && status.scopes.includes("admin");
       this.#hint.hidden = this.#mayMove || !status.scopes.includes("admin");
       this.toggleAttribute("data-may-move", this.#mayMove);
+      fill(this.#acts, this.#mayMove ? said.aboutMoving : said.aboutRemoving);
     }, signal);
     hear("duplicates-changed", () => void this.#total(), signal);
     addEventListener("keydown", (event) => {
@@ -193,7 +195,7 @@ function groupOf(group, job) {
   const act = h("button.button.small.danger", { type: "button", onclick: () => go() });
   const bin = h("button.button.small.bin", { type: "button", onclick: () => void move() });
   const warning = h("p.soft", { role: "status" });
-  const items = members.map((one, at) => member(one, keep, names[at], boxes[at]));
+  const items = members.map((one, at) => member(one, keep, names[at], boxes[at], group.choice));
   const chosen = () => members.filter((_, at) => boxes[at].checked && !items[at].hidden);
   const present = () => members.filter((_, at) => !items[at].hidden);
   const movable = () => (keep.uri ? chosen().filter((one) => one !== keep && one.suggestion === "spare" && one.uri) : []);
@@ -319,8 +321,8 @@ function groupOf(group, job) {
   return article;
 }
 
-/** @param {Member} one @param {Member} keep @param {string} name @param {HTMLInputElement} box */
-function member(one, keep, name, box) {
+/** @param {Member} one @param {Member} keep @param {string} name @param {HTMLInputElement} box @param {boolean} choice */
+function member(one, keep, name, box, choice) {
   const kept = one === keep;
   const found = one.uri ? place(one.uri) : null;
   const collection = route().collection;
@@ -334,7 +336,7 @@ function member(one, keep, name, box) {
     h(
       "div.card-words",
       {},
-      h("p.card-kind", {}, kept ? [icon("check"), said.keep] : [one.kind && mark(one.kind), words.kinds[/** @type {import("./types.js").Kind} */ (one.kind)]]),
+      h("p.card-kind", {}, kept ? (choice ? [said.yours] : [icon("check"), said.keep]) : [one.kind && mark(one.kind), words.kinds[/** @type {import("./types.js").Kind} */ (one.kind)]]),
       !kept && h("p.card-edits", {}, done),
       open && h("p.card-edits", {}, open),
       h("p.card-name", { title: found?.whole }, bdi(name)),

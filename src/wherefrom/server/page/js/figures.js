@@ -1,5 +1,7 @@
 // Numbers, sizes, dates and places as people write them.
 
+import { decoded } from "./plain.js";
+
 const grouped = new Intl.NumberFormat("en-GB");
 const short = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
@@ -91,15 +93,6 @@ function written(iso, form) {
   if (!iso) return "";
   const found = new Date(iso);
   return Number.isNaN(found.getTime()) ? iso : form.format(found);
-}
-
-/** @param {string} text */
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 /** Folder or host and a date, as far as they are known. @param {string} folder @param {string} since */

@@ -2,6 +2,7 @@
 
 import { fill, h, hear, stylesheet, tell } from "./dom.js";
 import { ask, asFailure, Failure } from "./api.js";
+import { plain } from "./plain.js";
 import { address, asks, go, route, routes } from "./route.js";
 import { header, live, notice, askForKey } from "./frame.js";
 import { memory } from "./searching.js";
@@ -49,7 +50,7 @@ class App extends HTMLElement {
     hear("collection-changed", () => void this.#ask(), signal);
     this.#dropping(signal);
     addEventListener("paste", (event) => this.#pasted(event), { signal });
-    if (sentHere() && !confirm(words.foreign(route().url ?? ""))) go("#", { replace: true });
+    if (sentHere() && !confirm(words.foreign(plain(route().url ?? "")))) go("#", { replace: true });
     void this.#show(route());
     void this.#ask();
   }

@@ -7,6 +7,7 @@ import { date, listedPlace, number } from "./figures.js";
 import { failed, tryLater } from "./frame.js";
 import { icon, mark } from "./icons.js";
 import { nothingFound } from "./nothing.js";
+import { plain } from "./plain.js";
 import { address, asks, changed, go, route, routes } from "./route.js";
 import { memory, TIER_NAMES } from "./searching.js";
 import { toolbar } from "./toolbar.js";
@@ -204,7 +205,7 @@ class Results extends HTMLElement {
     }
     const seen = seenAt(search.best);
     const said = verdict(search.best, seen.name);
-    document.title = `${seen.name} · ${words.name}`;
+    document.title = `${plain(seen.name)} · ${words.name}`;
     fill(
       this.#head,
       h("h1", {}, `${said.lead} `, h("a.verdict-name", { href: changed({ match: search.best.id }), dir: "auto" }, said.name), said.rest),

@@ -1,0 +1,1 @@
+"""What is shown to people outside the program: files of their own."""
