@@ -29,16 +29,17 @@ from numpy.typing import NDArray
 import wherefrom
 from benchmarks.common import SHARED, say
 from benchmarks.timing import middle
-from benchmarks.trying import beside, first, parted, pictures, task_of, tried, wrong
+from benchmarks.trying import beside, first, id_of, parted, pictures, task_of, tried, wrong
 from benchmarks.walls import ON_A_WALL
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.evaluate.trying import Bench
 from wherefrom.features.embedding import dimension_of, embedder
-from wherefrom.features.extract import EMBEDDING, versions_of
+from wherefrom.features.extract import versions_of
 from wherefrom.features.fingerprint import fingerprint
 from wherefrom.features.palette import palette
 from wherefrom.models.session import open_session, prepared
 from wherefrom.picture.decode import decode
+from wherefrom.records import digest_of
 from wherefrom.search.query import embedding_of
 from wherefrom.search.similar import Wish, alike, folded
 from wherefrom.settings import Settings, load
@@ -114,14 +115,13 @@ def engine_of(place: Path, paths: Sequence[Path]) -> EmbeddedEngine:
 def by_wherefrom(paths: Sequence[Path]) -> Table:
     """float64 (n, n): how alike a search finds each pair, minus infinity where it does not find one."""
     settings = load()
-    number = {path.resolve().as_uri(): place for place, path in enumerate(paths)}
+    number = {digest_of(id_of(path)): place for place, path in enumerate(paths)}
     found = np.full((len(paths), len(paths)), -np.inf)
     with (
         tempfile.TemporaryDirectory() as scratch,
         closing(engine_of(Path(scratch) / "c.wherefrom", paths)) as engine,
     ):
-        keys = [key for some, _ in engine.table(EMBEDDING) for key in some.tolist()]
-        row = {key: number[image.sightings[0].uri] for key, image in engine.images(keys).items()}
+        row = {key: number[digest] for digest, key in engine.keys_of(list(number)).items()}
         for asked, path in enumerate(paths):
             shown = embedding_of(path, settings)  # of the file, as a query is read
             for one in alike(engine, Wish([shown] if shown else []), len(paths)):

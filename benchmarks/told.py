@@ -190,6 +190,7 @@ _SCANS = {
     for key, said in (("nearest10", "10 nearest"), ("radius31", "radius 31"), ("radius62", "radius 62"))
     for size, many in (("", "one query"), ("_batch64", f"batch of {_BATCH}"))
 }
+_NO_GRAPH: dict[str, Any] = {"build_s": None, "recall": None, "ms": {"p50": None, "p95": None}}
 _PEERS = {"faiss_": "FAISS", "usearch_": "USearch"}
 
 
@@ -211,7 +212,7 @@ def hamming(result: Result) -> Result:
         "skipped": scan.get("skipped"),
         "scans": rows,
         "multi_index": [mih] if mih else [],
-        "graphs": [{"name": row["name"], "wide": row.get("skipped")} | row for row in graphs],
+        "graphs": [{"wide": row.get("skipped"), **_NO_GRAPH} | row for row in graphs],
         "graph_codes": next((row["codes"] for row in graphs if "codes" in row), 0),
     }
 

@@ -23,7 +23,7 @@ from wherefrom.evaluate.suites import ATTEMPTS
 from wherefrom.evaluate.trials import Trial
 from wherefrom.evaluate.trying import QUALITY, Bench, Task, edited_source, source_of
 from wherefrom.picture.decode import Limits, decode
-from wherefrom.records import image_id
+from wherefrom.records import digest_of, image_id
 from wherefrom.search.answer import CLAIMS
 from wherefrom.settings import load
 
@@ -92,7 +92,7 @@ def beside(held_out: Sequence[Path], number: int) -> list[str]:
 def task_of(engine: Any, path: Path, edits: Sequence[str], seed: int, others: Sequence[str] = ()) -> Task:
     """What `wherefrom.evaluate` is asked to do with an original."""
     name = id_of(path)
-    (key,) = engine.keys_of([bytes.fromhex(name.partition(":")[2])]).values()
+    (key,) = engine.keys_of([digest_of(name)]).values()
     return Task(Subject(key, name, path.resolve().as_uri(), str(path)), tuple(edits), seed, (), tuple(others))
 
 
@@ -176,7 +176,7 @@ def original(asked: Asked) -> tuple[tuple[Trial, ...], list[dict[str, Any]]] | N
         return None
     task, limits = asked.task, _Held.bench.settings.limits
     trials, rows = tried(_Held.bench, task), []
-    source = source_of(Path(task.subject.path).read_bytes(), limits) if asked.peers else None
+    source = source_of(Path(task.subject.path or "").read_bytes(), limits) if asked.peers else None
     for trial in trials:
         row: dict[str, Any] = {"found": {}, "wrong": {}, "ms": {}}
         if source is not None:
