@@ -30,7 +30,7 @@ SMALL = """
 import functools, sys, wherefrom, wherefrom.adding as a, wherefrom.collection as c
 from wherefrom.engine.sizes import CodeSizes, Sizes
 a.COMMIT_IMAGES, a.COMMIT_SECONDS = 4, 0.02
-small = Sizes(codes=CodeSizes(seal=16, seal_at_close=1))
+small = Sizes(codes=CodeSizes(seal=16, compact=16, seal_at_close=1))
 c.EmbeddedEngine = functools.partial(c.EmbeddedEngine, sizes=small)
 """
 INDEX = SMALL + "from wherefrom.cli.main import main; main(['index', 'pictures', '-v'])"

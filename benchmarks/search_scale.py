@@ -88,7 +88,7 @@ def searched(directory: str, queries: str) -> dict[str, Any]:
         engine = collection.engine
         assert isinstance(engine, EmbeddedEngine)
         indexes = engine._indexes
-        for segment in indexes.words()._sealed:
+        for segment in indexes.words()._sealed.segments:
             for pages in (segment.images, segment.offsets, segment.signatures, segment.details):
                 pages.sum()
         indexes.fingerprints()._sealed.planes.sum()

@@ -195,10 +195,10 @@ class Source:
     def marks(self) -> Marks:
         return Marks(self.key, len(self.removed))
 
-    def rows_after(self, key: int, limit: int) -> tuple[int, Keys, NDArray[np.uint8]]:
+    def rows_after(self, key: int, limit: int) -> tuple[int, tuple[Keys, NDArray[np.uint8]]]:
         last, size = min(self.key, key + limit), len(self.data)
         more = self.more[max(0, key - size) : last - size] if last > size else []
-        return last, np.arange(key + 1, last + 1), np.concatenate([self.data[key:last], *more])
+        return last, (np.arange(key + 1, last + 1), np.concatenate([self.data[key:last], *more]))
 
     def removals_after(self, seq: int) -> tuple[list[int], int]:
         return self.removed[seq:], len(self.removed)

@@ -66,7 +66,7 @@ class MadeUp:
     def removals_after(self, seq: int) -> tuple[list[int], int]:
         return [], seq
 
-    def words_after(self, key: int, limit: int) -> tuple[int, Postings]:
+    def rows_after(self, key: int, limit: int) -> tuple[int, Postings]:
         started = time.perf_counter()
         last = min(self.count, key + limit)
         parts = [self.block(number) for number in range(key // BLOCK, max(key, last - 1) // BLOCK + 1)]
@@ -92,7 +92,7 @@ class MadeUp:
     def query(self, rng: np.random.Generator, keypoints: int = 500) -> tuple[int, list[WordQuery]]:
         """The key of an image, and a query for it in three variants."""
         key = int(rng.integers(1, self.count + 1))
-        _, image = self.words_after(key - 1, 1)
+        _, image = self.rows_after(key - 1, 1)
         variants = [
             WordQuery(
                 self.words(rng, (keypoints, 2)),
@@ -148,10 +148,13 @@ def search(place: str, images: int, threads: int, searches: int) -> dict[str, An
     index, source, opening = opened(place, images, threads, write=False)
     rng = np.random.default_rng(2)
     index.search(source.query(rng)[1], TOP)  # compiles, or loads what has been compiled
-    for part in index._sealed:
+    for part in index._sealed.segments:
         for array in (part.signatures, part.details, part.offsets, part.images):
             array.max()
-    counts = sum((part.counts() for part in (*index._sealed, *index._tail)), np.zeros(65_536, np.int64))
+    counts = sum(
+        (part.counts() for part in (*index._sealed.segments, *index._tail.segments)),
+        np.zeros(65_536, np.int64),
+    )
     times, work, limits, first, walked = [], [], [], 0, 0
     for _ in range(searches):
         key, query = source.query(rng)
@@ -178,7 +181,7 @@ def search(place: str, images: int, threads: int, searches: int) -> dict[str, An
 def reading(index: WordsIndex, size: int, threads: int) -> float:
     """Seconds that it takes to read so many bytes of the index one after the other."""
     parts, share = [], size // 8 // threads
-    whole = [part.signatures for part in (*index._sealed, *index._tail)]
+    whole = [part.signatures for part in (*index._sealed.segments, *index._tail.segments)]
     for array in whole * (1 + size // (8 * sum(map(len, whole)))):
         parts.append(array[:share])
         if sum(map(len, parts)) >= share * threads:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tests.support.derived_kinds import Code, code
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.sizes import CatalogSizes, CodeSizes, Sizes
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
@@ -18,23 +16,6 @@ from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import Keypoints
 from wherefrom.picture.metadata import Credit
 from wherefrom.records import FileStamp, NewImage, Place
-
-Code = NDArray[np.uint8]
-Pair = tuple[int, int]
-"""An entry and its distance."""
-
-
-def code(seed: int) -> Code:
-    """A code of its own for each seed; codes of unrelated seeds lie about 128 bits apart."""
-    return np.frombuffer(hashlib.sha256(b"code %d" % seed).digest(), np.uint8)
-
-
-def flipped(start: Code, bits: Iterable[int]) -> Code:
-    """A code with some of its 256 bits changed."""
-    changed = start.copy()
-    for bit in bits:
-        changed[bit // 8] ^= 1 << bit % 8
-    return changed
 
 
 def digest(seed: int) -> bytes:
@@ -98,7 +79,7 @@ def new_images(seeds: Iterable[int]) -> list[NewImage]:
     return [new_image(seed, trimmed=seed % 5 == 0, usable=seed % 7 != 3) for seed in seeds]
 
 
-SMALL = Sizes(CatalogSizes(digests=16, settle=8), CodeSizes(seal=32, seal_at_close=4, hashed=64))
+SMALL = Sizes(CatalogSizes(digests=16, settle=8), CodeSizes(seal=32, compact=32, seal_at_close=4, hashed=64))
 """Few images are enough for everything that happens to many."""
 
 
@@ -106,70 +87,5 @@ def small(directory: Path, *, create: bool = False) -> EmbeddedEngine:
     return EmbeddedEngine(directory, create=create, sizes=SMALL)
 
 
-class Marks(NamedTuple):
-    key: int
-    removal: int
-
-
-class MemorySource:
-    """A source whose every row is in a dict: what the index has to equal."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.live: dict[int, list[tuple[int, Code]]] = {}
-        self.removed: list[int] = []
-        self.key = 0
-
-    def add(self, variants: Sequence[Code]) -> int:
-        """The key of a new image with up to two codes."""
-        with self.lock:
-            key = self.key + 1
-            self.live[key] = [(2 * key + n, one) for n, one in enumerate(variants)]
-            self.key = key
-        return key
-
-    def remove(self, key: int) -> None:
-        with self.lock:
-            del self.live[key]
-            self.removed.append(key)
-
-    def marks(self) -> Marks:
-        return Marks(self.key, len(self.removed))
-
-    def entries_after(self, key: int, limit: int) -> tuple[int, NDArray[np.int64], NDArray[np.uint8]]:
-        with self.lock:
-            keys = [one for one in sorted(self.live) if one > key][:limit]
-            rows = [row for one in keys for row in self.live[one]]
-        entries = np.array([entry for entry, _ in rows], np.int64)
-        codes = np.array([one for _, one in rows], np.uint8).reshape(-1, 32)
-        return keys[-1] if keys else key, entries, codes
-
-    def removals_after(self, seq: int) -> tuple[list[int], int]:
-        return self.removed[seq:], max(seq, len(self.removed))
-
-    def distances(self, query: Code) -> list[Pair]:
-        """Every live entry with its distance, nearest first and of equals the lower entry."""
-        rows = [row for variants in self.live.values() for row in variants]
-        return sorted(((e, distance(one, query)) for e, one in rows), key=lambda row: (row[1], row[0]))
-
-
 def distance(one: Code, other: Code) -> int:
     return int(np.bitwise_count(one ^ other).sum())
-
-
-def bytes_of(directory: Path) -> dict[str, bytes]:
-    """Every file below a directory, by its path."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
-
-
-def restore(directory: Path, files: dict[str, bytes]) -> None:
-    """Put a directory back to what `bytes_of` found."""
-    for path in sorted(directory.rglob("*"), reverse=True):
-        if path.is_file() and str(path.relative_to(directory)) not in files:
-            path.unlink()
-    for name, data in files.items():
-        target = directory / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists() or target.read_bytes() != data:
-            target.write_bytes(data)

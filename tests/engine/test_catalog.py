@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, inspect
 from tests.engine.models import digest, new_image, new_images, stamp, uri
 from wherefrom.engine import migrations
 from wherefrom.engine.catalog import FILE_NAME, Catalog, Marks
-from wherefrom.engine.codes import CodeSource
+from wherefrom.engine.codes import code_source
 from wherefrom.engine.sizes import CatalogSizes
 from wherefrom.engine.tables import metadata
 from wherefrom.errors import CollectionDamaged, CollectionError, CollectionTooNew, UsageError, WherefromError
@@ -576,11 +576,11 @@ def test_rows_in_disorder_are_no_endless_loop(catalog: Catalog) -> None:
         read = catalog.present_under("file:///pictures")
         with pytest.raises(CollectionDamaged, match="disorder"):
             list(read)
-    source = CodeSource(catalog)
+    source = code_source(catalog)
     data = new_image(1).features[FINGERPRINT]
     for rows in ([(3, data), (2, data)], [(1, data)], [("3", data)]):
         with (
             patch.object(catalog, "features_after", return_value=rows),
             pytest.raises(CollectionDamaged, match="disorder"),
         ):
-            source.entries_after(1, 10)
+            source.rows_after(1, 10)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,38 +12,49 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, rule
 from numpy.typing import NDArray
 
-from tests.engine import test_vectors
-from tests.engine.models import bytes_of, restore
-from tests.engine.test_columns import Killed, MemoryColumns
-from tests.engine.test_vectors import Floats, check, hits, stored, twin, vector
+from tests.support.derived import DerivedSuite, Life, lives
+from tests.support.derived_kinds import (
+    VECTORS,
+    Floats,
+    MemorySource,
+    check_cells,
+    check_exact,
+    stored,
+    vector,
+)
+from tests.support.kills import bytes_of, killed_at, restore
 from wherefrom.engine import cells, vector_scan
 from wherefrom.engine.cells import Cells
-from wherefrom.engine.column_files import ColumnFiles
 from wherefrom.engine.sizes import CellSizes
 from wherefrom.engine.vector_scan import Vectors
 from wherefrom.engine.vectors import WIDTHS, VectorsIndex
 from wherefrom.errors import CollectionDamaged
 
-SMALL = CellSizes(
-    least_rows=40,
-    least_growth=16,
-    gather=3,
-    least_cells=2,
-    depths=(3, 12),
-    sample=30,
-    part=25,
-    assigned=9,
-)
-"""Few rows are enough for cells."""
+SMALL = VECTORS.CELLS
 
 
-def opened(directory: Path, source: MemoryColumns, *, write: bool = True) -> VectorsIndex:
-    return test_vectors.opened(directory, source, write=write, sizes=SMALL, compiled=True)
+class TestVectors(DerivedSuite):
+    kind, name = VECTORS, "VECTORS"
+
+
+class VectorsLife(Life):
+    kind = VECTORS
+
+    @rule()
+    def throw_cells_away(self) -> None:
+        shutil.rmtree(self.directory / "cells", ignore_errors=True)
+
+    @invariant()
+    def both_have_the_same_cells(self) -> None:
+        assert self.reader.covered == self.writer.covered
+
+
+TestVectorsLife = lives(VectorsLife, 12, 10)
 
 
 def rows_of(count: int, seed: int = 0) -> Vectors:
@@ -187,95 +195,14 @@ def test_rows_that_are_all_one_and_rows_that_are_no_numbers(tmp_path: Path) -> N
     assert (near.similarity == wanted.similarity).all()
 
 
-def index_of(directory: Path, count: int) -> tuple[VectorsIndex, MemoryColumns]:
-    source = MemoryColumns(sum(WIDTHS))
-    for number in range(1, count + 1):
-        source.add(stored(number))
-    return opened(directory, source), source
-
-
-def check_cells(
-    index: VectorsIndex, source: MemoryColumns, query: Floats, k: int, allowed: set[int] | None = None
-) -> None:
-    """Exact search is exact; the other gives as many, each with its similarity, in order."""
-    check(index, source, query, k, allowed)
-    everything = dict(twin(source.rows(), query, len(source.live), allowed))
-    keys = None if allowed is None else np.array(sorted(allowed), np.int64)
-    found = hits(index.search(query[None], k, allowed=keys))
-    assert len(found) == min(k, len(everything))
-    assert len({key for key, _ in found}) == len(found)
-    assert all(everything[key] == similarity for key, similarity in found)
-    assert found == sorted(found, key=lambda one: (-one[1], one[0]))
-
-
-class CellsMachine(RuleBasedStateMachine):
-    """One writer that comes and goes, and a reader that was there before, over one directory."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.directory = Path(tempfile.mkdtemp(prefix="wherefrom-cells-")) / "v"
-        self.writer, self.source = index_of(self.directory, 50)
-        self.reader = opened(self.directory, self.source, write=False)
-        self.query, self.k = vector(3), 4
-        self.allowed: set[int] | None = None
-
-    def teardown(self) -> None:
-        self.writer.close()
-        shutil.rmtree(self.directory.parent)
-
-    @rule(first=st.integers(1, 200), count=st.integers(1, 60))
-    def add(self, first: int, count: int) -> None:
-        for seed in range(first, first + count):
-            self.source.add(b"" if seed % 11 == 0 else stored(seed))
-        self.writer.refresh()
-
-    @precondition(lambda self: self.source.live)
-    @rule(every=st.integers(2, 9), of=st.sampled_from(["some", "most"]))
-    def remove(self, every: int, of: str) -> None:
-        for number, key in enumerate(sorted(self.source.live)):
-            if (number % every == 0) == (of == "some"):
-                self.source.remove(key)
-
-    @rule()
-    def reopen(self) -> None:
-        self.writer.close()
-        self.writer = opened(self.directory, self.source)
-
-    @rule()
-    def rebuild(self) -> None:
-        self.writer.stop_writing()
-        ColumnFiles(self.directory, "vectors index").clear("tests-1", WIDTHS)
-        self.writer = opened(self.directory, self.source)
-
-    @rule()
-    def throw_cells_away(self) -> None:
-        shutil.rmtree(self.directory / "cells", ignore_errors=True)
-
-    @rule(seed=st.integers(1, 200), k=st.integers(1, 30), every=st.integers(0, 9))
-    def ask_otherwise(self, seed: int, k: int, every: int) -> None:
-        self.query, self.k = vector(seed), k
-        self.allowed = set(range(1, self.source.key, every)) if every else None
-
-    @invariant()
-    def both_are_right(self) -> None:
-        check_cells(self.writer, self.source, self.query, self.k, self.allowed)
-        check_cells(self.reader, self.source, self.query, self.k, self.allowed)
-        assert self.reader.covered == self.writer.covered
-
-    @invariant()
-    def nothing_is_damaged(self) -> None:
-        assert list(opened(self.directory, self.source, write=False).damage()) == []
-
-
-TestCellsMachine = CellsMachine.TestCase
-TestCellsMachine.settings = settings(
-    max_examples=8, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
-)
+def index_of(directory: Path, count: int) -> tuple[VectorsIndex, MemorySource[bytes]]:
+    source = VECTORS.source(range(count))
+    return VECTORS.opened(directory, source), source
 
 
 def test_cells_come_with_the_rows_and_readers_see_them(tmp_path: Path) -> None:
     index, source = index_of(tmp_path / "v", 30)
-    reader = opened(tmp_path / "v", source, write=False)
+    reader = VECTORS.opened(tmp_path / "v", source, write=False)
     assert (index.covered, reader.covered) == (0, 0)
     for number in range(31, 90):
         source.add(stored(number))
@@ -292,8 +219,8 @@ def test_cells_come_with_the_rows_and_readers_see_them(tmp_path: Path) -> None:
 def test_an_exact_search_looks_at_no_cell(tmp_path: Path) -> None:
     index, source = index_of(tmp_path / "v", 90)
     with patch.object(Cells, "nearest", side_effect=AssertionError):
-        check(index, source, vector(5), 6)
-        check(index, source, vector(5), 90, set(range(1, 80)))
+        check_exact(index, source, vector(5), 6)
+        check_exact(index, source, vector(5), 90, set(range(1, 80)))
         with pytest.raises(AssertionError):
             index.search(vector(5)[None], 6)
 
@@ -309,16 +236,16 @@ def test_damaged_cells_are_told_or_refused(tmp_path: Path) -> None:
         restore(folder, whole)
         (folder / name).write_bytes(data[:-1])
         with pytest.raises(CollectionDamaged, match=r"vectors index is damaged: .*wherefrom rebuild"):
-            opened(tmp_path / "v", source, write=False)
+            VECTORS.opened(tmp_path / "v", source, write=False)
         (folder / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
         try:
-            told = list(opened(tmp_path / "v", source, write=False).damage())
+            told = list(VECTORS.opened(tmp_path / "v", source, write=False).damage())
         except CollectionDamaged:
             continue
         assert len(told) == 1
         assert f"are not what was written ({name}). Run: wherefrom rebuild" in told[0]
-    ColumnFiles(tmp_path / "v", "vectors index").clear("tests-1", WIDTHS)
-    index = opened(tmp_path / "v", source)
+    VECTORS.files(tmp_path / "v").clear()
+    index = VECTORS.opened(tmp_path / "v", source)
     assert list(index.damage()) == []
     assert index.covered == 80
 
@@ -337,33 +264,6 @@ def test_a_disk_without_room_for_cells_costs_speed_and_nothing_else(
     check_cells(index, source, vector(7), 5)
 
 
-def killed_at(step: int, work: Callable[[], object]) -> bool:
-    """Run `work()` up to the step-th call that changes the directory; whether it got that far."""
-    left = [step]
-
-    def watched(plain: Callable[..., object]) -> Callable[..., object]:
-        def call(*args: object, **kwargs: object) -> object:
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
-            return plain(*args, **kwargs)
-
-        return call
-
-    with ExitStack() as stack:
-        for module in ("wherefrom.engine.cells", "wherefrom.engine.column_files"):
-            for name in ("sync", "sync_directory", "delete"):
-                plain = getattr(sys.modules[module], name)
-                stack.enter_context(patch(f"{module}.{name}", watched(plain)))
-        for name in ("replace", "write_text", "write_bytes", "mkdir", "open"):
-            stack.enter_context(patch.object(Path, name, watched(getattr(Path, name))))
-        try:
-            work()
-        except Killed:
-            return True
-    return False
-
-
 def test_a_kill_at_any_step_of_building_leaves_what_there_was(tmp_path: Path) -> None:
     directory = tmp_path / "v"
     index, source = index_of(directory, 60)
@@ -372,15 +272,13 @@ def test_a_kill_at_any_step_of_building_leaves_what_there_was(tmp_path: Path) ->
         source.add(stored(number))
     before = bytes_of(directory)
     for step in range(1, 200, 4):
-        shutil.rmtree(directory)
-        directory.mkdir()
         restore(directory, before)
-        if not killed_at(step, lambda: opened(directory, source)):
+        if not killed_at(step, lambda: VECTORS.opened(directory, source)):
             break
-        reader = opened(directory, source, write=False)
+        reader = VECTORS.opened(directory, source, write=False)
         check_cells(reader, source, vector(5), 7)
         assert list(reader.damage()) == []
-        writer = opened(directory, source)
+        writer = VECTORS.opened(directory, source)
         check_cells(writer, source, vector(5), 7)
         check_cells(reader, source, vector(5), 7)
         assert list(writer.damage()) == []

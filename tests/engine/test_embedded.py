@@ -20,7 +20,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.engine.models import bytes_of, code, digest, new_image, new_images, restore, small, stamp, uri
+from tests.engine.models import digest, new_image, new_images, small, stamp, uri
+from tests.support.derived_kinds import code
+from tests.support.kills import bytes_of, restore
 from wherefrom.engine import codes, embedded
 from wherefrom.engine.catalog import FILE_NAME, Catalog
 from wherefrom.engine.embedded import MARKER, EmbeddedEngine
@@ -589,11 +591,12 @@ def test_a_full_disk_while_rebuilding_is_a_sentence(engine: EmbeddedEngine) -> N
 FILL = """
 import logging, resource, sys
 from pathlib import Path
-from tests.engine.models import code, new_images
+from tests.engine.models import new_images
+from tests.support.derived_kinds import code
 from wherefrom.engine.sizes import CatalogSizes, CodeSizes, Sizes
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.errors import CollectionError
-sizes = Sizes(CatalogSizes(digests=100), CodeSizes(seal=256, seal_at_close=16, hashed=512))
+sizes = Sizes(CatalogSizes(digests=100), CodeSizes(seal=256, compact=256, seal_at_close=16, hashed=512))
 logging.disable()
 if sys.argv[2] != "0":
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
@@ -689,7 +692,8 @@ import os, sys
 from contextlib import closing
 from pathlib import Path
 sys.path.insert(0, os.getcwd())
-from tests.engine.models import code, new_image
+from tests.engine.models import new_image
+from tests.support.derived_kinds import code
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.errors import CollectionError
 new_image(0)  # imports what the other user may not be able to read
@@ -792,13 +796,13 @@ def test_an_index_directory_that_cannot_be_made_costs_speed_alone(
 
 def test_the_source_says_how_far_it_has_come(tmp_path: Path) -> None:
     with closing(Catalog(tmp_path, create=True)) as catalog:
-        source = codes.CodeSource(catalog)
-        assert source.entries_after(0, 10)[0] == 0
+        source = codes.code_source(catalog)
+        assert source.rows_after(0, 10)[0] == 0
         catalog.add(new_images(range(30)), {FINGERPRINT: "tests-1", KEYPOINTS: "tests-1"})
         catalog.remove([1, 30])
-        last, entries, packed = source.entries_after(0, 10)
+        last, (entries, packed) = source.rows_after(0, 10)
         assert (last, len(entries)) == (11, len(packed))
-        assert source.entries_after(29, 10)[0] == 29
+        assert source.rows_after(29, 10)[0] == 29
         assert source.marks().key == 30
         index = HammingIndex(tmp_path / "hamming", source, feature="tests-1", write=False)
         assert list(index.damage()) == []

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.engine.models import new_image
 from wherefrom.engine.catalog import Catalog
-from wherefrom.engine.postings import PostingSource
+from wherefrom.engine.postings import posting_source
 from wherefrom.engine.word_files import Postings
 from wherefrom.errors import CollectionDamaged
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
@@ -82,7 +82,7 @@ def listed(postings: Postings) -> list[Posting]:
 def kept_as(catalog: Catalog, rows: list[tuple[int, bytes]]) -> tuple[int, Postings]:
     """What the source makes of rows that the catalog gives."""
     with patch.object(Catalog, "features_after", return_value=rows):
-        return PostingSource(catalog).words_after(0, 100)
+        return posting_source(catalog).rows_after(0, 100)
 
 
 @settings(max_examples=60, deadline=None)
@@ -114,11 +114,11 @@ def test_postings_of_a_catalog_in_portions(tmp_path: Path) -> None:
     ]
     with closing(Catalog(tmp_path, create=True)) as made:
         assert [key for key, _ in made.add(new, VERSION)] == [key for key, _ in rows]
-        source = PostingSource(made)
+        source = posting_source(made)
         for limit in (1, 3, 10, 99):
             after, found, keys = 0, [], []
             while True:
-                last, postings = source.words_after(after, limit)
+                last, postings = source.rows_after(after, limit)
                 if last == after:
                     assert len(postings) == 0
                     break
@@ -136,7 +136,7 @@ def test_postings_of_a_catalog_in_portions(tmp_path: Path) -> None:
 def test_removed_images_are_gone_and_told(tmp_path: Path) -> None:
     with closing(Catalog(tmp_path, create=True)) as made:
         made.add([new_image(seed) for seed in range(4)], VERSION)
-        source = PostingSource(made)
+        source = posting_source(made)
         before = source.marks()
         assert source.removals_after(0) == ([], 0)
         assert made.remove([2]) == 1
@@ -145,7 +145,7 @@ def test_removed_images_are_gone_and_told(tmp_path: Path) -> None:
         assert source.removals_after(last) == ([], last)
         assert source.marks() != before
         assert source.marks() == made.marks()
-        _, postings = source.words_after(0, 99)
+        _, postings = source.rows_after(0, 99)
         assert set(postings.keys.tolist()) == {1, 3, 4}
 
 

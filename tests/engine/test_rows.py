@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -15,20 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engine.models import code
-from wherefrom.engine.rows import Manifest, RowFiles, Rows
-from wherefrom.errors import CollectionDamaged
+from tests.support.derived_kinds import code
+from wherefrom.engine.rows import RowFiles, RowManifest, Rows
 
 
 def rows_of(keys: list[int]) -> Rows:
     rows = Rows.empty()
-    rows.append(np.array([2 * key for key in keys], np.int64), np.stack([code(key) for key in keys]))
+    rows.append((np.array([2 * key for key in keys], np.int64), np.stack([code(key) for key in keys])))
     return rows
 
 
-def published(directory: Path, count: int = 10, *, capacity: int = 16) -> tuple[RowFiles, Manifest]:
-    files = RowFiles(directory, write=True)
-    manifest = files.grown(Manifest("tests-1"), rows_of(list(range(1, count + 1))), capacity)
+def published(directory: Path, count: int = 10, *, capacity: int = 16) -> tuple[RowFiles, RowManifest]:
+    files = RowFiles(directory, "tests-1", write=True)
+    manifest = files.grown(RowManifest("tests-1"), rows_of(list(range(1, count + 1))), capacity)
     manifest = replace(manifest, key=count)
     files.publish(manifest)
     return files, manifest
@@ -39,12 +36,12 @@ def test_masking_is_that_of_a_set(keys: list[int], removed: list[int]) -> None:
     entries = sorted({2 * key + key % 2 for key in keys} | {2 * key for key in keys})
     rows = Rows.empty()
     for part in (entries[: len(entries) // 2], entries[len(entries) // 2 :]):
-        rows.append(np.array(part, np.int64), np.zeros((len(part), 32), np.uint8))
+        rows.append((np.array(part, np.int64), np.zeros((len(part), 32), np.uint8)))
     rows.mask(np.array(removed, np.int64))
     live = [entry for entry in entries if entry // 2 not in removed]
     assert rows.entries[rows.live()].tolist() == live
     assert rows.removed == len(entries) - len(live)
-    rows.drop_until(30)
+    rows = rows.beyond(30)
     assert rows.entries[rows.live()].tolist() == [entry for entry in live if entry // 2 > 30]
     assert rows.removed == rows.count - len(rows.live())
 
@@ -52,14 +49,14 @@ def test_masking_is_that_of_a_set(keys: list[int], removed: list[int]) -> None:
 def test_a_view_does_not_grow() -> None:
     rows = rows_of([1, 2, 3])
     view = rows.view()
-    rows.append(np.array([2 * n for n in range(4, 5000)], np.int64), np.zeros((4996, 32), np.uint8))
+    rows.append((np.array([2 * n for n in range(4, 5000)], np.int64), np.zeros((4996, 32), np.uint8)))
     assert view.count == 3
     assert view.entries[:3].tolist() == [2, 4, 6]
 
 
 def test_what_is_published_is_read(tmp_path: Path) -> None:
     files, manifest = published(tmp_path / "h")
-    again = RowFiles(tmp_path / "h", write=False)
+    again = RowFiles(tmp_path / "h", "tests-1")
     assert again.manifest() == manifest
     rows = again.rows(manifest)
     assert rows.entries[: rows.count].tolist() == [2 * n for n in range(1, 11)]
@@ -126,73 +123,3 @@ def test_a_failing_sync_is_not_passed_over(tmp_path: Path) -> None:
     with patch("os.fsync", side_effect=OSError(errno.EIO, "I/O error")), pytest.raises(OSError, match="I/O"):
         files.publish(replace(manifest, key=11))
     assert files.manifest() == manifest
-
-
-def test_clearing_uses_a_generation_that_nobody_has_seen(tmp_path: Path) -> None:
-    files, manifest = published(tmp_path / "h")
-    for prepare in ("sound", "damaged", "missing", "no directory", "a file"):
-        path = tmp_path / "h" / "manifest.json"
-        if prepare == "damaged":
-            path.write_text("{")
-        elif prepare == "missing":
-            path.unlink()
-        elif prepare in ("no directory", "a file"):
-            path.unlink()
-            (tmp_path / "h").rmdir()
-            if prepare == "a file":
-                (tmp_path / "h").touch()
-        files.clear("tests-2")
-        cleared = files.manifest()
-        assert cleared is not None
-        assert (cleared.rows, cleared.feature) == (0, "tests-2")
-        assert cleared.generation > manifest.generation
-        assert [one.name for one in (tmp_path / "h").iterdir()] == ["manifest.json"]
-        manifest = replace(cleared, generation=manifest.generation)
-
-
-def test_every_flip_in_a_manifest_is_found(tmp_path: Path) -> None:
-    files, manifest = published(tmp_path / "h")
-    path = tmp_path / "h" / "manifest.json"
-    sound, harmless = path.read_bytes(), 0
-    for place in range(len(sound)):
-        for bit in (0, 3, 6):
-            path.write_bytes(sound[:place] + bytes([sound[place] ^ 1 << bit]) + sound[place + 1 :])
-            with contextlib.suppress(CollectionDamaged):
-                assert files.manifest() == manifest  # white space for white space
-                harmless += 1
-    assert harmless < 30
-    path.write_bytes(sound)
-    assert files.manifest() == manifest
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", "null", '{"manifest": {}, "crc": 0}', '{"manifest": [], "crc": 223132457}', "\xff"],
-)
-def test_what_is_no_manifest(tmp_path: Path, text: str) -> None:
-    (tmp_path / "manifest.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(CollectionDamaged, match="wherefrom rebuild"):
-        RowFiles(tmp_path, write=False).manifest()
-
-
-@pytest.mark.parametrize("wrong", [{"rows": 17}, {"hashed": 11}, {"rows": -1}, {"format": 2}, {"more": 1}])
-def test_impossible_manifests(tmp_path: Path, wrong: dict[str, int]) -> None:
-    files, manifest = published(tmp_path / "h")
-    body = json.loads(manifest.to_text())["manifest"] | wrong
-    with patch("wherefrom.engine.rows.crc_of", return_value=0):
-        (tmp_path / "h" / "manifest.json").write_text(json.dumps({"manifest": body, "crc": 0}))
-        with pytest.raises(CollectionDamaged):
-            files.manifest()
-
-
-@pytest.mark.parametrize("name", ["planes", "entries"])
-@pytest.mark.parametrize("how", ["missing", "shorter", "longer"])
-def test_files_of_other_sizes_are_refused(tmp_path: Path, name: str, how: str) -> None:
-    files, manifest = published(tmp_path / "h")
-    path = tmp_path / "h" / f"{name}-{manifest.generation}"
-    if how == "missing":
-        path.unlink()
-    else:
-        os.truncate(path, path.stat().st_size + (8 if how == "longer" else -8))
-    with pytest.raises(CollectionDamaged, match=rf"{name}.*wherefrom rebuild"):
-        files.rows(manifest)

@@ -2,176 +2,31 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tempfile
-import threading
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from numpy.typing import NDArray
 
-from tests.engine.test_columns import SMALL, MemoryColumns
+from tests.support.derived_kinds import VECTORS, best_vectors, hits, rows_of, vector
 from wherefrom.engine import vector_scan
-from wherefrom.engine.column_files import ColumnFiles
-from wherefrom.engine.columns import Columns
 from wherefrom.engine.sizes import CellSizes
 from wherefrom.engine.vector_scan import Queries, Vectors
-from wherefrom.engine.vectors import DIMENSIONS, WIDTHS, Found, VectorsIndex
+from wherefrom.engine.vectors import DIMENSIONS, VectorsIndex
 from wherefrom.errors import UsageError
 
-FEATURE = "tests-1"
-
-Floats = NDArray[np.float32]
-Hit = tuple[int, float]
+opened = partial(VECTORS.opened, cells=CellSizes(), compiled=None)
+"""Without cells, and with what a small index chooses."""
 
 
-def vector(seed: int) -> Floats:
-    """A vector of length 1: seeds of one remainder by 5 are alike, and every seventh is an exact double."""
-    seed = seed // 7 if seed % 7 == 0 else seed
-    rng = np.random.default_rng([5, seed % 5])
-    centre = rng.standard_normal(DIMENSIONS)
-    mixed = centre + 0.5 * np.random.default_rng([6, seed]).standard_normal(DIMENSIONS)
-    return (mixed / np.linalg.norm(mixed)).astype(np.float32)
-
-
-def kept(numbers: Floats) -> bytes:
-    """A vector as the catalog keeps it."""
-    scale = np.float32(np.abs(numbers).max() / 127)
-    return bytes(np.rint(numbers / scale).astype(np.int8).tobytes() + scale.tobytes())
-
-
-@cache
-def stored(seed: int) -> bytes:
-    return kept(vector(seed))
-
-
-def twin(rows: dict[int, bytes], query: Floats, k: int, allowed: set[int] | None = None) -> list[Hit]:
-    """The k best of all rows, in the arithmetic that the index promises."""
-    asked = vector_scan.quantised(query[None])
-    keys = [key for key in rows if allowed is None or key in allowed]
-    data = np.frombuffer(b"".join(rows[key] for key in keys), np.uint8).reshape(-1, sum(WIDTHS))
-    sums = data[:, :DIMENSIONS].view(np.int8).astype(np.int64) @ asked.codes[0].astype(np.int64)
-    scales = data[:, DIMENSIONS:].copy().view("<f4")[:, 0]
-    found = zip(keys, (sums.astype(np.float32) * scales * asked.units[0]).tolist(), strict=True)
-    return sorted(found, key=lambda one: (-one[1], one[0]))[:k]
-
-
-def opened(
-    directory: Path,
-    source: MemoryColumns,
-    *,
-    write: bool = True,
-    sizes: CellSizes = CellSizes(),
-    compiled: bool | None = None,
-) -> VectorsIndex:
-    columns = Columns(
-        directory, source, WIDTHS, feature=FEATURE, write=write, name="vectors index", sizes=SMALL
-    )
-    return VectorsIndex(columns, sizes=sizes, compiled=compiled)
-
-
-def filled(directory: Path, count: int) -> tuple[VectorsIndex, MemoryColumns]:
-    source = MemoryColumns(sum(WIDTHS))
-    for number in range(1, count + 1):
-        source.add(stored(number))
+def filled(directory: Path, count: int) -> tuple[VectorsIndex, Any]:
+    source = VECTORS.source(range(count))
     return opened(directory, source), source
-
-
-def hits(found: Found, query: int = 0) -> list[Hit]:
-    mine = found.query == query
-    return list(zip(found.key[mine].tolist(), found.similarity[mine].tolist(), strict=True))
-
-
-def check(
-    index: VectorsIndex, source: MemoryColumns, query: Floats, k: int, allowed: set[int] | None = None
-) -> None:
-    """The index gives what comparing every row gives."""
-    keys = None if allowed is None else np.array(sorted(allowed), np.int64)
-    found = index.search(query[None], k, allowed=keys, exact=True)
-    assert hits(found) == twin(source.rows(), query, k, allowed)
-    assert len(index) == len(source.rows())
-
-
-class VectorsMachine(RuleBasedStateMachine):
-    """One writer that comes and goes, and a reader that was there before, over one directory."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.directory = Path(tempfile.mkdtemp(prefix="wherefrom-vectors-")) / "v"
-        self.source = MemoryColumns(sum(WIDTHS))
-        self.writer = opened(self.directory, self.source)
-        self.reader = opened(self.directory, self.source, write=False)
-        self.query, self.k, self.allowed = vector(3), 4, set[int]()
-        self.filtered = False
-
-    def teardown(self) -> None:
-        self.writer.close()
-        shutil.rmtree(self.directory.parent)
-
-    @rule(seeds=st.lists(st.integers(1, 200), min_size=1, max_size=40))
-    def add(self, seeds: list[int]) -> None:
-        for seed in seeds:
-            self.source.add(b"" if seed % 11 == 0 else stored(seed))
-
-    @precondition(lambda self: self.source.live)
-    @rule(data=st.data())
-    def remove(self, data: st.DataObject) -> None:
-        keys = sorted(self.source.live)
-        for key in data.draw(st.lists(st.sampled_from(keys), min_size=1, max_size=20, unique=True)):
-            self.source.remove(key)
-
-    @rule()
-    def reopen(self) -> None:
-        self.writer.close()
-        self.writer = opened(self.directory, self.source)
-
-    @rule()
-    def die(self) -> None:
-        """A writer that is killed closes nothing."""
-        self.writer = opened(self.directory, self.source)
-
-    @rule()
-    def rebuild(self) -> None:
-        self.writer.stop_writing()
-        ColumnFiles(self.directory, "vectors index").clear(FEATURE, WIDTHS)
-        self.writer = opened(self.directory, self.source)
-
-    @rule()
-    def another_reader(self) -> None:
-        self.reader = opened(self.directory, self.source, write=False)
-
-    @rule(seed=st.integers(1, 200), k=st.integers(1, 30))
-    def ask_otherwise(self, seed: int, k: int) -> None:
-        self.query, self.k, self.filtered = vector(seed), k, False
-
-    @rule(every=st.integers(1, 40), left=st.integers(0, 40), surplus=st.integers(0, 3))
-    def allow(self, every: int, left: int, surplus: int) -> None:
-        keys = range(1 + left % every, self.source.key + surplus * 1000, every)
-        self.allowed, self.filtered = set(keys), True
-
-    @invariant()
-    def both_equal_brute_force(self) -> None:
-        allowed = self.allowed if self.filtered else None
-        check(self.writer, self.source, self.query, self.k, allowed)
-        check(self.reader, self.source, self.query, self.k, allowed)
-
-    @invariant()
-    def nothing_is_damaged(self) -> None:
-        assert list(opened(self.directory, self.source, write=False).damage()) == []
-
-
-TestVectorsMachine = VectorsMachine.TestCase
-TestVectorsMachine.settings = settings(
-    max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
-)
 
 
 def drawn(seed: int, rows: int, queries: int, width: int) -> tuple[Vectors, Queries]:
@@ -282,7 +137,7 @@ def test_several_queries_at_once(tmp_path: Path) -> None:
     asked = np.stack([vector(3), vector(77), vector(500)])
     found = index.search(asked, 12)
     for number in range(3):
-        assert hits(found, number) == twin(source.rows(), asked[number], 12)
+        assert hits(found, number) == best_vectors(rows_of(source), asked[number], 12)
     assert index.search(asked[:0], 5).query.size == 0
     assert [one.dtype for one in found] == [np.int64, np.int64, np.float32]
 
@@ -313,38 +168,13 @@ def test_bad_questions_are_refused(tmp_path: Path, queries: Any, k: int, allowed
         index.search(queries, k, allowed=allowed)
 
 
-def test_searches_in_many_threads_while_one_adds(tmp_path: Path) -> None:
-    index, source = filled(tmp_path / "v", 30)
-    wrong: list[object] = []
-    done = threading.Event()
-
-    def search() -> None:
-        while not done.is_set():
-            first = hits(index.search(vector(8)[None], 1))[0][0]
-            if first != 8:
-                wrong.append(first)
-
-    searchers = [threading.Thread(target=search) for _ in range(3)]
-    for one in searchers:
-        one.start()
-    for number in range(200):
-        key = source.add(stored(1000 + number))
-        index.refresh()
-        if number % 3 == 0:
-            source.remove(key)
-    done.set()
-    for one in searchers:
-        one.join()
-    assert wrong == []
-    check(index, source, vector(8), 20)
-
-
 def test_a_small_search_loads_no_compiler(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from tests.engine.test_vectors import filled, vector\n"
-        "index, _ = filled(Path(sys.argv[1]), 50)\n"
+        "from tests.support.derived_kinds import VECTORS, CellSizes, vector\n"
+        "source = VECTORS.source(range(50))\n"
+        "index = VECTORS.opened(Path(sys.argv[1]), source, cells=CellSizes(), compiled=None)\n"
         "assert index.search(vector(5)[None], 3).key[0] == 5\n"
         "assert 'numba' not in sys.modules\n"
     )

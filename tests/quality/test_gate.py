@@ -31,8 +31,10 @@ from tests.quality.gate import (
     search_faults,
     stranger_faults,
 )
+from wherefrom.engine import indexes
 from wherefrom.engine.base import Engine
-from wherefrom.engine.codes import CodeSource
+from wherefrom.engine.catalog import Catalog
+from wherefrom.engine.codes import code_source
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.hamming import HammingIndex
 from wherefrom.engine.vectors import VectorsIndex
@@ -260,15 +262,21 @@ def test_an_index_that_was_derived_from_less_than_all(
     built: Built, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Lost on the way from the catalog, not on the way out: what a broken derivation would do."""
-    real = CodeSource.entries_after
 
-    def entries_after(self: CodeSource, key: int, limit: int) -> Any:
-        last, entries, codes = real(self, key, limit)
-        kept = ~dropped(entries // 2)
-        return last, entries[kept], codes[kept]
+    def with_gaps(catalog: Catalog) -> Any:
+        source = code_source(catalog)
+        pack = source._pack
+
+        def packed(keys: list[int], data: list[bytes]) -> Any:
+            entries, codes = pack(keys, data)
+            kept = ~dropped(entries // 2)
+            return entries[kept], codes[kept]
+
+        source._pack = packed
+        return source
 
     shutil.copytree(built.folder / "c.wherefrom", tmp_path / "c.wherefrom")
-    monkeypatch.setattr(CodeSource, "entries_after", entries_after)
+    monkeypatch.setattr(indexes, "code_source", with_gaps)
     with closing(engine_of(tmp_path / "c.wherefrom", built.bed)) as engine:
         engine.rebuild()
         (fault,) = index_faults(engine, built.probes)

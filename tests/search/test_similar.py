@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.models import code, distance, flipped, new_image
+from tests.engine.models import distance, new_image
 from tests.pictures import assert_sentence
+from tests.support.derived_kinds import code, flipped
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.selection import KeySet
 from wherefrom.errors import UsageError

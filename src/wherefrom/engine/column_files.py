@@ -1,12 +1,9 @@
 """Rows of fixed width, by key: in memory, and in files that only grow and are published by a manifest.
 
 The rows of one feature lie in a file of keys and one file for each *field* of a row, one row after the
-other and nothing between them: a field of 256 bytes is aligned to 256 bytes. What counts is what
-`manifest.json` says. New rows are written behind those that it names, synced, and then named, so that a
-crash at any instant leaves the old state or the new one; what a crash has left behind the last named row
-is written over. Rows left out, or laid anew in groups, mean new files under the next generation number; the
-old ones are deleted once the manifest names the new. A file that a reader may have mapped is never made
-shorter.
+other and nothing between them: a field of 256 bytes is aligned to 256 bytes. New rows are written behind
+those that the manifest names, synced, and then named; what a crash has left behind the last named row is
+written over. Rows left out, or laid anew in groups, mean new files under the next generation number.
 
 Rows come in the order of their keys, but for those that were laid in groups, which come first: a file
 `order` then names them in the order of their keys.
@@ -14,29 +11,27 @@ Rows come in the order of their keys, but for those that were laid in groups, wh
 
 from __future__ import annotations
 
-import contextlib
-import json
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wherefrom.engine.files import Stamp, crc_of, delete, stamp_of, sync, sync_directory
+from wherefrom.engine.derived_files import DerivedFiles, Manifest
+from wherefrom.engine.files import sync
 from wherefrom.engine.rows import Numbers
-from wherefrom.engine.scan import large_pages
-from wherefrom.errors import CollectionDamaged
+from wherefrom.engine.sizes import DEAD_SHARE
 
-_FORMAT = 2
 _UNGROUPED = 1  # the format before rows could lie in groups
 _COPY = 1 << 14  # rows copied at a time
 
 Bytes = NDArray[np.uint8]
 Widths = tuple[int, ...]
+Batch = tuple[Numbers, Bytes]
+"""Int64 (n,) keys, rising, of those that have a row, and uint8 (n, width) rows."""
 
 
 def _no_numbers() -> Numbers:
@@ -92,8 +87,14 @@ class Part:
         """The rows in the order of their keys."""
         return InOrder(self) if self.grouped else self
 
-    def append(self, keys: Numbers, data: Bytes) -> None:
-        """Add rows: int64 (n,) keys, each above the last, and uint8 (n, sum of widths) data."""
+    @property
+    def is_thin(self) -> bool:
+        """Whether so many are masked that the others are to be written anew."""
+        return self.removed > DEAD_SHARE * self.count
+
+    def append(self, rows: Batch) -> None:
+        """Add rows, each of whose keys is above the last."""
+        keys, data = rows
         need = self.count + len(keys)
         widths = tuple(one.shape[1] for one in self.fields)
         if need > len(self.keys):
@@ -175,66 +176,50 @@ def _places(keys: Numbers, wanted: Numbers, order: Numbers | None = None) -> Num
 
 
 @dataclass(frozen=True)
-class ColumnManifest:
-    """What the files hold: `rows` of version `feature` for the source's keys up to `key`.
+class ColumnManifest(Manifest):
+    """There are so many `rows`; `widths` are the bytes of a row's fields.
 
-    `widths` are the bytes of a row's fields. Rows of keys removed up to removal number `removal` are not
-    in the files. The first `grouped` rows lie in groups, and `order` says how.
+    The first `grouped` rows lie in groups, and `order` says how.
     """
 
-    feature: str
-    widths: Widths
-    generation: int = 0
+    widths: Widths = ()
     rows: int = 0
-    key: int = 0
-    removal: int = 0
     grouped: int = 0
-    format: int = field(default=_FORMAT)
 
-    def to_text(self) -> str:
-        """The manifest as JSON, with a checksum of itself."""
-        body = asdict(self)
-        return json.dumps({"manifest": body, "crc": crc_of(body)})
+    FORMAT = 2
+
+    def same_kind(self, other: Self) -> bool:
+        """Whether both are of the same feature in the same version, and of the same widths."""
+        return super().same_kind(other) and self.widths == other.widths
+
+    def check(self) -> None:
+        """Raise ValueError for numbers that contradict each other."""
+        if not 0 <= self.grouped <= self.rows <= self.key or min(self.widths, default=0) < 1:
+            raise ValueError("its numbers are impossible")
 
     @classmethod
-    def from_text(cls, text: str) -> ColumnManifest:
-        """The inverse of `to_text`; raises ValueError, KeyError or TypeError for anything else."""
-        document = json.loads(text)
-        body = document["manifest"]
-        if document["crc"] != crc_of(body):
-            raise ValueError("its checksum is wrong")
-        if body["format"] == _UNGROUPED:
-            body = {**body, "grouped": 0, "format": _FORMAT}
-        manifest = cls(**{**body, "widths": tuple(body["widths"])})
-        if manifest.format != _FORMAT:
-            raise ValueError(f"it has format {manifest.format}, not {_FORMAT}")
-        if not 0 <= manifest.grouped <= manifest.rows <= manifest.key or min(manifest.widths, default=0) < 1:
-            raise ValueError("its numbers are impossible")
-        return manifest
+    def of_format(cls, number: int, body: dict[str, Any]) -> Self:
+        """A manifest of what was read, which has this format; raises as `from_text` does."""
+        if number == _UNGROUPED:
+            number, body = cls.FORMAT, {**body, "grouped": 0}
+        return super().of_format(number, {**body, "widths": tuple(body["widths"])})
 
 
-class ColumnFiles:
-    """The files of one directory, and which manifest is the present one."""
+class ColumnFiles(DerivedFiles[ColumnManifest]):
+    """The files of rows of fixed width."""
 
-    def __init__(self, directory: Path, name: str) -> None:
-        """Look at `directory`; nothing is made or read yet. `name` says what it is when it is damaged."""
-        self.directory = directory
-        self.name = name
+    PREFIXES = ("keys", "field", "order")
 
-    @property
-    def stamp(self) -> Stamp | None:
-        """Changes whenever a manifest is published; None while there is none."""
-        return stamp_of(self.directory / "manifest.json")
+    def __init__(self, directory: Path, feature: str, widths: Widths, name: str) -> None:
+        """Look at `directory`, for a feature of this version and these fields; nothing is made or read yet.
 
-    def manifest(self) -> ColumnManifest | None:
-        """What has been published; None when nothing has. Raises CollectionDamaged."""
-        path = self.directory / "manifest.json"
-        try:
-            return ColumnManifest.from_text(path.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise self._damaged(f"{path} cannot be read ({error})") from error
+        `name` says what it is when it is damaged.
+        """
+        super().__init__(directory, name, ColumnManifest(feature, widths=widths))
+
+    def named(self, manifest: ColumnManifest) -> set[Path]:
+        """The files that a manifest names."""
+        return {self._order(manifest), *(path for path, _ in self._files(manifest))}
 
     def rows(self, manifest: ColumnManifest) -> Part:
         """The rows that a manifest names, mapped; none is masked. Raises CollectionDamaged."""
@@ -246,7 +231,7 @@ class ColumnFiles:
             path = self._order(manifest)
             order = self._mapped(path, 8, manifest.grouped).view(np.int64)[:, 0]
             if not 0 <= int(order.min()) <= int(order.max()) < manifest.grouped:
-                raise self._damaged(f"{path} contradicts itself")
+                raise self.damaged(f"{path} contradicts itself")
         return Part(keys.view(np.int64)[:, 0], tuple(fields), dead, manifest.rows, order=order)
 
     def appended(self, manifest: ColumnManifest, tail: Part) -> ColumnManifest:
@@ -282,7 +267,7 @@ class ColumnFiles:
     ) -> ColumnManifest:
         new = replace(manifest, generation=manifest.generation + 1, rows=0, grouped=grouped)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.forget(new)
+        self.forget([new.generation])
         try:
             self._write(new, chosen)
             if grouped:
@@ -291,66 +276,9 @@ class ColumnFiles:
                 path.write_bytes(np.argsort(part.keys[rows[:grouped]]).astype(np.int64).tobytes())
                 sync(path)
         except OSError:
-            self.forget(new)
+            self.forget([new.generation])
             raise
         return replace(new, rows=sum(len(rows) for _, rows in chosen))
-
-    def clear(self, feature: str, widths: Widths) -> None:
-        """Publish that there are no rows, under a generation that no reader has seen.
-
-        Raises OSError when that cannot be written.
-        """
-        if self.directory.exists() and not self.directory.is_dir():
-            self.directory.unlink()
-        numbers = [path.name.partition("-")[2] for path in self._of_generations()]
-        seen = [int(number) for number in numbers if number.isdecimal()]
-        with contextlib.suppress(CollectionDamaged):
-            before = self.manifest()
-            seen.append(before.generation if before else 0)
-        self.publish(first_manifest(feature, widths, max(seen, default=0)))
-
-    def publish(self, manifest: ColumnManifest) -> None:
-        """Write the manifest of rows that last, and delete what it does not name. Raises OSError."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        target = self.directory / "manifest.json"
-        draft = target.with_suffix(".draft")
-        draft.write_text(manifest.to_text())
-        sync(draft)
-        sync_directory(self.directory)  # the files' names last before one relies on them
-        draft.replace(target)
-        sync_directory(self.directory)
-        self.sweep(manifest)
-
-    def sweep(self, manifest: ColumnManifest) -> None:
-        """Delete what a manifest does not name; readers that have mapped it keep what they have."""
-        for path in self._of_generations():
-            if path.name.partition("-")[2] != str(manifest.generation):
-                delete(path)
-
-    def forget(self, manifest: ColumnManifest) -> None:
-        """Delete the files of a manifest, unless it has been published, if only just."""
-        with contextlib.suppress(CollectionDamaged):
-            known = self.manifest()
-            if known is not None and known.generation == manifest.generation:
-                return
-        for path in self._of_generations():
-            if path.name.partition("-")[2] == str(manifest.generation):
-                delete(path)
-
-    def strays(self) -> list[Path]:
-        """Files of rows, when there is no manifest to say what they are."""
-        return [] if self.stamp else self._of_generations()
-
-    def _of_generations(self) -> list[Path]:
-        try:
-            there = sorted(self.directory.iterdir())
-        except OSError:
-            return []
-        return [
-            path
-            for path in there
-            if path.name.partition("-")[0].rstrip("0123456789") in ("keys", "field", "order")
-        ]
 
     def _files(self, manifest: ColumnManifest) -> list[tuple[Path, int]]:
         """Each file of a manifest with the bytes of a row in it: the keys, then the fields."""
@@ -373,24 +301,4 @@ class ColumnFiles:
             sync(path)
 
     def _mapped(self, path: Path, width: int, rows: int) -> Bytes:
-        due = width * rows
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError:
-            raise self._damaged(f"{path} is missing") from None
-        if size < due:
-            raise self._damaged(f"{path} has {size:,} bytes where {due:,} are due")
-        try:
-            mapped: np.memmap[Any, Any] = np.memmap(path, np.uint8, "r", shape=(rows, width))
-        except (OSError, ValueError) as error:
-            raise self._damaged(f"{path} cannot be read ({error})") from error
-        large_pages(mapped)
-        return mapped.view(np.ndarray)
-
-    def _damaged(self, what: str) -> CollectionDamaged:
-        return CollectionDamaged(f"The {self.name} is damaged: {what}. Run: wherefrom rebuild")
-
-
-def first_manifest(feature: str, widths: Widths, seen: int = 0) -> ColumnManifest:
-    """A manifest of nothing, whose generation is above `seen` and, hardly otherwise, any that ever was."""
-    return ColumnManifest(feature, widths, max(seen, time.time_ns() // 1000) + 1)
+        return self.mapped(path, width * rows, longer=True).reshape(rows, width)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wherefrom.engine.rows import Codes, Numbers
 
-Read = Callable[[int, int], tuple[int, Numbers, Codes]]
+Read = Callable[[int, int], tuple[int, tuple[Numbers, Codes]]]
 
 _BATCH = 50_000
 
@@ -43,11 +43,14 @@ class Sorted(Protocol):
 class Differences:
     """Entries that the rows lack, that they have with another code, and that the source does not have.
 
-    `variants` is how many entries a key has room for. `disordered` is True when the rows are not in the
-    order of their entries, which says enough.
+    `variants` is how many entries a key has room for. `rows` is what several entries are called, `of` what
+    stands before their number. `disordered` is True when the rows are not in the order of their entries:
+    that says enough.
     """
 
-    variants: int
+    variants: int = 1
+    of: str = ""
+    rows: str = "rows"
     disordered: bool = False
     total: int = 0
     missing: list[Numbers] = field(default_factory=list)
@@ -71,17 +74,17 @@ class Differences:
         for entries, what in ((missing, "are missing"), (altered, "differ from the catalog")):
             if len(entries):
                 yield (
-                    f"{name}: {len(entries)} of {self.total} rows {what}, "
+                    f"{name}: {self.of}{len(entries)} of {self.total} {self.rows} {what}, "
                     f"the first of image number {entries[0] // self.variants}. {cure}"
                 )
         if len(surplus):
-            yield f"{name}: {len(surplus)} rows belong to no image of the catalog. {cure}"
+            yield f"{name}: {self.of}{len(surplus)} {self.rows} belong to no image of the catalog. {cure}"
 
 
 def differences(parts: Sequence[Sorted], read: Read, last_key: int, variants: int = 2) -> Differences:
     """Compare the live rows of `parts`, which follow one another, with what `read` gives up to `last_key`.
 
-    `read(key, limit)` gives the next rows as `Source.entries_after` does; the entries of a key are the
+    `read(key, limit)` gives the next rows as `Source.rows_after` does; the entries of a key are the
     `variants` from variants × key on.
     """
     found = Differences(variants)
@@ -90,7 +93,7 @@ def differences(parts: Sequence[Sorted], read: Read, last_key: int, variants: in
         return found
     key = 0
     while key < last_key:
-        last, due, due_codes = read(key, _BATCH)
+        last, (due, due_codes) = read(key, _BATCH)
         if last == key or last > last_key:
             kept = due < variants * (last_key + 1)
             last, due, due_codes = last_key, due[kept], due_codes[kept]

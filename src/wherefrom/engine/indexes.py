@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from wherefrom.engine.catalog import Catalog
-from wherefrom.engine.codes import CodeSource
+from wherefrom.engine.catalog_source import column_source
+from wherefrom.engine.codes import code_source
 from wherefrom.engine.column_files import ColumnFiles, Widths
-from wherefrom.engine.columns import Columns, ColumnSource
+from wherefrom.engine.columns import Columns
 from wherefrom.engine.hamming import HammingIndex
-from wherefrom.engine.postings import PostingSource
+from wherefrom.engine.postings import posting_source
 from wherefrom.engine.rows import RowFiles
 from wherefrom.engine.sizes import Sizes
 from wherefrom.engine.vectors import VectorsIndex
@@ -140,13 +141,7 @@ class Indexes:
                 index.stop_writing()
             self._open, self._columns = {}, {}
             for kind in self.kinds:
-                folder, version = self._directory / FOLDERS[kind], self._versions[kind]
-                if kind == FINGERPRINT:
-                    RowFiles(folder, write=True).clear(version)
-                elif kind == KEYPOINTS:
-                    WordFiles(folder).clear(version)
-                else:
-                    ColumnFiles(folder, _NAMES[kind]).clear(version, self._widths(kind))
+                self._files(kind).clear()
 
     def close(self) -> None:
         """Let files go. Whatever is asked for afterwards raises UsageError."""
@@ -168,6 +163,14 @@ class Indexes:
         self._open, self._columns, self._write = {}, {}, False
         self._pid = os.getpid()
 
+    def _files(self, kind: str) -> RowFiles | WordFiles | ColumnFiles:
+        folder, version = self._directory / FOLDERS[kind], self._versions[kind]
+        if kind == FINGERPRINT:
+            return RowFiles(folder, version)
+        if kind == KEYPOINTS:
+            return WordFiles(folder, version)
+        return ColumnFiles(folder, version, self._widths(kind), _NAMES[kind])
+
     def _widths(self, kind: str) -> Widths:
         return (self._dimension, 4, EXTRA) if kind == EMBEDDING else (WIDTH,)
 
@@ -175,13 +178,13 @@ class Indexes:
         folder, sizes = self._directory / FOLDERS[kind], self._sizes
         common: dict[str, Any] = {"feature": self._versions[kind], "write": write}
         if kind == FINGERPRINT:
-            codes = CodeSource(self._catalog)
+            codes = code_source(self._catalog)
             return HammingIndex(folder, codes, threads=self._threads, sizes=sizes.codes, **common), None
         if kind == KEYPOINTS:
-            postings = PostingSource(self._catalog)
+            postings = posting_source(self._catalog)
             return WordsIndex(folder, postings, threads=self._threads, sizes=sizes.words, **common), None
         widths = self._widths(kind)
-        source = ColumnSource(self._catalog, kind, sum(widths))
+        source = column_source(self._catalog, kind, sum(widths))
         columns = Columns(folder, source, widths, name=_NAMES[kind], sizes=sizes.columns, **common)
         if kind == PALETTE:
             return columns, columns

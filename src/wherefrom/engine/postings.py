@@ -5,38 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wherefrom.engine.catalog import Catalog, Marks
+from wherefrom.engine.catalog import Catalog
+from wherefrom.engine.catalog_source import CatalogSource
 from wherefrom.engine.word_files import Postings
 from wherefrom.errors import CollectionDamaged
 from wherefrom.features.extract import KEYPOINTS
 from wherefrom.features.keypoints import BYTES, columns
 
 
-class PostingSource:
-    """The `WordSource` of the words index."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-
-    def marks(self) -> Marks:
-        """How far the catalog has come."""
-        return self._catalog.marks()
-
-    def removals_after(self, seq: int) -> tuple[list[int], int]:
-        """The keys removed since removal `seq`, and the number of the last removal."""
-        return self._catalog.removals_after(seq)
-
-    def words_after(self, key: int, limit: int) -> tuple[int, Postings]:
-        """The postings of the next `limit` images that have keypoints kept, and the last one's key.
-
-        Raises CollectionDamaged when something else than keypoints is kept as such.
-        """
-        rows = self._catalog.features_after(KEYPOINTS, key, limit)
-        numbers = [row[0] for row in rows]
-        whole = all(isinstance(number, int) for number in numbers)
-        if not whole or (np.diff([key, *numbers]) <= 0).any():
-            raise CollectionDamaged("The catalog's keypoints are in disorder. Run: wherefrom check")
-        return numbers[-1] if numbers else key, _postings(numbers, [row[1] for row in rows])
+def posting_source(catalog: Catalog) -> CatalogSource[Postings]:
+    """The images that have keypoints kept."""
+    return CatalogSource(catalog, KEYPOINTS, "keypoints", _postings)
 
 
 def _postings(keys: list[int], data: list[bytes]) -> Postings:

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+DEAD_SHARE = 0.25
+"""The share of removed rows above which the others are written anew."""
+
 
 @dataclass(frozen=True)
 class TailSizes:
     """Of an index's tail, in rows (an image's words are one row).
 
     The writer seals the tail when it has `seal` rows, and a writer that closes seals it from
-    `seal_at_close` on, so that the next start is quick. `read` rows are read from the source at a time.
+    `seal_at_close` on, so that the next start is quick. `read` rows are read from the source at a time. Files
+    are written anew for removed rows when these are many of them, and above `compact`.
     """
 
     seal: int
     read: int
+    compact: int
     seal_at_close: int = 1_024
 
 
@@ -31,6 +36,7 @@ class CodeSizes(TailSizes):
 
     seal: int = 65_536
     read: int = 50_000
+    compact: int = 65_536
     hashed: int = 1_000_000
 
 
@@ -40,6 +46,7 @@ class WordSizes(TailSizes):
 
     seal: int = 4_096
     read: int = 4_096
+    compact: int = 0
     segment: int = 1 << 16
 
 
@@ -49,6 +56,7 @@ class ColumnSizes(TailSizes):
 
     seal: int = 16_384
     read: int = 16_384
+    compact: int = 16_384
 
 
 @dataclass(frozen=True)

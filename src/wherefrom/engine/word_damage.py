@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wherefrom.engine.rows import Numbers
+from wherefrom.engine.differences import Differences
 from wherefrom.engine.word_files import VOCABULARY, Postings, Segment
 
 Read = Callable[[int, int], tuple[int, Postings]]
@@ -19,32 +18,14 @@ _BATCH = 4_096  # images read at a time
 _BLOCK = 1 << 20  # postings looked at at a time
 
 
-@dataclass
-class WordDifferences:
-    """Keys of images that the segments lack, have with other words, or have and the source does not."""
-
-    total: int = 0
-    missing: list[Numbers] = field(default_factory=list)
-    altered: list[Numbers] = field(default_factory=list)
-    surplus: list[Numbers] = field(default_factory=list)
-
-    def without(self, removed: Sequence[int]) -> tuple[Numbers, Numbers, Numbers]:
-        """The missing, altered and surplus keys but for those that were removed meanwhile."""
-        gone = np.array(removed, np.int64)
-        lists = (self.missing, self.altered, self.surplus)
-        whole = [np.concatenate([np.zeros(0, np.int64), *parts]) for parts in lists]
-        missing, altered, surplus = (keys[~np.isin(keys, gone)] for keys in whole)
-        return missing, altered, surplus
-
-
 def content_differences(
     segments: Sequence[Segment], read: Read, last_key: int, left_out: Sequence[tuple[int, int]] = ()
-) -> WordDifferences:
+) -> Differences:
     """Compare live images with what `read` gives up to `last_key`, each by a sum over its postings.
 
     Keys in one of the ranges (first, last) of `left_out` are not looked at.
     """
-    found = WordDifferences()
+    found = Differences(of="the words of ", rows="images")
     none = np.zeros(0, np.int64)
     keys = np.concatenate([none, *(one.images[~one.dead] for one in segments)])
     sums = np.concatenate([none.astype(np.uint64), *(_sums(one)[~one.dead] for one in segments)])

@@ -1,39 +1,24 @@
 """Postings of visual words: in memory, and in files that are written once and published by a manifest.
 
 A *segment* holds the postings of up to 65,536 images, sorted by word and image. It is one file that is
-never changed: more images, or fewer, mean new segments under new numbers. What counts is what
-`manifest.json` says: it is written after the segments have been synced, and replaced whole, so that a
-crash at any instant leaves the old state or the new one. Segments that it no longer names are deleted;
-readers that have mapped them keep what they have.
+never changed: more images, or fewer, mean new segments under new numbers.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wherefrom.engine.files import (
-    Stamp,
-    allocate,
-    crc_of,
-    crc_of_file,
-    delete,
-    stamp_of,
-    sync,
-    sync_directory,
-)
+from wherefrom.engine.derived_files import DerivedFiles, Manifest
+from wherefrom.engine.files import allocate, crc_of_file, delete, sync
 from wherefrom.engine.rows import Numbers
-from wherefrom.engine.scan import large_pages
 from wherefrom.errors import CollectionDamaged
 
 VOCABULARY = 1 << 16
@@ -42,7 +27,6 @@ VOCABULARY = 1 << 16
 SEGMENT_IMAGES = 1 << 16
 """Images in a full segment: their numbers in it are uint16."""
 
-_FORMAT = 1
 _BLOCK = 1 << 20
 _PLACE = np.uint32(16)  # where an image's place lies in the details of a posting
 
@@ -177,7 +161,9 @@ def merged(
         for first, last in pairwise(bounds):
             done = _merge_words(sources, alive, moves, target, first, last, done)
     except (IndexError, ValueError) as error:
-        raise _damaged("a segment contradicts itself") from error
+        raise CollectionDamaged(
+            "The words index is damaged: a segment contradicts itself. Run: wherefrom rebuild"
+        ) from error
     return target
 
 
@@ -225,67 +211,52 @@ class Sealed:
 
 
 @dataclass(frozen=True)
-class WordManifest:
-    """What the files hold: the words of version `feature` for the source's keys up to `key`.
+class WordManifest(Manifest):
+    """The words lie in `segments`; `epoch` stays the same for as long as these come from one another."""
 
-    Images removed up to removal number `removal` are not in them. `generation` is the highest number that
-    a segment has had; `epoch` stays the same for as long as segments come from one another.
-    """
-
-    feature: str
     epoch: int = 0
-    generation: int = 0
-    key: int = 0
-    removal: int = 0
     segments: tuple[Sealed, ...] = ()
-    format: int = _FORMAT
 
-    def to_text(self) -> str:
-        """The manifest as JSON, with a checksum of itself."""
-        body = asdict(self)
-        return json.dumps({"manifest": body, "crc": crc_of(body)})
+    @property
+    def line(self) -> int:
+        """Stays the same for as long as a reader's tail goes on where the files end."""
+        return self.epoch
 
-    @classmethod
-    def from_text(cls, text: str) -> WordManifest:
-        """The inverse of `to_text`; raises ValueError, KeyError or TypeError for anything else."""
-        document = json.loads(text)
-        body = document["manifest"]
-        if document["crc"] != crc_of(body):
-            raise ValueError("its checksum is wrong")
-        manifest = cls(**{**body, "segments": tuple(Sealed(**one) for one in body["segments"])})
-        if manifest.format != _FORMAT:
-            raise ValueError(f"it has format {manifest.format}, not {_FORMAT}")
+    def begun(self, seen: int = 0) -> Self:
+        """A manifest of nothing, whose numbers are above `seen` and, hardly otherwise, any that ever were."""
+        begun = super().begun(seen)
+        return replace(begun, epoch=begun.generation)
+
+    def check(self) -> None:
+        """Raise ValueError for numbers that contradict each other."""
         last = 0
-        for one in manifest.segments:
+        for one in self.segments:
             if not 0 < one.images <= SEGMENT_IMAGES or one.postings < 0 or not last < one.first <= one.last:
                 raise ValueError("its numbers are impossible")
             last = one.last
-        if last > manifest.key:
+        if last > self.key:
             raise ValueError("its numbers are impossible")
-        return manifest
+
+    @classmethod
+    def of_format(cls, number: int, body: dict[str, Any]) -> Self:
+        """A manifest of what was read, which has this format; raises as `from_text` does."""
+        return super().of_format(
+            number, {**body, "segments": tuple(Sealed(**one) for one in body["segments"])}
+        )
 
 
-class WordFiles:
-    """The files of one directory, and which manifest is the present one."""
+class WordFiles(DerivedFiles[WordManifest]):
+    """The files of postings."""
 
-    def __init__(self, directory: Path) -> None:
-        """Look at `directory`; nothing is made or read yet."""
-        self.directory = directory
+    PREFIXES = ("segment",)
 
-    @property
-    def stamp(self) -> Stamp | None:
-        """Changes whenever a manifest is published; None while there is none."""
-        return stamp_of(self.directory / "manifest.json")
+    def __init__(self, directory: Path, feature: str) -> None:
+        """Look at `directory`, for words whose version is `feature`; nothing is made or read yet."""
+        super().__init__(directory, "words index", WordManifest(feature))
 
-    def manifest(self) -> WordManifest | None:
-        """What has been published; None when nothing has. Raises CollectionDamaged."""
-        path = self.directory / "manifest.json"
-        try:
-            return WordManifest.from_text(path.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise _damaged(f"{path} cannot be read ({error})") from error
+    def named(self, manifest: WordManifest) -> set[Path]:
+        """The files that a manifest names."""
+        return {self.path(one.number) for one in manifest.segments}
 
     def path(self, number: int) -> Path:
         """The file of a segment."""
@@ -293,19 +264,8 @@ class WordFiles:
 
     def opened(self, record: Sealed) -> Segment:
         """A segment, mapped; nothing is masked. Raises CollectionDamaged."""
-        path, due = self.path(record.number), segment_bytes(record.images, record.postings)
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError:
-            raise _damaged(f"{path} is missing") from None
-        if size != due:
-            raise _damaged(f"{path} has {size:,} bytes where {due:,} are due")
-        try:
-            mapped = np.memmap(path, np.uint8, "r")
-        except (OSError, ValueError) as error:
-            raise _damaged(f"{path} cannot be read ({error})") from error
-        large_pages(mapped)
-        return Segment.within(mapped.view(np.ndarray), record.images, record.postings)
+        mapped = self.mapped(self.path(record.number), segment_bytes(record.images, record.postings))
+        return Segment.within(mapped, record.images, record.postings)
 
     def sound(self, record: Sealed) -> bool:
         """Whether a segment's file is what was written. Raises OSError when it cannot be read."""
@@ -338,62 +298,3 @@ class WordFiles:
         images = segment.images
         record = Sealed(number, len(images), len(segment.details), int(images[0]), int(images[-1]), crc)
         return record, self.opened(record)
-
-    def publish(self, manifest: WordManifest) -> None:
-        """Write the manifest of segments that last, and delete what it does not name."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        target = self.directory / "manifest.json"
-        draft = target.with_suffix(".draft")
-        draft.write_text(manifest.to_text())
-        sync(draft)
-        sync_directory(self.directory)  # the segments' names last before one relies on them
-        draft.replace(target)
-        sync_directory(self.directory)
-        self.sweep(manifest)
-
-    def sweep(self, manifest: WordManifest) -> None:
-        """Delete the segments that a manifest does not name."""
-        named = {self.path(one.number) for one in manifest.segments}
-        for path in self._segments():
-            if path not in named:
-                delete(path)
-
-    def clear(self, feature: str) -> None:
-        """Publish that there are no segments, in an epoch that no reader has seen.
-
-        Raises OSError when that cannot be written.
-        """
-        if self.directory.exists() and not self.directory.is_dir():
-            self.directory.unlink()
-        numbers = [path.name.partition("-")[2] for path in self._segments()]
-        seen = [int(number) for number in numbers if number.isdecimal()]
-        with contextlib.suppress(CollectionDamaged):
-            before = self.manifest()
-            seen.append(before.generation if before else 0)
-        self.publish(fresh(feature, max(seen, default=0)))
-
-    def forget(self, numbers: Sequence[int]) -> None:
-        """Delete segments that were never published."""
-        for number in numbers:
-            delete(self.path(number))
-
-    def strays(self) -> list[Path]:
-        """Segments, when there is no manifest to say what they are."""
-        return [] if self.stamp else self._segments()
-
-    def _segments(self) -> list[Path]:
-        try:
-            there = sorted(self.directory.iterdir())
-        except OSError:
-            return []
-        return [path for path in there if path.name.startswith("segment-")]
-
-
-def fresh(feature: str, seen: int = 0) -> WordManifest:
-    """A manifest of nothing, whose numbers are above `seen` and, hardly otherwise, any that ever were."""
-    number = max(seen, time.time_ns() // 1000) + 1
-    return replace(WordManifest(feature), epoch=number, generation=number)
-
-
-def _damaged(what: str) -> CollectionDamaged:
-    return CollectionDamaged(f"The words index is damaged: {what}. Run: wherefrom rebuild")
