@@ -34,9 +34,9 @@ from benchmarks.walls import ON_A_WALL
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.evaluate.trying import Bench
 from wherefrom.features.embedding import dimension_of, embedder
-from wherefrom.features.extract import versions_of
 from wherefrom.features.fingerprint import fingerprint
 from wherefrom.features.palette import palette
+from wherefrom.features.registry import versions_of
 from wherefrom.models.session import open_session, prepared
 from wherefrom.picture.decode import decode
 from wherefrom.records import digest_of

@@ -22,7 +22,8 @@ from wherefrom.evaluate.sampling import Subject
 from wherefrom.evaluate.suites import ATTEMPTS
 from wherefrom.evaluate.trials import Trial
 from wherefrom.evaluate.trying import QUALITY, Bench, Task, edited_source, source_of
-from wherefrom.picture.decode import Limits, decode
+from wherefrom.picture.decode import decode
+from wherefrom.picture.limits import Limits
 from wherefrom.records import digest_of, image_id
 from wherefrom.search.answer import CLAIMS
 from wherefrom.settings import load

@@ -6,9 +6,11 @@ import gc
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # As the command line and its workers do: more threads on small matrices wait for each other, and the tests
 # run in as many processes as there are cores. NumPy has not been imported yet.
@@ -18,6 +20,10 @@ os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 # For the same reason one process decodes: to start a second takes longer than some small pictures do. Tests
 # of what happens between several ask for them.
 os.environ.setdefault("WHEREFROM_WORKERS", "1")
+
+# Nor is a network run over every picture that is added: tests of look-alikes, and of what their users have
+# by default, ask for `default_model`.
+os.environ.setdefault("WHEREFROM_MODEL", "none")
 
 # Nothing of a test is known to whoever runs it.
 os.environ.setdefault("WHEREFROM_REGISTRY", "none")
@@ -29,7 +35,18 @@ if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usa
     os.environ["TMPDIR"] = str(MEMORY)
     tempfile.tempdir = None  # as pytest has asked before
 
+# Hypothesis draws the same examples in every run, or else a change fails for what another one did. Who looks
+# for what no run has drawn yet asks for other ones each time: HYPOTHESIS_PROFILE=explore.
+settings.register_profile("suite", derandomize=True, deadline=None, max_examples=50)
+settings.register_profile("explore", derandomize=False, deadline=None, max_examples=200, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which engine searches are tested on."""
+    parser.addoption("--engine", choices=("embedded", "memory"), help="run tests/search on this engine alone")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,6 +63,14 @@ def pytest_collection_finish() -> None:
     """What has been imported stays: let no collection of garbage go through all of it again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def default_model() -> Iterator[None]:
+    """For a module: collections have the model that they have where nobody chose one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("WHEREFROM_MODEL")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typing import Any
 
 from wherefrom import workers
 from wherefrom.features.extract import Recipe
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.processes.frames import framed
 from wherefrom.records import NewImage
 

@@ -164,7 +164,7 @@ EDITS: tuple[Edit, ...] = (
     ("grey.tif", False, lambda i, _: saved(ImageOps.grayscale(i), "TIFF")),
     ("sepia.jpg", False, lambda i, _: jpeg(ImageOps.colorize(ImageOps.grayscale(i), "#241408", "#fff2d8"))),
     ("small file.jpg", False, lambda i, _: jpeg(i, 35)),
-    ("modern.avif", False, lambda i, _: saved(i, "AVIF", quality=60)),
+    ("modern.avif", False, lambda i, _: saved(i, "AVIF", quality=60, speed=10)),
     ("brighter.png", False, lambda i, _: saved(ImageEnhance.Brightness(i).enhance(1.4), "PNG")),
     ("soft.jpg", False, lambda i, _: jpeg(i.filter(ImageFilter.GaussianBlur(2)), 92)),
     ("crop.jpg", True, lambda i, _: jpeg(_half(i), 93)),
@@ -281,7 +281,11 @@ def _pages(folder: Folder, originals: list[tuple[str, bytes, Picture]]) -> None:
     for which in range(2):
         pages = [originals[38 + 2 * which + n][2].copy() for n in range(2)]
         for kind, ending in (("TIFF", "tif"), ("GIF", "gif"), ("PDF", "pdf")):
-            data = saved(cover, kind, save_all=True, append_images=pages)
+            shown = [
+                one.quantize(64, Image.Quantize.FASTOCTREE) if kind == "GIF" else one
+                for one in (cover, *pages)
+            ]
+            data = saved(shown[0], kind, save_all=True, append_images=shown[1:])
             folder.put(f"Scans/document {which}.{ending}", data, subject=800)
     folder.put("Scans/blank.pdf", pdf(2), subject=810)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 Grey = NDArray[np.uint8]
 
@@ -26,14 +27,23 @@ def scene(height: int = 300, width: int = 400, seed: int = 0) -> Grey:
     return grey
 
 
+@cache
+def _pixels(seed: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Those of `picture`: tests ask for the same few again and again."""
+    once, other = scene(height, width, 3 * seed), scene(height, width, 3 * seed + 1)
+    return np.dstack([once, other, once])
+
+
 def picture(seed: int, width: int = 400, height: int = 300) -> Image.Image:
     """A colour picture of its own for each seed."""
-    channels = [
-        scene(height, width, 3 * seed),
-        scene(height, width, 3 * seed + 1),
-        scene(height, width, 3 * seed),
-    ]
-    return Image.fromarray(np.dstack(channels))
+    return Image.fromarray(_pixels(seed, width, height))
+
+
+def grained(seed: int, width: int = 400, height: int = 300) -> Image.Image:
+    """The same as a camera has it: without sharp steps, and with grain, so that its size tells of it."""
+    soft = np.asarray(picture(seed, width, height).filter(ImageFilter.GaussianBlur(0.7)), np.float64)
+    grain = np.random.default_rng(seed).normal(0, 10, (height, width, 1))
+    return Image.fromarray(np.clip(soft + grain, 0, 255).astype(np.uint8))
 
 
 def encoded(image: Image.Image, kind: str = "JPEG") -> bytes:

@@ -24,7 +24,8 @@ from wherefrom import decoding
 from wherefrom.decoding import Decoders, decoded
 from wherefrom.errors import Corrupt, NotAPicture, PictureError, TooLarge, TooSlow, WherefromError
 from wherefrom.picture.colour import LONGEST_SIDE
-from wherefrom.picture.decode import DEFAULT_LIMITS, Limits, decode
+from wherefrom.picture.decode import decode
+from wherefrom.picture.limits import DEFAULT_LIMITS, Limits
 from wherefrom.processes.believed import error_of, facts_of, shape_of
 
 ROOT = Path(__file__).resolve().parent.parent

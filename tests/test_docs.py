@@ -64,8 +64,8 @@ def identity(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> World:
+@pytest.fixture(scope="module")
+def made(default_model: None, tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(tmp_path_factory.mktemp("docs"))
 
 

@@ -321,7 +321,7 @@ filters = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(filters)
 def test_a_filter_prints_as_it_is_read(wanted: Filter) -> None:
     text = str(wanted)
@@ -333,7 +333,7 @@ def test_a_filter_prints_as_it_is_read(wanted: Filter) -> None:
 PIECES = [*'()-:@" x1', "width", ">=", "or", "and", "not", "name", "label", "..", "2026-01-01"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.text(alphabet=st.sampled_from(list("ab:=<>!-()\"'\\ .*@%#019")) | st.characters(), max_size=60)
     | st.lists(

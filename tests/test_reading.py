@@ -14,7 +14,7 @@ from tests.pictures import sample
 from wherefrom import workers
 from wherefrom.errors import NotAPicture
 from wherefrom.features.extract import Recipe
-from wherefrom.picture.decode import DEFAULT_LIMITS
+from wherefrom.picture.limits import DEFAULT_LIMITS
 from wherefrom.workers import read_file
 
 

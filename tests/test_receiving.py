@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,18 +84,6 @@ def test_check_and_backup_look_at_uploads(photos: Collection, tmp_path: Path) ->
     assert photos.get(third).id == third
 
 
-def test_uploads_of_before_are_known_by_their_files(photos: Collection, tmp_path: Path) -> None:
-    (outcome,) = photos.receive([Upload(encoded(picture(1)))])
-    photos.close()
-    with closing(sqlite3.connect(tmp_path / "c" / "catalog.sqlite")) as catalog, catalog:
-        catalog.execute("DROP TABLE uploads")
-        catalog.execute("DELETE FROM migrations WHERE name = '0007-uploads'")
-    with open_collection(tmp_path / "c", settings=Settings(model="none", workers=1)) as later:
-        assert later.check() == []
-        (tmp_path / "c" / "originals" / str(outcome.id)[7:9] / str(outcome.id)[7:]).unlink()
-        assert "is gone" in later.check()[0]
-
-
 def test_each_upload_has_its_outcome(photos: Collection, tmp_path: Path) -> None:
     one = encoded(picture(1))
     uploads = [
@@ -170,3 +156,22 @@ def test_images_are_listed_a_page_at_a_time(photos: Collection) -> None:
     for wrong in ({"sort": "x"}, {"limit": 0}, {"words": "a " * 13}, {"filter": "("}):
         with pytest.raises(UsageError):
             photos.page(**wrong)
+
+
+def test_of_several_uploads_only_the_one_with_too_many_fields_is_refused(photos: Collection) -> None:
+    """They are committed together; whose fields are too many takes no other with it, and says so alone."""
+    many = {f"name{number}": 1.0 for number in range(65)}
+    first, second, third = photos.receive(
+        [
+            Upload(encoded(picture(1)), name="a.jpg", fields={"price": 1.0}),
+            Upload(encoded(picture(2)), name="b.jpg", fields=many),
+            Upload(encoded(picture(3)), name="c.jpg", fields={"price": 3.0}),
+        ]
+    )
+    assert [one.status for one in (first, second, third)] == [Status.ADDED, Status.FAILED, Status.ADDED]
+    assert second.code == UsageError.code
+    assert "64 fields" in str(second.reason)
+    assert {image.fields["price"] for image in photos.select()} == {1.0, 3.0}
+    assert len(list((photos.engine.directory / "originals").rglob("*.new"))) == 0
+    assert sum(path.is_file() for path in (photos.engine.directory / "originals").rglob("*")) == 2
+    assert photos.check() == []

@@ -8,7 +8,7 @@ import pytest
 
 from wherefrom.errors import UsageError
 from wherefrom.features.extract import Recipe
-from wherefrom.picture.decode import DEFAULT_LIMITS
+from wherefrom.picture.limits import DEFAULT_LIMITS
 from wherefrom.settings import Settings, load
 
 

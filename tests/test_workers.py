@@ -25,7 +25,7 @@ from wherefrom.errors import Corrupt, EmptyFile, NotAPicture, PictureError, TooL
 from wherefrom.errors import Truncated as Cut
 from wherefrom.errors import Unreadable as Shut
 from wherefrom.features.extract import Recipe
-from wherefrom.picture.decode import DEFAULT_LIMITS, Limits
+from wherefrom.picture.limits import DEFAULT_LIMITS, Limits
 from wherefrom.records import FileStamp, NewImage
 from wherefrom.workers import Read, Task, Workers, new_image
 

@@ -57,7 +57,8 @@ if TYPE_CHECKING:
     )
     from wherefrom.groups import Group
     from wherefrom.outcome import Outcome, Report
-    from wherefrom.picture.decode import Limits, decode
+    from wherefrom.picture.decode import decode
+    from wherefrom.picture.limits import Limits
     from wherefrom.picture.metadata import Credit
     from wherefrom.picture.picture import Facts, Picture
     from wherefrom.records import Image, Sighting
@@ -105,7 +106,8 @@ _HOMES = {
         "WrongBody",
     ),
     "wherefrom.outcome": ("Outcome", "Report"),
-    "wherefrom.picture.decode": ("Limits", "decode"),
+    "wherefrom.picture.decode": ("decode",),
+    "wherefrom.picture.limits": ("Limits",),
     "wherefrom.picture.metadata": ("Credit",),
     "wherefrom.picture.picture": ("Facts", "Picture"),
     "wherefrom.search.answer": ("Answer", "Edit", "Evidence", "Kind", "Match"),

@@ -22,7 +22,7 @@ from wherefrom.engine.base import Engine
 from wherefrom.errors import FetchError, MachineFault, PictureError, Unreadable, UsageError, WherefromError
 from wherefrom.features.extract import VERSIONS
 from wherefrom.outcome import Outcome, Report, Status
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.places import vanished
 from wherefrom.receiving import Upload

@@ -16,17 +16,19 @@ from wherefrom.groups import Group
 from wherefrom.holding import Holding
 from wherefrom.places import looked
 from wherefrom.preferring import preferring
-from wherefrom.records import ID_PREFIX, Image, digest_of
+from wherefrom.records import Image, digest_of
 from wherefrom.search.answer import Answer, Kind, Match, QueryFacts
 from wherefrom.search.calibration import DOCUMENT, Calibration, least_score
-from wherefrom.search.find import checked, compare, find, lookalikes
+from wherefrom.search.find import compare, find, lookalikes
 from wherefrom.search.pixels import sides
-from wherefrom.search.query import Query, Region, object_of, picture_of
+from wherefrom.search.query import Query, object_of, picture_of
+from wherefrom.search.request import Kinds, Region, SearchRequest, region_of
 from wherefrom.search.similar import alike
-from wherefrom.search.wishes import Wishes
+from wherefrom.search.wishes import read_wishes
 
 if TYPE_CHECKING:
     import numpy as np
+    import PIL.Image
     from numpy.typing import NDArray
 
     from wherefrom.filters.terms import Filter
@@ -41,10 +43,11 @@ class Asking(Holding):
         query: Any,
         *,
         limit: int = 20,
-        kinds: Iterable[str] | None = None,
-        region: Region | None = None,
+        kinds: Kinds = None,
+        region: Region | str | None = None,
         object: int | None = None,
-        min_score: float = 0.0,
+        min_score: float | None = None,
+        precision: float | None = None,
         filter: str | Filter | None = None,
         like: Iterable[Any] = (),
         unlike: Iterable[Any] = (),
@@ -69,88 +72,79 @@ class Asking(Holding):
         of no use, FeatureMismatch when the collection's features are of another version, ModelMissing or
         ModelError where look-alikes need a model that is not there.
         """
-        wishes = Wishes(list(like), list(unlike), text, colours, ignore_background)
-        if kinds is None and not wishes.are_none:
-            kinds = "all"
-        if query is None:
-            return self._wished(wishes, limit, kinds, min_score, filter)
-        return self._searched(query, [region], limit, kinds, min_score, filter, wishes, object)[0]
+        request = SearchRequest(
+            kinds,
+            limit,
+            region,
+            object,
+            min_score,
+            precision,
+            filter,
+            tuple(like),
+            tuple(unlike),
+            text,
+            colours,
+            ignore_background,
+        )
+        return self.ask(query, request)[0]
 
     def search_regions(
         self,
         query: Any,
-        regions: Iterable[Region],
+        regions: Iterable[Region | str],
         *,
         limit: int = 20,
-        kinds: Iterable[str] | None = None,
-        min_score: float = 0.0,
+        kinds: Kinds = None,
+        min_score: float | None = None,
+        precision: float | None = None,
         filter: str | Filter | None = None,
     ) -> list[Answer]:
         """Search for several parts of a picture, which is read once: an answer for each, in their order.
 
         The rest is as for `search`. The first answer's timings have the reading; UsageError without regions.
         """
-        wanted = list(regions)
+        wanted = [region_of(region) for region in regions]
         if not wanted:
             raise UsageError("There are no regions to search for.")
-        return self._searched(query, wanted, limit, kinds, min_score, filter)
+        request = SearchRequest(kinds, limit, min_score=min_score, precision=precision, filter=filter)
+        return self.ask(query, request, wanted)
 
-    def _searched(
-        self,
-        query: Any,
-        regions: Sequence[Region | None],
-        limit: int,
-        kinds: Iterable[str] | None,
-        min_score: float,
-        filter: str | Filter | None,
-        wishes: Wishes | None = None,
-        thing: int | None = None,
+    def ask(
+        self, query: Any, request: SearchRequest, regions: Sequence[Region | None] | None = None
     ) -> list[Answer]:
+        """What a request says, as `search` does it: an answer for each of several `regions`, or one.
+
+        `query` may be None where the request has wishes. Raises as `search` does.
+        """
+        if query is None:
+            return [self._wished(request)]
         start = time.perf_counter()
-        wanted = checked(limit, kinds, min_score)
-        allowed = self._allowed(filter)
+        least, allowed = request.least_score(self.calibration()), self._allowed(request.filter)
         source = self._source(query)
-        if thing is not None:
+        parts = [request.part] if regions is None else regions
+        if request.object is not None:
             with named(query):
                 picture, data = picture_of(source, self._settings, colour=True)
-            regions = [object_of(picture, thing, self._settings)]
+            parts = [object_of(picture, request.object, self._settings)]
             source = picture if data is None else data  # a URL is fetched once
-        wish = None if wishes is None or wishes.are_none else wishes.read(self._source, self._settings)
+        wish = read_wishes(request, self._source, self._settings) if request.has_wishes else None
         with named(query):
-            queries = Query.read_regions(source, self._settings, regions, start)
-        return [
-            _looked(
-                find(
-                    self._engine,
-                    read,
-                    limit=limit,
-                    kinds=wanted,
-                    min_score=min_score,
-                    wish=wish,
-                    allowed=allowed,
-                )
-            )
-            for read in queries
-        ]
+            queries = Query.read_regions(source, self._settings, parts, start)
+        options: dict[str, Any] = {"limit": request.limit, "kinds": request.wanted, "min_score": least}
+        return [_looked(find(self._engine, read, wish=wish, allowed=allowed, **options)) for read in queries]
 
-    def _wished(
-        self,
-        wishes: Wishes,
-        limit: int,
-        kinds: Iterable[str] | None,
-        min_score: float,
-        filter: str | Filter | None,
-    ) -> Answer:
+    def _wished(self, request: SearchRequest) -> Answer:
         """Look-alikes without a query picture."""
         start = time.perf_counter()
-        if Kind.SIMILAR not in checked(limit, kinds, min_score) or not wishes.have_a_subject:
+        if Kind.SIMILAR not in request.wanted or request.needs_picture:
             raise UsageError(
                 "A search needs a picture; only look-alikes can be had of other pictures, text or colours."
             )
-        wish, allowed = wishes.read(self._source, self._settings), self._allowed(filter)
+        wish = read_wishes(request, self._source, self._settings)
+        least, allowed = request.least_score(self.calibration()), self._allowed(request.filter)
         read = time.perf_counter()
-        found = alike(self._engine, wish, limit, allowed)
-        matches = lookalikes(self._engine, found, limit, min_score, by_colour=not wish.wanted)
+        found = alike(self._engine, wish, request.limit, allowed)
+        matches = lookalikes(self._engine, found, request.limit, least, by_colour=not wish.wanted)
         done = time.perf_counter()
         times = {"decode": 0.0, "features": read - start, "recall": done - read, "verify": 0.0}
         timings = {name: 1e3 * value for name, value in (times | {"total": done - start}).items()}
@@ -159,8 +153,8 @@ class Asking(Holding):
 
     def _source(self, query: Any) -> Any:
         """What to read for a query: for an id, the bytes of the image."""
-        if isinstance(query, str) and query.startswith(ID_PREFIX):
-            return self.original(query)
+        if isinstance(query, str) and (whole := self.whole_id(query)) is not None:
+            return self.original(whole)
         return query
 
     def why(
@@ -169,34 +163,50 @@ class Asking(Holding):
         identifier: str,
         *,
         limit: int = 20,
-        kinds: Iterable[str] | None = None,
-        region: Region | None = None,
-        min_score: float = 0.0,
+        kinds: Kinds = None,
+        region: Region | str | None = None,
+        min_score: float | None = None,
+        precision: float | None = None,
         filter: str | Filter | None = None,
     ) -> Account:
         """What each stage of a search said of the image of an id: why it was found, or at which stage not.
 
         The rest is as for `search`, and raises the same; NotFound when there is no such image.
         """
+        request = SearchRequest(kinds, limit, region, min_score=min_score, precision=precision, filter=filter)
+        return self.explain(query, identifier, request)
+
+    def explain(self, query: Any, identifier: str, request: SearchRequest) -> Account:
+        """The same for a request."""
         from wherefrom.search.account import account
 
         digest = digest_of(self.get(identifier).id)
         key = self._engine.keys_of([digest])[digest]
         with named(query):
-            read = Query.read(self._source(query), self._settings, region)
+            read = Query.read(self._source(query), self._settings, request.part)
         return account(
             self._engine,
             read,
             key,
-            limit=limit,
-            kinds=kinds,
-            min_score=min_score,
-            allowed=self._allowed(filter),
+            limit=request.limit,
+            kinds=request.wanted,
+            min_score=request.least_score(self.calibration()),
+            allowed=self._allowed(request.filter),
         )
 
     def compare(self, first: Any, second: Any) -> Match | None:
         """Whether two pictures are one: a Match that describes `second` as seen from `first`, or None."""
         return compare(first, second, self._settings)
+
+    def draw(self, query: Any, match: Match, *, height: int = 480) -> PIL.Image.Image:
+        """The proof of a match: the query and the image found, side by side, with what both show.
+
+        `query` is what was searched for: a path, URL, bytes, Picture, PIL image or id. Raises NotFound where
+        the image's bytes are nowhere any more, UsageError for a look-alike, of which nothing is proven, and a
+        PictureError or FetchError for a query that cannot be read.
+        """
+        found = self.original(match.id)
+        return match.evidence.draw(self._source(query), found, height=height, settings=self._settings)
 
     def duplicates(
         self,

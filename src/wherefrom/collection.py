@@ -14,11 +14,11 @@ from wherefrom.asking import Asking
 from wherefrom.batches import batched
 from wherefrom.deciding import Decisions, pairs
 from wherefrom.engine.base import Copied, Engine
-from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.fields import checked as checked_fields
+from wherefrom.engine.opening import open_engine
 from wherefrom.errors import CollectionLocked, Excluded, FeatureMismatch, NotFound, Unreadable, UsageError
 from wherefrom.features.embedding import dimension_of
-from wherefrom.features.extract import nothing, versions_of
+from wherefrom.features.registry import blanks, versions_of
 from wherefrom.outcome import Outcome, Report, Status
 from wherefrom.places import vanished
 from wherefrom.progress import ProgressLine
@@ -39,16 +39,17 @@ if TYPE_CHECKING:
 def open_collection(
     path: str | os.PathLike[str], *, create: bool = False, settings: Settings | None = None
 ) -> Collection:
-    """Open the collection in a directory; with `create`, make it when there is none.
+    """Open the collection at a path or a URL; with `create`, make it when there is none.
 
-    Raises CollectionMissing, CollectionDamaged, CollectionTooNew or CollectionError.
+    A path or a `file://` URL is a directory; `memory://` is an empty collection in memory, which is forgotten
+    when it is closed.
+
+    Raises UsageError for a URL of another kind, CollectionMissing, CollectionDamaged, CollectionTooNew or
+    CollectionError.
     """
-    directory = Path(os.path.abspath(os.path.expanduser(path)))
     stated = settings or load()
     card = stated.card
-    engine = EmbeddedEngine(
-        directory, create=create, versions=versions_of(card), dimension=dimension_of(card)
-    )
+    engine = open_engine(path, create=create, versions=versions_of(card), dimension=dimension_of(card))
     return Collection(engine, stated)
 
 
@@ -372,7 +373,7 @@ class Collection(Asking):
                 path = self._path_of(image)
                 data = self._engine.original(digest_of(image.id)) if path is None else None
                 if path is None and data is None:
-                    fresh.append((key, "", nothing()))
+                    fresh.append((key, "", blanks()))
                     yield _lost(
                         image, "None of the files in which it was seen is there any more.", Unreadable.code
                     )
@@ -386,7 +387,7 @@ class Collection(Asking):
                     if read.image is not None and read.image.digest == digest_of(image.id):
                         fresh.append((read.number, read.image.decoder, read.image.features))
                         continue
-                    fresh.append((read.number, "", nothing()))
+                    fresh.append((read.number, "", blanks()))
                     if read.error is not None:
                         yield _lost(image, str(read.error), read.error.code)
                     else:

@@ -25,7 +25,7 @@ from wherefrom.processes.frames import HEADER, LONGEST, framed
 from wherefrom.processes.parent import GRACE, STARTING, STARTS, abandoned, ended, ending, no_start, started
 
 if TYPE_CHECKING:
-    from wherefrom.picture.decode import Limits
+    from wherefrom.picture.limits import Limits
     from wherefrom.picture.picture import Picture
 
 MODULE = "wherefrom.processes.decoder"
@@ -40,8 +40,9 @@ def decoded(
     WherefromError where no process can be started.
     """
     from wherefrom.picture.colour import WORKING_SIDE
-    from wherefrom.picture.decode import DEFAULT_LIMITS, recognise
     from wherefrom.picture.formats import HEAD
+    from wherefrom.picture.limits import DEFAULT_LIMITS
+    from wherefrom.picture.refusals import recognise
 
     limits = limits or DEFAULT_LIMITS
     recognise(data[:HEAD], len(data), limits)  # what is no picture costs no process
@@ -50,8 +51,9 @@ def decoded(
 
 def decoded_stored(data: bytes, limits: Limits | None = None) -> Picture:
     """What `wherefrom.picture.decode.decode_stored` gives, made in another process as `decoded` does."""
-    from wherefrom.picture.decode import DEFAULT_LIMITS, recognise
     from wherefrom.picture.formats import HEAD
+    from wherefrom.picture.limits import DEFAULT_LIMITS
+    from wherefrom.picture.refusals import recognise
 
     limits = limits or DEFAULT_LIMITS
     recognise(data[:HEAD], len(data), limits)

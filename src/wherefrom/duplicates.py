@@ -260,7 +260,7 @@ def _told(made: Known, match: Match) -> Direction | None:
     """Which of two was first: by their pixels where these were compared, else by what is kept of them."""
     if match.evidence.direction is not None or match.evidence.agreement is not None:
         return match.evidence.direction
-    return by_files(made.image, match.image)
+    return by_files(made.image, match.image, match.evidence)
 
 
 def _part_groups(met: Sequence[Relation], number_of: Mapping[int, int], look: Look | None) -> Iterator[Group]:

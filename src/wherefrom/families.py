@@ -28,6 +28,7 @@ CLOSE = 64
 
 _BACK, _ASKED = 4, 12  # steps from a root to what it was made of, and relations looked at in each
 _RIVALS = 2  # images that nothing tells from the root, of which it is counted what was made of them
+_SAID = 3  # of `merit`: signs, pixels and words
 _LOOKED_AT = 32  # relations of a family whose pixels are compared
 _AGAINST = 4.0  # added to the change of a relation that is taken against its direction
 _DEEPER = 0.15  # added for each level: of copies that are alike, none is made from another
@@ -167,9 +168,15 @@ def _earliest(root: Known, ways: dict[int, list[Relation]], look: Look) -> Known
 def _surest(
     root: Known, members: dict[int, Known], ways: dict[int, list[Relation]], related: Related, look: Look
 ) -> Known:
-    """Of the root and those that nothing tells from it, the one that most others are told to be made of."""
+    """Of the root and those that nothing tells from it, the one that most others are told to be made of.
+
+    None is put before the root that is smaller, or is named for what was done to it: of a picture and its
+    mirror image, others that were mirrored look like the latter's.
+    """
     made, untold = _made_of(root, ways, look)
-    rivals = sorted(untold, key=lambda known: merit(known.image))
+    bound = merit(root.image)[:_SAID]
+    rivals = [known for known in untold if merit(known.image)[:_SAID] <= bound]
+    rivals.sort(key=lambda known: merit(known.image))
     for rival in rivals[:_RIVALS]:
         _meet(rival, members, ways, related)
         others, _ = _made_of(rival, ways, look)

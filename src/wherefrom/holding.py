@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from wherefrom.batches import batched
 from wherefrom.engine.base import Engine
-from wherefrom.errors import NotFound
+from wherefrom.errors import NotFound, UsageError
 from wherefrom.features.extract import EMBEDDING, PALETTE
 from wherefrom.features.fingerprint import NEARLY_BLANK
 from wherefrom.listing import Listed, listed
@@ -25,6 +26,10 @@ from wherefrom.sources.folder import file_uri
 if TYPE_CHECKING:
     from wherefrom.engine.base import Selection, SightingPage
     from wherefrom.filters.terms import Filter
+
+
+_BEGUN = re.compile(f"({re.escape(ID_PREFIX)})?([0-9a-f]{{6,64}})")
+_DIGITS = 64  # of an id, behind its prefix
 
 
 class Holding:
@@ -130,7 +135,10 @@ class Holding:
         return Changed(added, seen, len(found.removed), found.cursor, found.more)
 
     def find(self, id_or_uri: str | os.PathLike[str]) -> list[Image]:
-        """The image of an id, or the images seen at a uri or path; empty when there are none."""
+        """The image of an id, or the images seen at a uri or path; empty when there are none.
+
+        An id may be given by its beginning: see `whole_id`.
+        """
         return [looked(image) for image in self._engine.images(self._keys(id_or_uri)).values()]
 
     def select(self, filter: str | Filter | None = None) -> Iterator[Image]:
@@ -162,10 +170,31 @@ class Holding:
         found = listed(self._engine, filter=filter, words=words, sort=sort, limit=limit, after=after)
         return replace(found, images=tuple(looked(image) for image in found.images))
 
+    def whole_id(self, name: str) -> str | None:
+        """The id that a name stands for: an id, or the beginning of one here, of 6 hex digits or more.
+
+        `sha256:` may be left out where there is no file, and nothing was seen, of that name. None for what is
+        no id; raises UsageError where several ids begin so.
+        """
+        begun = _BEGUN.fullmatch(name.lower())
+        if begun is None:
+            return name if name.startswith(ID_PREFIX) else None
+        stated, digits = begun[1], begun[2]
+        if len(digits) == _DIGITS and stated:
+            return ID_PREFIX + digits
+        if not stated and (os.path.lexists(name) or self._engine.keys_at(file_uri(name))):
+            return None
+        keys = list(self._engine.select(f"id:{ID_PREFIX}{digits}"))
+        if len(keys) > 1:
+            raise UsageError(f"{name} is how {len(keys):,} ids here begin; give more of the one you mean.")
+        if not keys:
+            return ID_PREFIX + digits.ljust(_DIGITS, "0") if stated else None  # which is none of them
+        return next(iter(self._engine.images(keys).values())).id
+
     def _keys(self, id_or_uri: str | os.PathLike[str]) -> list[int]:
         name = os.fspath(id_or_uri)
-        if name.startswith(ID_PREFIX):
-            return list(self._engine.keys_of([digest_of(name)]).values())
+        if (whole := self.whole_id(name)) is not None:
+            return list(self._engine.keys_of([digest_of(whole)]).values())
         return self._engine.keys_at(name if "://" in name else file_uri(os.path.expanduser(name)))
 
     def _path_of(self, image: Image) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from wherefrom.batches import batched
 from wherefrom.engine.base import Engine, WordQuery
 from wherefrom.families import composed
-from wherefrom.features.extract import FINGERPRINT, KEYPOINTS, nothing
+from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import LEAST, Keypoints
 from wherefrom.relations import Known, Relation, related
@@ -21,7 +21,6 @@ _MET, _VERIFIED = 40, 20  # images that visual words are asked for, and those of
 _LIKELY = 0.012  # of an image's votes for itself: with less hardly anything is proven
 _OF_ONE, _ASKED_OF_ONE = 3, 64  # of one group of fingerprints: compared for an image, and asked for at all
 _LOADED = 256  # images whose features are read at a time
-_BLANK = nothing()[FINGERPRINT]
 
 
 class Union:
@@ -83,7 +82,7 @@ def by_words(
         points, marks = engine.features(KEYPOINTS, batch), engine.features(FINGERPRINT, batch)
         met: list[tuple[int, int]] = []
         for key in batch:
-            if not Fingerprint.from_bytes(marks.get(key, _BLANK)).usable:
+            if key not in marks or not Fingerprint.from_bytes(marks[key]).usable:
                 continue
             found = Keypoints.from_bytes(points.get(key, b""))
             home = union.find(key)

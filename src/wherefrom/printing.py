@@ -9,6 +9,7 @@ which are for programs, stay exact.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
@@ -48,6 +49,19 @@ def size(count: int) -> str:
             break
         amount /= 1000
     return counted(count, "byte") if unit == "bytes" else f"{amount:.1f} {unit}"
+
+
+def local(moment: str | None) -> str:
+    """An ISO 8601 time as people read it, in the time of this machine: `2026-12-01 14:05`.
+
+    What is no time stays as it is; empty for None.
+    """
+    if moment is None:
+        return ""
+    try:
+        return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError):
+        return moment
 
 
 def _mark(found: re.Match[str]) -> str:

@@ -33,8 +33,15 @@ def digest_of(identifier: str) -> bytes:
     except ValueError:
         digest = b""
     if len(digest) != 32 or not identifier.startswith(ID_PREFIX):
-        raise UsageError(f"{identifier!r} is no image id: those read sha256: and 64 hex digits.")
+        raise UsageError(
+            f"{identifier!r} is no image id: those read sha256: and 64 hex digits, or the first 6 or more."
+        )
     return digest
+
+
+def short_id(identifier: str) -> str:
+    """An id as people are shown it: its first 12 hex digits, which commands take as well."""
+    return identifier.removeprefix(ID_PREFIX)[:12]
 
 
 def now() -> int:

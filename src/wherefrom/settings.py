@@ -19,7 +19,7 @@ from wherefrom.features.extract import Recipe
 from wherefrom.features.keypoints import KEPT
 from wherefrom.former import COLLECTION, PREFIX, default_collection, settings_file, variable
 from wherefrom.models.cards import Card
-from wherefrom.picture.decode import DEFAULT_LIMITS, Limits
+from wherefrom.picture.limits import DEFAULT_LIMITS, Limits
 from wherefrom.processes.memory import share
 
 _LEAST_MEMORY = 512 * 1024**2

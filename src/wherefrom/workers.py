@@ -24,9 +24,11 @@ from typing import Any
 from wherefrom.errors import Corrupt, MachineFault, PictureError, TooLarge, TooSlow, Unreadable
 from wherefrom.features.extract import Recipe
 from wherefrom.features.signs import signs_of
-from wherefrom.picture.decode import DEFAULT_LIMITS, SMALL_SIDE, Limits, decode, recognise
+from wherefrom.picture.decode import decode
 from wherefrom.picture.formats import HEAD
+from wherefrom.picture.limits import DEFAULT_LIMITS, SMALL_SIDE, Limits
 from wherefrom.picture.picture import Picture
+from wherefrom.picture.refusals import recognise
 from wherefrom.processes.believed import error_of
 from wherefrom.processes.child import (
     Gate,

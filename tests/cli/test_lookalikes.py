@@ -20,6 +20,8 @@ from wherefrom.records import Image as Kept
 from wherefrom.search.answer import Evidence, Kind, Match, QueryFacts
 from wherefrom.search.wishes import About
 
+pytestmark = pytest.mark.usefixtures("default_model")
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -264,7 +266,7 @@ def test_list(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "objects",
     }
     out, err = called(capsys, "list", "--limit", 2)
-    assert [line.split()[0] for line in out.splitlines()] == [one["id"] for one in everything[:2]]
+    assert [line.split()[0] for line in out.splitlines()] == [one["id"][7:19] for one in everything[:2]]
     assert "2 images." in err
     out, _ = called(capsys, "list", "--filter", "colour:teal@50%")
     (line,) = out.splitlines()

@@ -101,3 +101,16 @@ def test_any_names_give_a_line_each(names: list[bytes]) -> None:
     lines = table_lines(rows, ("where", "bytes"), right=(1,))
     assert len(lines) == len(names) + 1
     assert all(harmless(line) and len((line + "|").splitlines()) == 1 for line in lines)
+
+
+def test_a_place_in_a_filter_is_pointed_at_and_a_name_is_one_line(
+    odd: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["index", "-q", str(odd / "again\n.jpg")]) == Exit.OK
+    capsys.readouterr()
+    assert run(["list", "--filter", "wid>2"]) == Exit.USAGE
+    first, text, caret = capsys.readouterr().err.splitlines()
+    assert first.startswith("wherefrom: ")
+    assert (text, caret) == ("  wid>2", "  ^")
+    assert run(["show", "no\n  such\n  ^.jpg"]) == Exit.NOTHING_FOUND
+    assert len(capsys.readouterr().err.splitlines()) == 1

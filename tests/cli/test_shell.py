@@ -20,7 +20,7 @@ from wherefrom.cli.main import run
 from wherefrom.doctor.kept import _skipped
 from wherefrom.errors import Exit, MachineFault
 from wherefrom.features.extract import Recipe
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.printing import size
 from wherefrom.processes.believed import error_of
 from wherefrom.sources.folder import Unopened, walk

@@ -25,7 +25,7 @@ from wherefrom.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(default_model: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sound collection of four images."""
     home = tmp_path_factory.mktemp("doctor")
     folder_of(home / "pictures", 4)

@@ -17,17 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 from numpy.typing import NDArray
 
-from tests.support.derived import DerivedSuite, Life, lives
-from tests.support.derived_kinds import (
-    VECTORS,
-    Floats,
-    MemorySource,
-    check_cells,
-    check_exact,
-    stored,
-    vector,
-)
-from tests.support.kills import bytes_of, killed_at, restore
+from tests.support.brute_force import Floats, MemorySource, check_cells, check_exact, stored, vector
+from tests.support.derived import DerivedSuite
+from tests.support.derived_kinds import VECTORS
+from tests.support.derived_life import Life, lives
+from tests.support.kills import bytes_of, restore
 from wherefrom.engine import cells, vector_scan
 from wherefrom.engine.cells import Cells
 from wherefrom.engine.sizes import CellSizes
@@ -40,6 +34,10 @@ SMALL = VECTORS.CELLS
 
 class TestVectors(DerivedSuite):
     kind, name = VECTORS, "VECTORS"
+
+    def lives(self, directory: Path, source: MemorySource[bytes], seed: int) -> None:
+        super().lives(directory, source, seed)
+        assert not (directory / "cells").is_dir() or len(list((directory / "cells").iterdir())) <= 1
 
 
 class VectorsLife(Life):
@@ -54,7 +52,7 @@ class VectorsLife(Life):
         assert self.reader.covered == self.writer.covered
 
 
-TestVectorsLife = lives(VectorsLife, 12, 10)
+TestVectorsLife = lives(VectorsLife, 10, 10)
 
 
 def rows_of(count: int, seed: int = 0) -> Vectors:
@@ -99,7 +97,7 @@ def probed(
     return best
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(
     seed=st.integers(0, 300),
     count=st.integers(1, 250),
@@ -262,25 +260,3 @@ def test_a_disk_without_room_for_cells_costs_speed_and_nothing_else(
     assert index.covered == 0
     assert list((tmp_path / "v" / "cells").iterdir()) == []
     check_cells(index, source, vector(7), 5)
-
-
-def test_a_kill_at_any_step_of_building_leaves_what_there_was(tmp_path: Path) -> None:
-    directory = tmp_path / "v"
-    index, source = index_of(directory, 60)
-    index.stop_writing()
-    for number in range(61, 121):
-        source.add(stored(number))
-    before = bytes_of(directory)
-    for step in range(1, 200, 4):
-        restore(directory, before)
-        if not killed_at(step, lambda: VECTORS.opened(directory, source)):
-            break
-        reader = VECTORS.opened(directory, source, write=False)
-        check_cells(reader, source, vector(5), 7)
-        assert list(reader.damage()) == []
-        writer = VECTORS.opened(directory, source)
-        check_cells(writer, source, vector(5), 7)
-        check_cells(reader, source, vector(5), 7)
-        assert list(writer.damage()) == []
-        assert len(list((directory / "cells").iterdir())) == 1
-    assert step > 20

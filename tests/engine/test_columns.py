@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from numpy.typing import NDArray
 
-from tests.support.derived import DerivedSuite, Life, lives
-from tests.support.derived_kinds import COLUMN_WIDTHS, COLUMNS, FEATURE, MemorySource, row
+from tests.support.brute_force import COLUMN_WIDTHS, MemorySource, row
+from tests.support.derived import DerivedSuite
+from tests.support.derived_kinds import COLUMNS, FEATURE
+from tests.support.derived_life import Life, lives
 from tests.support.kills import bytes_of, killed_at, restore
 from wherefrom.engine.catalog_source import column_source
 from wherefrom.engine.columns import Columns
 from wherefrom.engine.files import crc_of
 from wherefrom.errors import CollectionDamaged
+from wherefrom.features.registry import feature
 
 
 def group(columns: Columns, rows: int, groups: int, seed: int = 0) -> bool:
@@ -54,7 +57,7 @@ class ColumnsLife(Life):
         assert group(self.writer, max(rows, least), groups)
 
 
-TestColumnsLife = lives(ColumnsLife, 30, 15)
+TestColumnsLife = lives(ColumnsLife, 20, 15)
 
 
 def filled(directory: Path, count: int) -> tuple[Columns, MemorySource[bytes]]:
@@ -246,7 +249,7 @@ def test_what_a_crash_left_behind_the_last_row_is_written_over(tmp_path: Path) -
 
 def kept_as(rows: list[tuple[Any, Any]], width: int = 8) -> tuple[int, list[int], list[bytes]]:
     catalog: Any = SimpleNamespace(features_after=lambda *_: rows)
-    last, (keys, data) = column_source(catalog, "palette", width).rows_after(2, 100)
+    last, (keys, data) = column_source(catalog, feature("palette"), width).rows_after(2, 100)
     assert keys.dtype == np.int64
     assert data.dtype == np.uint8
     assert data.shape == (len(keys), width)
@@ -261,7 +264,7 @@ def test_the_catalogs_features_as_rows() -> None:
 
 @pytest.mark.parametrize("data", [b"short", row(1) + b"x", None, 7, "8 bytes!"])
 def test_features_of_another_width_are_damage(data: object) -> None:
-    with pytest.raises(CollectionDamaged, match=r"palette feature of image number 4 is damaged"):
+    with pytest.raises(CollectionDamaged, match=r"palette of image number 4 is damaged"):
         kept_as([(3, row(3)), (4, data)])
 
 

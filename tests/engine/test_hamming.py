@@ -8,8 +8,10 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from tests.support.derived import DerivedSuite, Life, lives
-from tests.support.derived_kinds import CODES, MemorySource, code, distances
+from tests.support.brute_force import MemorySource, code, distances
+from tests.support.derived import DerivedSuite
+from tests.support.derived_kinds import CODES
+from tests.support.derived_life import Life, lives
 from wherefrom.engine.hamming import HammingIndex
 
 
@@ -21,7 +23,7 @@ class CodesLife(Life):
     kind = CODES
 
 
-TestCodesLife = lives(CodesLife, 30, 20)
+TestCodesLife = lives(CodesLife, 15, 20)
 
 
 def filled(directory: Path, count: int) -> tuple[HammingIndex, MemorySource[list[np.ndarray]]]:

@@ -55,7 +55,6 @@ def collection(seed: int, count: int) -> tuple[Words, Words, NDArray[np.bool_]]:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_it_finds_exactly_what_a_scan_finds(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     seed: int,
     count: int,
     threads: int,
@@ -64,30 +63,25 @@ def test_it_finds_exactly_what_a_scan_finds(
 ) -> None:
     planes, queries, dead = collection(seed, count)
     mask = dead if masked else None
-    monkeypatch.setattr(mih, "_SHARE_NS", 1.0)
     index = mih.MultiIndex.build(planes, tmp_path / "index", threads=threads)
     for reach in (radius, mih.RADIUS):
         expected = scan.within(planes, queries, reach, mask, False)
-        assert same(index.within(queries, reach, mask, threads=threads), expected)
-    first = index.within(queries[:1], mih.RADIUS, mask, threads=threads)
+        assert same(index.within(queries, reach, mask, threads=threads, share=1), expected)
+    first = index.within(queries[:1], mih.RADIUS, mask, threads=threads, share=1)
     assert same(first, scan.within(planes, queries[:1], mih.RADIUS, mask, False))
 
 
 @pytest.mark.parametrize("tables", range(6, 33))
-def test_any_layout_finds_codes_at_every_distance(
-    tables: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_any_layout_finds_codes_at_every_distance(tables: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(tables)
     codes = rng.integers(0, 2**64, (640, 4), dtype=np.uint64)
     queries = np.array([flipped(codes[row], row % 32, rng) for row in range(640)])
     bits = min(256 // tables, 11)  # keys lie across words and within them
     keys = [bits] * (mih.RADIUS % tables + 1) + [max(5, bits - 2)] * (mih.RADIUS - mih.RADIUS % tables)
-    monkeypatch.setattr(mih, "plan", lambda _rows, _limit: mih.Layout(tuple(keys[:tables])))
-    monkeypatch.setattr(mih, "_SCAN_INSTEAD", 1e-9)
     planes = np.ascontiguousarray(codes.T)
-    index = mih.MultiIndex.build(planes, tmp_path)
+    index = mih.MultiIndex.build(planes, tmp_path, layout=mih.Layout(tuple(keys[:tables])))
     assert index.layout.key_bits == tuple(keys[:tables])
-    hits = index.within(queries)
+    hits = index.within(queries, scan_instead=1e-9)
     assert same(hits, scan.within(planes, queries, mih.RADIUS, compiled=False))
     found = dict(zip(hits.row.tolist(), hits.distance.tolist(), strict=True))
     assert found == {row: row % 32 for row in range(640)}
@@ -127,13 +121,12 @@ def test_crowded_buckets_and_queries_that_meet_them(tmp_path: Path, monkeypatch:
         return through(planes, queries, *rest, **named)
 
     monkeypatch.setattr(scan, "within", noted)
-    monkeypatch.setattr(mih, "_SHARE_NS", 1.0)
     for threads in (1, 2, 7):
-        assert same(index.within(queries, threads=threads), expected)
+        assert same(index.within(queries, threads=threads, share=1), expected)
     assert scanned == [3, 3, 3], "queries that share keys with a third of the collection are scanned"
-    monkeypatch.setattr(mih, "_SCAN_INSTEAD", 1e-9)
     for threads in (1, 2, 7):
-        assert same(index.within(queries, threads=threads), expected)
+        found = index.within(queries, threads=threads, share=1, scan_instead=1e-9)
+        assert same(found, expected)
     assert len(scanned) == 3, "with no such rule the tables answer alone, and the same"
 
 

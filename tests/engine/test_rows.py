@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.derived_kinds import code
+from tests.support.brute_force import code
 from wherefrom.engine.rows import RowFiles, RowManifest, Rows
 
 

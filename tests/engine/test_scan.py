@@ -71,19 +71,16 @@ def test_both_paths_find_what_the_definition_says(
 
 @pytest.mark.parametrize("count", SIZES)
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_the_kernels_equal_numpy_across_blocks_and_threads(
-    count: int, threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scan, "_SHARE", 1000)
+def test_the_kernels_equal_numpy_across_blocks_and_threads(count: int, threads: int) -> None:
     planes, asked, dead = collection(count, count, 70)
     for mask in (None, dead):
         for radius in (0, 31, 41, 62, 71, 128, 256):
             expected = scan.within(planes, asked, radius, mask, False)
-            found = scan.within(planes, asked, radius, mask, True, threads=threads)
+            found = scan.within(planes, asked, radius, mask, True, threads=threads, share=1000)
             assert triples(found) == triples(expected)
         for k in (1, 10, 3000):
             expected = scan.nearest(planes, asked, k, mask, False)
-            found = scan.nearest(planes, asked, k, mask, True, threads=threads)
+            found = scan.nearest(planes, asked, k, mask, True, threads=threads, share=1000)
             assert triples(found) == triples(expected)
 
 
@@ -133,12 +130,11 @@ def test_any_strides_and_read_only_files(compiled: bool, tmp_path: Path) -> None
             assert [triples(found), triples(nearest)] == expected
 
 
-def test_large_batches_take_several_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_batches_take_several_passes() -> None:
     planes, asked, dead = collection(5, 2100, 20)
     expected = triples(scan.nearest(planes, asked, 40, dead, False))
-    monkeypatch.setattr(scan, "_NEAREST_BUFFERS", 100_000)
-    monkeypatch.setattr(scan, "_SHARE", 1000)
-    assert triples(scan.nearest(planes, asked, 40, dead, True, threads=2)) == expected
+    found = scan.nearest(planes, asked, 40, dead, True, threads=2, share=1000, buffers=100_000)
+    assert triples(found) == expected
 
 
 def test_hits_of_one_query() -> None:

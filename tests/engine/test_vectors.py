@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.derived_kinds import VECTORS, best_vectors, hits, rows_of, vector
+from tests.support.brute_force import best_vectors, hits, rows_of, vector
+from tests.support.derived_kinds import VECTORS
 from wherefrom.engine import vector_scan
 from wherefrom.engine.sizes import CellSizes
 from wherefrom.engine.vector_scan import Queries, Vectors
@@ -172,7 +173,8 @@ def test_a_small_search_loads_no_compiler(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from tests.support.derived_kinds import VECTORS, CellSizes, vector\n"
+        "from tests.support.brute_force import vector\n"
+        "from tests.support.derived_kinds import VECTORS, CellSizes\n"
         "source = VECTORS.source(range(50))\n"
         "index = VECTORS.opened(Path(sys.argv[1]), source, cells=CellSizes(), compiled=None)\n"
         "assert index.search(vector(5)[None], 3).key[0] == 5\n"

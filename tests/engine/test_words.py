@@ -13,10 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.derived import DerivedSuite, Life, lives
-from tests.support.derived_kinds import (
+from tests.support.brute_force import (
     ROW,
-    WORDS,
     best_words,
     keypoints,
     postings_of,
@@ -24,6 +22,9 @@ from tests.support.derived_kinds import (
     word_queries,
     word_query,
 )
+from tests.support.derived import DerivedSuite
+from tests.support.derived_kinds import WORDS
+from tests.support.derived_life import Life, lives
 from wherefrom.engine import word_votes, words
 from wherefrom.engine.sizes import WordSizes
 from wherefrom.engine.word_files import VOCABULARY, Sealed, Segment, merged, segment_bytes
@@ -39,7 +40,7 @@ class WordsLife(Life):
     kind = WORDS
 
 
-TestWordsLife = lives(WordsLife, 15, 12)
+TestWordsLife = lives(WordsLife, 10, 12)
 
 
 @settings(deadline=None, max_examples=60)
@@ -134,7 +135,8 @@ def test_a_small_collection_loads_no_compiler(tmp_path: Path) -> None:
     program = (
         "import sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from tests.support.derived_kinds import WORDS, keypoints\n"
+        "from tests.support.brute_force import keypoints\n"
+        "from tests.support.derived_kinds import WORDS\n"
         "for name in [n for n in sys.modules if n.partition('.')[0] == 'numba' or 'kernels' in n]:\n"
         "    del sys.modules[name]\n"
         "from wherefrom.engine.words import WordQuery, WordsIndex\n"

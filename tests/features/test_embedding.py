@@ -34,7 +34,8 @@ from wherefrom.features.embedding import (
     version_of,
     whitening_version,
 )
-from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, versions_of
+from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE
+from wherefrom.features.registry import versions_of
 from wherefrom.models.cards import Card
 from wherefrom.models.graph import Graph
 from wherefrom.models.labels import calibrated, classes

@@ -17,8 +17,9 @@ from wherefrom.features.embedding import (
     Embedding,
     Model,
 )
-from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, Recipe, nothing
+from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, Recipe
 from wherefrom.features.palette import Palette
+from wherefrom.features.registry import blanks
 from wherefrom.picture.decode import decode
 from wherefrom.picture.picture import Picture
 
@@ -69,4 +70,4 @@ def test_without_a_model_there_is_no_embedding() -> None:
     found = Recipe(50).extract(Picture.from_array(np.asarray(picture(1))))
     assert found.data[EMBEDDING] == b""
     assert len(found.data[PALETTE]) > 0
-    assert nothing()[EMBEDDING] == b""
+    assert blanks()[EMBEDDING] == b""

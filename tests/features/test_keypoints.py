@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tests.scenes import Grey, picture, scene
 from wherefrom.features import keypoints as kp
-from wherefrom.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS, Recipe, nothing, versions_of
+from wherefrom.features.extract import FINGERPRINT, KEYPOINTS, VERSIONS, Recipe
 from wherefrom.features.keypoints import (
     ASKED,
     BYTES,
@@ -24,6 +24,7 @@ from wherefrom.features.keypoints import (
     prepare,
     query_keypoints,
 )
+from wherefrom.features.registry import blanks, versions_of
 from wherefrom.picture.picture import Picture
 
 
@@ -351,7 +352,7 @@ def test_features_of_a_picture_hold_its_keypoints() -> None:
     assert found.data[KEYPOINTS] == keypoints(source).to_bytes()
     assert Recipe(17).extract(source).data[KEYPOINTS] == keypoints(source, 17).to_bytes()
     assert VERSIONS[KEYPOINTS] == kp.VERSION
-    assert len(Keypoints.from_bytes(nothing()[KEYPOINTS])) == 0
+    assert len(Keypoints.from_bytes(blanks()[KEYPOINTS])) == 0
 
 
 def test_preparing_is_allowed_at_any_time() -> None:

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageOps
 import wherefrom
 from tests.scenes import encoded, picture
 from tests.server.running import served
+from wherefrom.settings import Settings
 
 pytest.importorskip("playwright", reason="the browser's driver is not installed")
 
@@ -74,13 +75,15 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         (more / "folder" / f"new {number}.jpg").write_bytes(encoded(picture(number)))
     (more / "folder" / "broken.jpg").write_bytes(encoded(picture(50))[:600])
     for name in ("small", "spare"):
-        with wherefrom.open(root / f"{name}.wherefrom", create=True) as collection:
+        with wherefrom.open(
+            root / f"{name}.wherefrom", create=True, settings=Settings(model=MODEL)
+        ) as collection:
             assert not collection.add(folder).failed
     odd = root / "odd pictures"
     odd.mkdir()
     for number, odd_name in enumerate(ODD):
         (odd / os.fsdecode(odd_name)).write_bytes(encoded(picture(0, 320, 240 - number)))
-    with wherefrom.open(root / "odd.wherefrom", create=True) as collection:
+    with wherefrom.open(root / "odd.wherefrom", create=True, settings=Settings(model=MODEL)) as collection:
         assert not collection.add(odd).failed
     os.environ["WHEREFROM_ALLOW_PRIVATE"] = "127.0.0.0/8"
     bins = os.environ.get("XDG_DATA_HOME")

@@ -28,7 +28,8 @@ from wherefrom.errors import (
     Truncated,
     UnsupportedFormat,
 )
-from wherefrom.picture.decode import Limits, decode
+from wherefrom.picture.decode import decode
+from wherefrom.picture.limits import Limits
 
 
 def test_empty_and_foreign() -> None:

@@ -36,7 +36,10 @@ from wherefrom.errors import (
 )
 from wherefrom.picture import colour as colour_module
 from wherefrom.picture import decode as module
-from wherefrom.picture.decode import Limits, decode, recognise
+from wherefrom.picture import jpeg
+from wherefrom.picture.decode import decode
+from wherefrom.picture.limits import Limits
+from wherefrom.picture.refusals import recognise
 
 ANIMATED = ("apng", "animated", "gif", "pages")
 COLOUR = (200, 100, 50)
@@ -359,7 +362,8 @@ def test_heavy_pictures_pass_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
         entered += 1
         yield
 
-    monkeypatch.setattr(module, "HEAVY_PIXELS", WIDTH * HEIGHT - 1)
+    for decoder in (module, jpeg):
+        monkeypatch.setattr(decoder, "HEAVY_PIXELS", WIDTH * HEIGHT - 1)
     large = encode(quadrants(1200, 1100), "JPEG")  # halved inside the decoder: light
     for data, times in ((sample("png"), 1), (sample("jpeg"), 1), (sample("progressive"), 1), (large, 0)):
         entered = 0

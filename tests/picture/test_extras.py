@@ -41,8 +41,10 @@ from wherefrom.errors import (
     UnsupportedFormat,
 )
 from wherefrom.picture import apart, extras
-from wherefrom.picture.decode import Limits, decode, recognise
+from wherefrom.picture.decode import decode
 from wherefrom.picture.jxl import Header
+from wherefrom.picture.limits import Limits
+from wherefrom.picture.refusals import recognise
 
 BEHIND = ("heic", "jxl", "codestream", "dng", "svg", "pdf")
 DRAWN = (1024, 683)  # the quadrants, where the format has no pixels of its own

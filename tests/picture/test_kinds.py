@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.pictures import assert_sentence, box, encode, quadrants, sample
 from wherefrom.errors import NotAPicture, PictureError, UnsupportedFormat
-from wherefrom.picture.decode import decode, recognise
+from wherefrom.picture.decode import decode
 from wherefrom.picture.kinds import kind_of, variant_of
+from wherefrom.picture.refusals import recognise
 
 TARGA = bytes([0, 0, 2, 0, 0, 0, 0, 0]) + struct.pack("<HHHHBB", 0, 0, 96, 64, 24, 0x20)
 PCX = bytes([10, 5, 1, 8]) + bytes(124)

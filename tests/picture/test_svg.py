@@ -20,7 +20,8 @@ from tests.pictures import (
     svg,
 )
 from wherefrom.errors import Corrupt, PictureError, TooLarge, TooSlow, UnsupportedFormat
-from wherefrom.picture.decode import Limits, decode
+from wherefrom.picture.decode import decode
+from wherefrom.picture.limits import Limits
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.quality.gate import FLOORS, Bed, trials_of
 from tests.scenes import encoded, picture, scene
+from wherefrom.models.store import DEFAULT
 from wherefrom.settings import Settings
 
 ORIGINALS = ("astronaut.png", "coffee.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg", "camera.png")
@@ -37,14 +38,18 @@ def made(folder: Path) -> Bed:
         name = f"filled {number}"
         indexed.append((name, saved(filler(number), folder / f"{name}.jpg")))
     files = dict(indexed)
+    kept = [(name, files[name], image) for name, image in originals]
     return Bed(
-        trials_of([(name, files[name], image) for name, image in originals], others, FLOORS),
+        [  # each edit of four originals, and each original under eleven edits: half of all pairs
+            *trials_of(kept[::2], others, list(FLOORS)[::2]),
+            *trials_of(kept[1::2], others, list(FLOORS)[1::2]),
+        ],
         [
             *((name, encoded(photograph(name))) for name in STRANGERS),
             *((f"scene {number}", encoded(picture(number))) for number in range(500, 506)),
         ],
         indexed,
-        Settings(workers=1),
+        Settings(workers=1, model=DEFAULT),
     )
 
 

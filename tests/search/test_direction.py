@@ -188,8 +188,8 @@ def test_no_byte_is_decoded_in_the_process_that_asks(tmp_path: Path, monkeypatch
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("bytes were decoded in the process that asks")
 
-    for name in ("decode", "decode_stored", "_decode_builtin", "_decode_jpeg", "_opened"):
-        monkeypatch.setattr(f"wherefrom.picture.decode.{name}", refuse)
+    for name in ("decode.decode", "decode._decode_builtin", "jpeg.decode_stored", "jpeg.decode_jpeg"):
+        monkeypatch.setattr(f"wherefrom.picture.{name}", refuse)
     for name in ("simplejpeg.decode_jpeg", "PIL.Image.open", "PIL.ImageFile.ImageFile.load"):
         monkeypatch.setattr(name, refuse)
     match = compare(files["again.jpg"], files["first.jpg"], PLAIN)

@@ -304,9 +304,8 @@ def alike(tmp_path_factory: pytest.TempPathFactory) -> Iterator[wherefrom.Collec
 def test_what_was_put_around_or_over_a_picture_is_no_match(
     alike: wherefrom.Collection, name: str, seed: int
 ) -> None:
-    for number in (30, 32):
-        answer = search(alike, edit(name, picture(number), seed))
-        assert [match.sightings[0].uri for match in answer] == []
+    answer = search(alike, edit(name, picture(30 + seed), seed))
+    assert [match.sightings[0].uri for match in answer] == []
 
 
 @pytest.mark.parametrize("picked", [0, 1, 10, 11])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from wherefrom.features.embedding import CLASSES, EXTRA
-from wherefrom.features.registry import field_named
+from wherefrom.features.registry import answering
 from wherefrom.filters.terms import Graded
 from wherefrom.models.labels import CLASS_SHARE, TEMPERATURE, classes
 from wherefrom.search.lookup import label_counts
@@ -30,10 +30,10 @@ class Rows:
 
     def labelled(self, name: str) -> int:
         """How many have a label, as a filter asks for it."""
-        field = field_named("label")
-        assert field is not None
-        rows = field.rows(Graded(name, None))
-        return sum(int(rows(fields).sum()) for fields in self.scan(field.kind))
+        asked = answering("label")
+        assert asked is not None
+        rows = asked[1].rows(Graded(name, None))
+        return sum(int(rows(fields).sum()) for fields in self.scan(asked[0].kind))
 
 
 def made(seed: int, count: int) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from wherefrom.evaluate.edits import edit
 from wherefrom.search.answer import CLAIMS, Answer, Kind
 
 PICTURES = 60
+
+pytestmark = pytest.mark.usefixtures("default_model")
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +69,7 @@ def digest(seed: int) -> str:
 
 
 @weights
-@pytest.mark.parametrize("seed", [0, 7, 31])
-@pytest.mark.parametrize("name", list(copies(0)))
+@pytest.mark.parametrize(("name", "seed"), list(zip(copies(0), cycle((0, 7, 31)), strict=False)))
 def test_a_copy_is_never_called_similar(collection: wherefrom.Collection, name: str, seed: int) -> None:
     """Neither alone nor folded under another, however many look-alikes are asked for."""
     data = copies(seed)[name]
@@ -239,6 +241,7 @@ def loaded_by(place: Path, query: Path, kinds: str) -> set[str]:
 
 
 @weights
+@pytest.mark.directory
 def test_a_search_that_finds_its_copy_loads_no_network(place: Path, tmp_path: Path) -> None:
     query = tmp_path / "copy.jpg"
     query.write_bytes(jpeg(edit("crop 50 %", picture(2), 2)))

@@ -19,7 +19,8 @@ from wherefrom.features.extract import Recipe
 from wherefrom.features.palette import palette
 from wherefrom.models.labels import classes
 from wherefrom.picture.picture import Picture
-from wherefrom.search.wishes import About, Wishes
+from wherefrom.search.request import SearchRequest
+from wherefrom.search.wishes import About, read_wishes
 from wherefrom.settings import Settings
 
 
@@ -49,19 +50,19 @@ def same(source: Any) -> Any:
 @pytest.mark.parametrize(
     ("wishes", "none", "subject"),
     [
-        (Wishes(), True, False),
-        (Wishes(ignore_background=True), True, False),
-        (Wishes(text=""), True, False),
-        (Wishes(like=["a.jpg"]), False, True),
-        (Wishes(unlike=["a.jpg"]), False, False),
-        (Wishes(text="a boat"), False, True),
-        (Wishes(colours="red"), False, True),
-        (Wishes(unlike=["a.jpg"], colours="red"), False, True),
+        (SearchRequest(), True, False),
+        (SearchRequest(ignore_background=True), True, False),
+        (SearchRequest(text=""), True, False),
+        (SearchRequest(like=["a.jpg"]), False, True),
+        (SearchRequest(unlike=["a.jpg"]), False, False),
+        (SearchRequest(text="a boat"), False, True),
+        (SearchRequest(colours="red"), False, True),
+        (SearchRequest(unlike=["a.jpg"], colours="red"), False, True),
     ],
 )
-def test_what_there_is_to_search_by(wishes: Wishes, none: bool, subject: bool) -> None:
-    assert wishes.are_none is none
-    assert wishes.have_a_subject is subject
+def test_what_there_is_to_search_by(wishes: SearchRequest, none: bool, subject: bool) -> None:
+    assert wishes.has_wishes is not none
+    assert wishes.needs_picture is not subject
 
 
 # As numbers
@@ -74,9 +75,10 @@ def test_wishes_as_numbers(tiny: Settings) -> None:
         asked.append(one)
         return {"blue": plain(0, 0, 200), "red": plain(200, 0, 0), "grey": plain(90, 90, 90)}[one]
 
-    wish = Wishes(["blue", "grey"], ["red"], colours="red:2, #336699", ignore_background=True).read(
-        source, tiny
+    request = SearchRequest(
+        like=["blue", "grey"], unlike=["red"], colours="red:2, #336699", ignore_background=True
     )
+    wish = read_wishes(request, source, tiny)
     assert asked == ["blue", "grey", "red"]
     assert np.stack([one.vector for one in wish.like]) == pytest.approx(
         np.array([[0, 0, 1], 3 * [3**-0.5]]), abs=1e-6
@@ -91,47 +93,49 @@ def test_wishes_as_numbers(tiny: Settings) -> None:
 
 def test_nothing_wished_is_an_empty_wish() -> None:
     """For which no model is needed."""
-    wish = Wishes().read(same, Settings(model="none"))
+    wish = read_wishes(SearchRequest(), same, Settings(model="none"))
     assert wish.is_empty
     assert wish.wanted == []
-    assert not Wishes(colours="red").read(same, Settings(model="none")).is_empty
+    assert not read_wishes(SearchRequest(colours="red"), same, Settings(model="none")).is_empty
 
 
-@pytest.mark.parametrize("wishes", [Wishes(like=[encoded(picture(1))]), Wishes(unlike=[encoded(picture(1))])])
-def test_pictures_need_a_model(wishes: Wishes) -> None:
+@pytest.mark.parametrize(
+    "wishes", [SearchRequest(like=[encoded(picture(1))]), SearchRequest(unlike=[encoded(picture(1))])]
+)
+def test_pictures_need_a_model(wishes: SearchRequest) -> None:
     with pytest.raises(ModelMissing) as caught:
-        wishes.read(same, Settings(model="none"))
+        read_wishes(wishes, same, Settings(model="none"))
     assert_sentence(caught.value)
 
 
 def test_a_model_that_is_not_installed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHEREFROM_MODELS", str(tmp_path))
     with pytest.raises(ModelMissing) as caught:
-        Wishes(like=[plain(1, 2, 3)]).read(same, Settings(model="siglip2-base"))
+        read_wishes(SearchRequest(like=[plain(1, 2, 3)]), same, Settings(model="siglip2-base"))
     assert_sentence(caught.value)
 
 
 def test_words_need_a_model_with_a_side_for_them(tiny: Settings) -> None:
     with pytest.raises(UsageError, match="The model means cannot search by words"):
-        Wishes(text="a red boat").read(same, tiny)
+        read_wishes(SearchRequest(text="a red boat"), same, tiny)
 
 
 def test_words_need_a_model() -> None:
     with pytest.raises(UsageError, match="Without a model nothing can be searched by words"):
-        Wishes(text="a red boat").read(same, Settings(model="none"))
+        read_wishes(SearchRequest(text="a red boat"), same, Settings(model="none"))
 
 
 def test_colours_of_no_use_are_refused(tiny: Settings) -> None:
     for text in ("no colour at all", "red, #12", "red:0"):
         with pytest.raises(UsageError):
-            Wishes(colours=text).read(same, tiny)
+            read_wishes(SearchRequest(colours=text), same, tiny)
 
 
 def test_a_picture_that_cannot_be_read_is_refused(tiny: Settings) -> None:
     with pytest.raises(NotAPicture):
-        Wishes(like=[b"these are words and no picture"]).read(same, tiny)
+        read_wishes(SearchRequest(like=[b"these are words and no picture"]), same, tiny)
     with pytest.raises(UsageError):
-        Wishes(unlike=[3.5]).read(same, tiny)
+        read_wishes(SearchRequest(unlike=[3.5]), same, tiny)
 
 
 # In a collection

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wherefrom.cli.common import say, shown_place
 from wherefrom.errors import UsageError
 from wherefrom.printing import counted, plain
+from wherefrom.records import short_id
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -71,21 +72,19 @@ def draw_matches(photos: Collection, query: Any, answers: list[Answer], folder: 
 
     Look-alikes are left out: there is nothing to prove.
     """
-    from wherefrom.records import ID_PREFIX
     from wherefrom.search.answer import CLAIMS
     from wherefrom.search.draw import draw, image_of
     from wherefrom.search.pixels import original
-    from wherefrom.settings import load
 
     claims = [[(rank, m) for rank, m in enumerate(a, 1) if m.kind in CLAIMS] for a in answers]
     if any(len(some) < len(answer) for some, answer in zip(claims, answers, strict=True)):
         say("Look-alikes are not drawn: they prove nothing.")
     if not any(claims):
         return
-    settings = load()
+    settings = photos.settings
     read = original(settings.limits, photos.engine.original)
-    if isinstance(query, str) and query.startswith(ID_PREFIX):
-        query = read(photos.get(query))
+    if isinstance(query, str) and (whole := photos.whole_id(query)) is not None:
+        query = read(photos.get(whole))
         if query is None:
             say("Nothing is drawn, for the file of this image has changed.")
             return
@@ -124,11 +123,11 @@ def _save(image: Image.Image, path: Path) -> None:
 
 
 def _name_of(match: Match) -> str:
-    return shown_place(match.sightings[0].uri) if match.sightings else match.id
+    return shown_place(match.sightings[0].uri) if match.sightings else short_id(match.id)
 
 
 def _stem(match: Match) -> str:
-    return safe_stem(_name_of(match)) or match.id[7:19]
+    return safe_stem(_name_of(match)) or short_id(match.id)
 
 
 def safe_stem(name: str) -> str:

@@ -34,34 +34,9 @@ from wherefrom.errors import Exit, UsageError, WherefromError, named
 from wherefrom.printing import plain
 
 if TYPE_CHECKING:
-    from wherefrom.collection import Collection
     from wherefrom.search.account import Account
     from wherefrom.search.answer import Answer, Evidence, Match
-
-Region = tuple[float, float, float, float]
-
-
-def _kinds(text: str | None) -> str | list[str] | None:
-    if text is None or text.strip() == "all":
-        return text and "all"
-    return [kind.strip() for kind in text.split(",") if kind.strip()]
-
-
-def _region(text: str) -> Region:
-    try:
-        left, top, right, bottom = (float(number) for number in text.split(","))
-    except ValueError:
-        raise UsageError(f"A region reads LEFT,TOP,RIGHT,BOTTOM in pixels, not {text!r}.") from None
-    return left, top, right, bottom
-
-
-def _check_least(min_score: float | None, precision: float | None) -> None:
-    from wherefrom.search.rank import precision_score
-
-    if precision is not None:
-        if min_score is not None:
-            raise UsageError("Choose one of --min-score and --precision.")
-        precision_score(precision)  # which says when it is of no use
+    from wherefrom.search.request import Region
 
 
 @click.command(short_help="Find where a picture comes from, or what looks like it.")
@@ -128,22 +103,23 @@ def search(
     check_forms(json_output, lines)
     if images or wanted.get("like"):
         prepare()  # it comes up while the rest is loaded
+    from wherefrom.search.request import SearchRequest, region_of
     from wherefrom.settings import load
 
     check_wishes(images[0] if images else None, wanted, regions, thing, folder)
-    parts = [_region(text) for text in regions]
-    _check_least(min_score, precision)
+    parts = [region for text in regions if (region := region_of(text)) is not None]
+    asked = SearchRequest(
+        kinds, limit, parts[0] if len(parts) == 1 else None, thing, min_score, precision, filter, **wanted
+    )
     if folder:
         check_folder(folder)
     settings = load()
     queries = Queries(images, settings)
     if why is not None:
         check_why(images, parts, thing, one=queries.is_one)
-    options: dict[str, Any] = {"limit": limit, "kinds": _kinds(kinds), "filter": filter}
     numbered = not parts and thing is None  # objects count in the whole picture
     told: Account | None = None
     with opened(collection) as photos:
-        options["min_score"] = min_score or 0.0 if precision is None else photos.least_score(precision)
 
         def ask(query: Asked, number: int) -> list[Answer]:
             nonlocal told
@@ -151,9 +127,9 @@ def search(
             with named("standard input") if isinstance(source, bytes) else nullcontext():
                 if folder:
                     source = held(source, settings)
-                found = _answers(photos, source, parts, thing, options, wanted)
+                found = photos.ask(source, asked, parts if len(parts) > 1 else None)
                 if why is not None:
-                    told = explained(photos, source, why, region=parts[0] if parts else None, **options)
+                    told = explained(photos, source, why, asked)
             if folder:
                 draw_matches(
                     photos, source, found, folder if queries.is_one else _below(folder, number, query)
@@ -184,27 +160,14 @@ def search(
             matched = any(answer.matches for answer in found)
             done(Exit.OK if matched else Exit.NOTHING_FOUND)
         if not images:
-            found = _answers(photos, None, parts, thing, options, wanted)
+            found = photos.ask(None, asked)
             if json_output or lines:
                 print_json(document(found), line=lines)
             tell(Asked("", ""), found)
             done(Exit.OK if found[0].matches else Exit.NOTHING_FOUND)
-        check_asked(photos, options, wanted)
+        if filter is not None:
+            photos.select(filter)  # which says when it is invalid, before the first query is read
         done(Batch(ask, document, tell, json_output=json_output, lines=lines).run(queries))
-
-
-def _answers(
-    photos: Collection,
-    source: Any,
-    parts: list[Region],
-    thing: int | None,
-    options: dict[str, Any],
-    wanted: dict[str, Any],
-) -> list[Answer]:
-    """The answers to one query: one, or one for each of several regions."""
-    if len(parts) > 1:
-        return photos.search_regions(source, parts, **options)
-    return [photos.search(source, region=parts[0] if parts else None, object=thing, **options, **wanted)]
 
 
 def _document(answers: list[Answer], parts: list[Region]) -> dict[str, Any]:
@@ -213,18 +176,6 @@ def _document(answers: list[Answer], parts: list[Region]) -> dict[str, Any]:
         return answers[0].as_json()
     both = zip(parts, answers, strict=True)
     return {"answers": [{"region": list(part), **answer.as_json()} for part, answer in both]}
-
-
-def check_asked(photos: Collection, options: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Raises UsageError for options that are of no use to any query, before the first one is read."""
-    from wherefrom.features.colours import parse_colours
-    from wherefrom.search.find import checked
-
-    checked(options["limit"], options["kinds"], options["min_score"])
-    if options["filter"] is not None:
-        photos.select(options["filter"])
-    if wanted["colours"]:
-        parse_colours(wanted["colours"])
 
 
 def _head(name: str, answers: list[Answer]) -> None:

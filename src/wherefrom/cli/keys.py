@@ -19,6 +19,7 @@ from wherefrom.cli.common import (
     table,
 )
 from wherefrom.errors import CollectionMissing, Exit, NotFound, UsageError
+from wherefrom.printing import local
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
+_TIMES = ("created", "expires", "revoked", "last_used")
 _UNITS = {"h": 3_600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 
 
@@ -87,7 +89,7 @@ def create(
         return
     put(text)
     facts = key.as_json()
-    ends = f"until {facts['expires']}" if key.expires else "until it is revoked"
+    ends = f"until {local(str(facts['expires']))}" if key.expires else "until it is revoked"
     say(f"Key {key.id}, {key.name}: {key.scope.value}, {facts['rate'] or 'the usual rate'}, {ends}.")
     say("Keep it now: it is not shown again. Send it as: Authorization: Bearer KEY, or X-API-Key: KEY")
 
@@ -102,11 +104,17 @@ def list_keys(collection: str | None, file: str | None, json_output: bool) -> No
     if json_output:
         print_json([key.as_json() for key in found])
     elif found:
-        rows = [[str(value or "-") for value in key.as_json().values()] for key in found]
+        rows = [[_cell(name, value) for name, value in key.as_json().items()] for key in found]
         put(table(rows, list(found[0].as_json())))
     if not found:
         say("There are no keys: the server listens on this machine alone, and lets everybody on it in.")
         done(Exit.NOTHING_FOUND)
+
+
+def _cell(name: str, value: object) -> str:
+    if not value:
+        return "-"
+    return local(str(value)) if name in _TIMES else str(value)
 
 
 @keys.command(short_help="Take keys back, for good.")

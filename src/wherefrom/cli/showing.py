@@ -32,7 +32,8 @@ from wherefrom.cli.lookalikes import lines_about
 from wherefrom.errors import Exit, NotFound, UsageError
 from wherefrom.places import looked
 from wherefrom.preferring import ordered
-from wherefrom.printing import counted, plain, size
+from wherefrom.printing import counted, local, plain, size
+from wherefrom.records import short_id
 from wherefrom.search.wording import in_words
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from wherefrom.records import FieldValue, Image, Sighting
 
 _WIDTH = 80  # columns that lines are folded to; places are never folded
+_LITTLE = 50  # quality below which it is said
 _DESCRIBED = 25  # columns that size and format of nearly every picture need
 _DEEPEST = 8  # levels of a tree that are set in further
 _SECONDS = 10.0  # between lines that tell of progress
@@ -65,7 +67,9 @@ def show(name: str, collection: str | None, json_output: bool) -> None:
 
 
 def _facts(image: Image) -> Iterator[str]:
-    yield f"{described(image)}, frames {image.frames}, quality {image.quality}, added {image.added}"
+    frames = f", {counted(image.frames, 'frame')}" if image.frames > 1 else ""
+    little = f", little to know it by (quality {image.quality} of 100)" if image.quality < _LITTLE else ""
+    yield f"{described(image)}{frames}{little}, added {local(image.added)}"
     for field, value in image.credit.as_json().items():
         if value:
             yield f"{field.replace('_', ' ')}: {value}"
@@ -78,8 +82,8 @@ def _attached(image: Image) -> Iterator[str]:
 
 def _places(image: Image) -> Iterator[str]:
     for sighting in image.sightings:
-        how = f", gone {sighting.gone}" if sighting.gone else ""
-        times = f"{sighting.first_seen} to {sighting.last_seen}{how}"
+        how = f", gone {local(sighting.gone)}" if sighting.gone else ""
+        times = f"{local(sighting.first_seen)} to {local(sighting.last_seen)}{how}"
         yield f"seen {shown_place(sighting.uri)}{about_place(sighting)} ({times})"
 
 
@@ -116,7 +120,7 @@ def list_images(
                 print_json(looked(image).as_json(), line=True)
                 continue
             place = first_place(looked(image).sightings)
-            put(f"{image.id}  {described(image):<{_DESCRIBED}}  {place}")
+            put(f"{short_id(image.id)}  {described(image):<{_DESCRIBED}}  {place}")
     say(f"{counted(count, 'image')}.")
     if not count:
         done(Exit.NOTHING_FOUND)
@@ -261,7 +265,7 @@ def _parts(group: Group, image: Image, depth: int) -> list[str]:
 
 
 def _shown(place: Sighting | None, image: Image) -> str:
-    return shown_place(place.uri) if place else image.id
+    return shown_place(place.uri) if place else short_id(image.id)
 
 
 def _as_csv(groups: Sequence[Group]) -> str:

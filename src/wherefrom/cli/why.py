@@ -11,10 +11,12 @@ from wherefrom.cli.common import (
 )
 from wherefrom.errors import NotFound, UsageError
 from wherefrom.places import looked
+from wherefrom.records import short_id
 
 if TYPE_CHECKING:
     from wherefrom.collection import Collection
     from wherefrom.search.account import Account
+    from wherefrom.search.request import SearchRequest
 
 
 def check_why(images: Sequence[str], regions: Sequence[object], thing: int | None, *, one: bool) -> None:
@@ -27,12 +29,12 @@ def check_why(images: Sequence[str], regions: Sequence[object], thing: int | Non
         raise UsageError("--why tells of one search: give one --region at most, and no --object.")
 
 
-def explained(photos: Collection, query: Any, wanted: str, **options: Any) -> Account:
-    """What a search with these options said of the image of an id, or seen at a path or uri."""
+def explained(photos: Collection, query: Any, wanted: str, asked: SearchRequest) -> Account:
+    """What such a search said of the image of an id, or seen at a path or uri."""
     found = photos.find(wanted)
     if not found:
         raise NotFound(f"There is no image {wanted} in this collection.")
-    return photos.why(query, found[0].id, **options)
+    return photos.explain(query, found[0].id, asked)
 
 
 def print_account(told: Account | None) -> None:
@@ -41,7 +43,7 @@ def print_account(told: Account | None) -> None:
 
     if told is None:
         return
-    put(f"why {first_place(looked(told.image).sightings)} ({told.image.id})")
+    put(f"why {first_place(looked(told.image).sightings)} ({short_id(told.image.id)})")
     put(f"  {told.reason}")
     for name, said in stages(told.as_json()):
         put(f"  {name + ':':<12} {said}")

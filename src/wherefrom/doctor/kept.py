@@ -23,25 +23,20 @@ from wherefrom.doctor.machine import ROOT, Disk, Machine, disk_findings, disk_of
 from wherefrom.engine.catalog import FILE_NAME
 from wherefrom.engine.database import CURE, Database
 from wherefrom.engine.embedded import EmbeddedEngine
-from wherefrom.engine.indexes import FOLDERS
+from wherefrom.engine.indexes import folders
 from wherefrom.engine.marker import read_marker
 from wherefrom.engine.originals import FOLDER as UPLOADS
 from wherefrom.engine.tables import feature_versions, images, refusals, sightings
 from wherefrom.errors import CollectionError, Exit, FeatureMismatch, WherefromError
 from wherefrom.features.embedding import dimension_of
-from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, versions_of
+from wherefrom.features.extract import EMBEDDING, PALETTE
+from wherefrom.features.registry import features, versions_of
 from wherefrom.printing import counted
 from wherefrom.settings import Settings
 
 CHECKED_IN_FULL = 16 * 1000**2
 """Bytes of a catalog up to which every row is checked: some 4,000 images, a second."""
 
-_IN_WORDS = {
-    FINGERPRINT: "fingerprints",
-    KEYPOINTS: "keypoints",
-    EMBEDDING: "embeddings",
-    PALETTE: "palettes",
-}
 _SAMPLED = 64
 _LOG_BYTES = 64 * 1000**2  # that the catalog's log grows to before it is written back
 _PROBLEMS = 10
@@ -72,7 +67,7 @@ class Kept:
     @property
     def indexes(self) -> int:
         """Bytes of what is derived, and mapped into memory."""
-        return sum(self.bytes.get(folder, 0) for folder in FOLDERS.values())
+        return sum(self.bytes.get(folder, 0) for folder in folders().values())
 
     @property
     def room(self) -> int | None:
@@ -155,7 +150,7 @@ def _unusable(error: WherefromError) -> Finding:
 
 def _bytes(path: Path) -> dict[str, int]:
     found = {"catalog": _taken(path.glob(f"{FILE_NAME}*"))}
-    return found | {folder: _taken((path / folder).rglob("*")) for folder in (*FOLDERS.values(), UPLOADS)}
+    return found | {folder: _taken((path / folder).rglob("*")) for folder in (*folders().values(), UPLOADS)}
 
 
 def _taken(files: Iterable[Path]) -> int:
@@ -212,9 +207,10 @@ def _versions(kept: Kept, ours: dict[str, str]) -> Iterator[Finding]:
         other = [version for version in there if version != ours.get(kind)]
         if not other or kind not in ours:
             continue
-        copies = kind in (FINGERPRINT, KEYPOINTS)
+        known = features()[kind]
+        copies = known.finds == "copies"
         what = (
-            f"{_IN_WORDS.get(kind, kind).capitalize()} are of {', '.join(other)}, and this program computes "
+            f"{known.nouns[1].capitalize()} are of {', '.join(other)}, and this program computes "
             f"{ours[kind]}: "
         )
         cure = "Run: wherefrom rebuild (it reads the files again)"

@@ -55,7 +55,8 @@ class Speed:
 def measure(model_file: str | None, model: str, device: str) -> Speed:
     """Take the times; those of an embedding where the model's file is there."""
     from wherefrom.features import fingerprint, keypoints, palette
-    from wherefrom.picture.decode import SMALL_SIDE, decode
+    from wherefrom.picture.decode import decode
+    from wherefrom.picture.limits import SMALL_SIDE
 
     data = _jpeg()
     luma = decode(data, colour=False)

@@ -8,8 +8,10 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from wherefrom.engine.catalog import Catalog, Marks
+from wherefrom.engine.column_files import MOST_PARTS, PART_BITS
 from wherefrom.engine.rows import Codes, Numbers
 from wherefrom.errors import CollectionDamaged
+from wherefrom.features.registry import Feature
 
 R = TypeVar("R")
 
@@ -47,16 +49,37 @@ class CatalogSource(Generic[R]):
         return keys[-1] if keys else key, self._pack(keys, [row[1] for row in rows])
 
 
-def column_source(catalog: Catalog, kind: str, width: int) -> CatalogSource[tuple[Numbers, Codes]]:
-    """Features of `width` bytes each or none: the keys and rows of those that are not empty."""
+def column_source(catalog: Catalog, feature: Feature, width: int) -> CatalogSource[tuple[Numbers, Codes]]:
+    """Parts of `width` bytes each: the entries and rows of those that are not empty."""
 
     def packed(keys: list[int], data: list[bytes]) -> tuple[Numbers, Codes]:
+        entries: list[int] = []
+        rows: list[bytes] = []
         for key, one in zip(keys, data, strict=True):
-            if not isinstance(one, bytes) or len(one) not in (0, width):
-                raise CollectionDamaged(
-                    f"The {kind} feature of image number {key} is damaged. Run: wherefrom rebuild"
-                )
-        there = [key for key, one in zip(keys, data, strict=True) if one]
-        return np.array(there, np.int64), np.frombuffer(b"".join(data), np.uint8).reshape(-1, width)
+            parts = _parts(feature, key, one)
+            if any(len(part) != width for part in parts) or len(parts) > MOST_PARTS:
+                raise _damaged(feature, key)
+            entries += (
+                [(key << PART_BITS) + part for part in range(len(parts))]
+                if feature.many
+                else [key] * len(parts)
+            )
+            rows += parts
+        return np.array(entries, np.int64), np.frombuffer(b"".join(rows), np.uint8).reshape(-1, width)
 
-    return CatalogSource(catalog, kind, f"features of the kind {kind}", packed)
+    return CatalogSource(catalog, feature.kind, feature.nouns[1], packed)
+
+
+def _parts(feature: Feature, key: int, data: object) -> list[bytes]:
+    try:
+        if isinstance(data, bytes):
+            return feature.parts(data)
+    except Exception as error:
+        raise _damaged(feature, key) from error
+    raise _damaged(feature, key)
+
+
+def _damaged(feature: Feature, key: int) -> CollectionDamaged:
+    return CollectionDamaged(
+        f"The {feature.nouns[0]} of image number {key} is damaged. Run: wherefrom rebuild"
+    )

@@ -31,7 +31,13 @@ _COPY = 1 << 14  # rows copied at a time
 Bytes = NDArray[np.uint8]
 Widths = tuple[int, ...]
 Batch = tuple[Numbers, Bytes]
-"""Int64 (n,) keys, rising, of those that have a row, and uint8 (n, width) rows."""
+"""Int64 (n,) entries, rising, of those that have a row, and uint8 (n, width) rows."""
+
+PART_BITS = 16
+"""Where images have many rows, an entry is the key of the image and, in so many bits, a part's number."""
+
+MOST_PARTS = 1 << PART_BITS
+"""Parts of an image at most."""
 
 
 def _no_numbers() -> Numbers:
@@ -41,6 +47,8 @@ def _no_numbers() -> Numbers:
 @dataclass
 class Part:
     """Keys int64, fields uint8 (n, width), and a mask of removed rows, `count` of them in use.
+
+    Where images have many rows, `bits` are those of a key that number the parts of an image; else 0.
 
     `order` int64 (g,) are the first g rows in the order of their keys; those behind follow in that order by
     themselves, and have higher keys. Only the mask changes under those who hold a part.
@@ -52,12 +60,13 @@ class Part:
     count: int = 0
     removed: int = 0
     order: Numbers = field(default_factory=_no_numbers)
+    bits: int = 0
 
     @classmethod
-    def empty(cls, widths: Widths, room: int = 0) -> Part:
+    def empty(cls, widths: Widths, room: int = 0, bits: int = 0) -> Part:
         """No rows, and room for some."""
         fields = tuple(np.zeros((room, width), np.uint8) for width in widths)
-        return cls(np.zeros(room, np.int64), fields, np.zeros(room, np.bool_))
+        return cls(np.zeros(room, np.int64), fields, np.zeros(room, np.bool_), bits=bits)
 
     @property
     def grouped(self) -> int:
@@ -120,16 +129,20 @@ class Part:
         return np.concatenate([np.sort(among), behind])
 
     def mask(self, keys: Numbers) -> None:
-        """Mask the rows of these keys."""
-        self.dead[self.places(np.sort(keys))] = True
+        """Mask the rows of the images of these keys."""
+        if self.bits:
+            self.dead[: self.count] |= np.isin(self.keys[: self.count] >> self.bits, keys)
+        else:
+            self.dead[self.places(np.sort(keys))] = True
         self.removed = int(np.count_nonzero(self.dead[: self.count]))
 
     def beyond(self, key: int) -> Part:
-        """A copy of the rows of keys above `key`, of a part without groups."""
-        kept = slice(int(np.searchsorted(self.keys[: self.count], key + 1)), self.count)
+        """A copy of the rows of images of keys above `key`, of a part without groups."""
+        first = np.searchsorted(self.keys[: self.count], (key + 1) << self.bits)
+        kept = slice(int(first), self.count)
         dead = self.dead[kept].copy()
         fields = tuple(one[kept].copy() for one in self.fields)
-        return Part(self.keys[kept].copy(), fields, dead, len(dead), int(dead.sum()))
+        return Part(self.keys[kept].copy(), fields, dead, len(dead), int(dead.sum()), bits=self.bits)
 
     def view(self) -> Part:
         """Exactly the rows in use now: appending to the original does not show here."""
@@ -138,11 +151,11 @@ class Part:
         return replace(self, keys=self.keys[used], fields=fields, dead=self.dead[used])
 
     def live(self) -> Iterator[tuple[Numbers, tuple[Bytes, ...]]]:
-        """(keys, fields) of the rows that are not masked, as they lie, some at a time."""
+        """(keys of images, fields) of the rows that are not masked, as they lie, some at a time."""
         for start in range(0, self.count, _COPY):
             used = slice(start, min(self.count, start + _COPY))
             kept = ~self.dead[used]
-            yield self.keys[used][kept], tuple(one[used][kept] for one in self.fields)
+            yield self.keys[used][kept] >> self.bits, tuple(one[used][kept] for one in self.fields)
 
 
 class InOrder:
@@ -179,22 +192,23 @@ def _places(keys: Numbers, wanted: Numbers, order: Numbers | None = None) -> Num
 class ColumnManifest(Manifest):
     """There are so many `rows`; `widths` are the bytes of a row's fields.
 
-    The first `grouped` rows lie in groups, and `order` says how.
+    The first `grouped` rows lie in groups, and `order` says how. `bits` are as a `Part` has them.
     """
 
     widths: Widths = ()
     rows: int = 0
     grouped: int = 0
+    bits: int = 0
 
     FORMAT = 2
 
     def same_kind(self, other: Self) -> bool:
         """Whether both are of the same feature in the same version, and of the same widths."""
-        return super().same_kind(other) and self.widths == other.widths
+        return super().same_kind(other) and (self.widths, self.bits) == (other.widths, other.bits)
 
     def check(self) -> None:
         """Raise ValueError for numbers that contradict each other."""
-        if not 0 <= self.grouped <= self.rows <= self.key or min(self.widths, default=0) < 1:
+        if not 0 <= self.grouped <= self.rows <= self.key << self.bits or min(self.widths, default=0) < 1:
             raise ValueError("its numbers are impossible")
 
     @classmethod
@@ -210,12 +224,15 @@ class ColumnFiles(DerivedFiles[ColumnManifest]):
 
     PREFIXES = ("keys", "field", "order")
 
-    def __init__(self, directory: Path, feature: str, widths: Widths, name: str) -> None:
+    def __init__(
+        self, directory: Path, feature: str, widths: Widths, name: str, *, many: bool = False
+    ) -> None:
         """Look at `directory`, for a feature of this version and these fields; nothing is made or read yet.
 
-        `name` says what it is when it is damaged.
+        `name` says what it is when it is damaged; images have `many` rows, or one at most.
         """
-        super().__init__(directory, name, ColumnManifest(feature, widths=widths))
+        bits = PART_BITS if many else 0
+        super().__init__(directory, name, ColumnManifest(feature, widths=widths, bits=bits))
 
     def named(self, manifest: ColumnManifest) -> set[Path]:
         """The files that a manifest names."""
@@ -224,7 +241,7 @@ class ColumnFiles(DerivedFiles[ColumnManifest]):
     def rows(self, manifest: ColumnManifest) -> Part:
         """The rows that a manifest names, mapped; none is masked. Raises CollectionDamaged."""
         if manifest.rows == 0:
-            return Part.empty(manifest.widths)
+            return Part.empty(manifest.widths, bits=manifest.bits)
         keys, *fields = (self._mapped(path, width, manifest.rows) for path, width in self._files(manifest))
         dead, order = np.zeros(manifest.rows, np.bool_), _no_numbers()
         if manifest.grouped:
@@ -232,7 +249,9 @@ class ColumnFiles(DerivedFiles[ColumnManifest]):
             order = self._mapped(path, 8, manifest.grouped).view(np.int64)[:, 0]
             if not 0 <= int(order.min()) <= int(order.max()) < manifest.grouped:
                 raise self.damaged(f"{path} contradicts itself")
-        return Part(keys.view(np.int64)[:, 0], tuple(fields), dead, manifest.rows, order=order)
+        return Part(
+            keys.view(np.int64)[:, 0], tuple(fields), dead, manifest.rows, order=order, bits=manifest.bits
+        )
 
     def appended(self, manifest: ColumnManifest, tail: Part) -> ColumnManifest:
         """Write the live rows of `tail` behind those of a manifest; they last, and are not yet published.

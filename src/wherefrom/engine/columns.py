@@ -48,18 +48,20 @@ class Columns(DerivedIndex[ColumnManifest, Batch, Part]):
         feature: str,
         write: bool,
         name: str,
+        many: bool = False,
         sizes: ColumnSizes = ColumnSizes(),
     ) -> None:
         """Columns in `directory` of a feature whose version is `feature`; only one process may `write`.
 
         `widths`: the bytes of each field of a row; the fields lie in files of their own. `name`: what
-        this is called when something is wrong, as in "vectors index".
+        this is called when something is wrong, as in "vectors index". Where images have `many` rows, the
+        entries of the source are as `column_files.PART_BITS` says.
 
         Raises CollectionDamaged when the files contradict the manifest.
         """
         self._widths = widths
         self._grouping = False
-        super().__init__(ColumnFiles(directory, feature, widths, name), source, sizes, write=write)
+        super().__init__(ColumnFiles(directory, feature, widths, name, many=many), source, sizes, write=write)
 
     def snapshot(self) -> Snapshot:
         """The rows after catching up with the source."""
@@ -121,7 +123,7 @@ class Columns(DerivedIndex[ColumnManifest, Batch, Part]):
     # What derived indexes say
 
     def _empty(self) -> Part:
-        return Part.empty(self._widths)
+        return Part.empty(self._widths, bits=self._files.blank.bits)
 
     def _opened(self, manifest: ColumnManifest, *, goes_on: bool) -> Part:  # noqa: ARG002
         return self._files.rows(manifest)
@@ -141,5 +143,5 @@ class Columns(DerivedIndex[ColumnManifest, Batch, Part]):
 
     def _differences(self, state: State[ColumnManifest, Part]) -> Iterator[str]:
         parts = state.sealed.in_order(), state.tail
-        found = differences(parts, self._source.rows_after, state.key, variants=1)
+        found = differences(parts, self._source.rows_after, state.key, variants=1 << self._files.blank.bits)
         yield from found.sentences(self.name, self._source.removals_after(state.removal)[0])

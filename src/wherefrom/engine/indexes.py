@@ -21,14 +21,14 @@ from wherefrom.engine.vectors import VectorsIndex
 from wherefrom.engine.word_files import WordFiles
 from wherefrom.engine.words import WordsIndex
 from wherefrom.errors import UsageError
-from wherefrom.features.embedding import EXTRA
-from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE
-from wherefrom.features.palette import WIDTH
+from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS
+from wherefrom.features.registry import Codes, Words, feature, features
+from wherefrom.features.registry import Columns as InColumns
 
-FOLDERS = {FINGERPRINT: "hamming", KEYPOINTS: "words", EMBEDDING: "vectors", PALETTE: "palettes"}
-"""The folder of each kind's index in a collection's directory."""
 
-_NAMES = {EMBEDDING: "vectors index", PALETTE: "palettes index"}
+def folders() -> dict[str, str]:
+    """The folder of each kind's index in a collection's directory."""
+    return {kind: one.index.folder for kind, one in features().items() if one.index is not None}
 
 
 class Index(Protocol):
@@ -83,7 +83,7 @@ class Indexes:
     @property
     def kinds(self) -> list[str]:
         """The kinds of features that have an index here."""
-        return [kind for kind in FOLDERS if kind in self._versions and (kind != EMBEDDING or self._dimension)]
+        return [kind for kind in folders() if kind in self._versions and self._widths(kind) != ()]
 
     def fingerprints(self) -> HammingIndex:
         """The index of fingerprints."""
@@ -164,29 +164,38 @@ class Indexes:
         self._pid = os.getpid()
 
     def _files(self, kind: str) -> RowFiles | WordFiles | ColumnFiles:
-        folder, version = self._directory / FOLDERS[kind], self._versions[kind]
-        if kind == FINGERPRINT:
+        index, version = feature(kind).index, self._versions[kind]
+        assert index is not None
+        folder = self._directory / index.folder
+        if isinstance(index, Codes):
             return RowFiles(folder, version)
-        if kind == KEYPOINTS:
+        if isinstance(index, Words):
             return WordFiles(folder, version)
-        return ColumnFiles(folder, version, self._widths(kind), _NAMES[kind])
+        return ColumnFiles(folder, version, self._widths(kind) or (), index.name, many=feature(kind).many)
 
-    def _widths(self, kind: str) -> Widths:
-        return (self._dimension, 4, EXTRA) if kind == EMBEDDING else (WIDTH,)
+    def _widths(self, kind: str) -> Widths | None:
+        """The fields of a kind that lies in columns; none where no model computes it, None for others."""
+        index = feature(kind).index
+        return index.widths(self._dimension) if isinstance(index, InColumns) else None
 
     def _opened(self, kind: str, *, write: bool) -> tuple[Index, Columns | None]:
-        folder, sizes = self._directory / FOLDERS[kind], self._sizes
+        described, sizes = feature(kind), self._sizes
+        index = described.index
+        assert index is not None
+        folder = self._directory / index.folder
         common: dict[str, Any] = {"feature": self._versions[kind], "write": write}
-        if kind == FINGERPRINT:
+        if isinstance(index, Codes):
             codes = code_source(self._catalog)
             return HammingIndex(folder, codes, threads=self._threads, sizes=sizes.codes, **common), None
-        if kind == KEYPOINTS:
+        if isinstance(index, Words):
             postings = posting_source(self._catalog)
             return WordsIndex(folder, postings, threads=self._threads, sizes=sizes.words, **common), None
-        widths = self._widths(kind)
-        source = column_source(self._catalog, kind, sum(widths))
-        columns = Columns(folder, source, widths, name=_NAMES[kind], sizes=sizes.columns, **common)
-        if kind == PALETTE:
+        widths = self._widths(kind) or ()
+        source = column_source(self._catalog, described, sum(widths))
+        columns = Columns(
+            folder, source, widths, name=index.name, sizes=sizes.columns, many=described.many, **common
+        )
+        if not index.vectors:
             return columns, columns
         return VectorsIndex(columns, threads=self._threads, sizes=sizes.cells), columns
 

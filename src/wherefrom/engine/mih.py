@@ -163,6 +163,7 @@ class MultiIndex:
         *,
         memory_limit: int | None = None,
         threads: int = 1,
+        layout: Layout | None = None,
     ) -> MultiIndex:
         """Index all rows of `planes`, uint64 (4, n), into files in `directory`, and open it.
 
@@ -175,6 +176,7 @@ class MultiIndex:
             directory: where the files go.
             memory_limit: bytes that the files may have; fewer bytes make a slower index.
             threads: at least 1.
+            layout: of the tables; None for the one that `plan` finds.
 
         Raises:
             UsageError: planes of another shape, 2**32 rows or more, or a limit that nothing fits.
@@ -184,7 +186,7 @@ class MultiIndex:
         rows = planes.shape[1]
         if rows >= 1 << 32:
             raise UsageError(f"A multi-index numbers its rows with 32 bits: {rows} are too many.")
-        layout = plan(rows, memory_limit)
+        layout = layout or plan(rows, memory_limit)
         directory.mkdir(parents=True, exist_ok=True)
         for name in (_META, _ROWS, _GROUPS, _CROWDED):
             (directory / name).unlink(missing_ok=True)
@@ -230,6 +232,8 @@ class MultiIndex:
         dead: NDArray[np.bool_] | None = None,
         *,
         threads: int = 1,
+        share: float = _SHARE_NS,
+        scan_instead: float = _SCAN_INSTEAD,
     ) -> Hits:
         """All pairs of a query and a live covered row whose codes differ in at most `radius` bits.
 
@@ -242,6 +246,8 @@ class MultiIndex:
             dead: bool, at least `covered` long; rows where it is True are never returned.
             threads: how many at most; a batch is split by queries, and fewer queries than threads by
                 tables. The answer is the same.
+            share: nanoseconds of work that a further thread is worth.
+            scan_instead: a query with more candidates than one row in so many is answered by a scan.
 
         Returns:
             Hits sorted by (query, distance, row).
@@ -275,10 +281,10 @@ class MultiIndex:
                 removed,
                 table,
                 end,
-                max(1024, int(self.covered / _SCAN_INSTEAD)),
+                max(1024, int(self.covered / scan_instead)),
             )
 
-        threads = min(threads, 1 + int(len(asked) * self.layout.cost(self.covered) / _SHARE_NS))
+        threads = min(threads, 1 + int(len(asked) * self.layout.cost(self.covered) / share))
         pieces = _pieces(len(asked), tables[:, 6], threads)
         if len(pieces) == 1:
             parts = [part(pieces[0])]

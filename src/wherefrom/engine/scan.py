@@ -80,6 +80,7 @@ def within(
     compiled: bool | None = None,
     *,
     threads: int = 1,
+    share: int = _SHARE,
 ) -> Hits:
     """All pairs of a query and a live row whose codes differ in at most `radius` bits.
 
@@ -90,6 +91,7 @@ def within(
         dead: bool, at least n long; rows where it is True are never returned. None: all live.
         compiled: True for the compiled kernels, False for NumPy, None to choose by size.
         threads: how many threads at most the kernels split the rows over; the answer is the same.
+        share: pairs that a further thread is worth.
 
     Returns:
         Hits sorted by (query, distance, row). Memory is 24 bytes a hit, and nothing caps their number.
@@ -112,7 +114,7 @@ def within(
         found: tuple[NDArray[np.int64], ...] = kernels.within(four, asked, radius, removed, first, last)
         return found
 
-    return in_order(_over_rows(part, planes, queries, threads, kernels.BLOCK))
+    return in_order(_over_rows(part, planes, queries, threads, kernels.BLOCK, share))
 
 
 def nearest(
@@ -123,6 +125,8 @@ def nearest(
     compiled: bool | None = None,
     *,
     threads: int = 1,
+    share: int = _SHARE,
+    buffers: int = _NEAREST_BUFFERS,
 ) -> Hits:
     """The k live rows nearest to each query; of rows at one distance the lower row numbers come first.
 
@@ -133,6 +137,8 @@ def nearest(
         dead: bool, at least n long; rows where it is True are never returned. None: all live.
         compiled: True for the compiled kernels, False for NumPy, None to choose by size.
         threads: how many threads at most the kernels split the rows over; the answer is the same.
+        share: pairs that a further thread is worth.
+        buffers: bytes that one pass may take; more queries than that take several.
 
     Returns:
         Hits sorted by (query, distance, row): k for each query, or all live rows where they are fewer.
@@ -150,7 +156,7 @@ def nearest(
     if kernels is None:
         return _numpy_nearest(planes, queries, k, removed)
     four, asked = columns(planes), readonly(queries)
-    batch = max(1, _NEAREST_BUFFERS // kernels.nearest_bytes(k))
+    batch = max(1, buffers // kernels.nearest_bytes(k))
 
     def part(first: int, last: int) -> tuple[NDArray[np.int64], ...]:
         passes = [
@@ -163,7 +169,7 @@ def nearest(
             np.concatenate([found[2] for _, found in passes]),
         )
 
-    return _first_of_each(in_order(_over_rows(part, planes, queries, threads, kernels.BLOCK)), k)
+    return _first_of_each(in_order(_over_rows(part, planes, queries, threads, kernels.BLOCK, share)), k)
 
 
 def checked(
@@ -259,10 +265,11 @@ def _over_rows(
     queries: NDArray[np.uint64],
     threads: int,
     block: int,
+    share: int,
 ) -> list[tuple[NDArray[np.int64], ...]]:
     """`part(first, last)` over all rows, on as many threads as there is work for."""
     count = planes.shape[1]
-    threads = min(threads, 1 + count * len(queries) // _SHARE)
+    threads = min(threads, 1 + count * len(queries) // share)
     step = -(-count // (threads * block)) * block
     spans = [(first, min(first + step, count)) for first in range(0, count, step)]
     if len(spans) == 1:

@@ -12,7 +12,7 @@ from wherefrom.evaluate.measures import place
 from wherefrom.evaluate.running import Run
 from wherefrom.evaluate.trials import Alarm, Trial
 from wherefrom.evaluate.trying import companions_of, query_image, source_of
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.present.sheet import thumbnail
 from wherefrom.search.telling import stages
 from wherefrom.sources.folder import path_of

@@ -30,7 +30,7 @@ from wherefrom.evaluate.trying import (
     seed_of,
 )
 from wherefrom.evaluate.working import worked
-from wherefrom.features.extract import versions_of
+from wherefrom.features.registry import versions_of
 from wherefrom.outcome import Outcome as Added
 from wherefrom.outcome import Report as Adding
 from wherefrom.outcome import Status

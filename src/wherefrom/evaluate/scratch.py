@@ -19,7 +19,8 @@ from wherefrom.engine.lock import WriterLock
 from wherefrom.errors import CollectionLocked
 from wherefrom.evaluate.plans import Plan
 from wherefrom.evaluate.trying import LIMIT, LONGEST, QUALITY
-from wherefrom.features.extract import FINGERPRINT, versions_of
+from wherefrom.features.extract import FINGERPRINT
+from wherefrom.features.registry import versions_of
 from wherefrom.settings import Settings
 from wherefrom.sources.folder import walk
 from wherefrom.version import __version__

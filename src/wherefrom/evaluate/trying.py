@@ -28,7 +28,7 @@ from wherefrom.evaluate.sampling import Subject
 from wherefrom.evaluate.suites import ATTEMPTS, Attempt
 from wherefrom.evaluate.trials import Alarm, Claim, FalseClaim, Trial
 from wherefrom.evaluate.truth import beyond_doubt, held_to_truth
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.records import digest_of, image_id
 from wherefrom.search.account import account
 from wherefrom.search.answer import CLAIMS, Answer, Match

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-import numpy as np
-
-from wherefrom.features import fingerprint, keypoints, palette
-from wherefrom.features.embedding import Model, embedder, version_of
-from wherefrom.models.cards import Card, from_plain
+from wherefrom.features import fingerprint, keypoints
+from wherefrom.features.embedding import Model, embedder
+from wherefrom.models.cards import from_plain
 from wherefrom.picture.picture import Picture
 
 FINGERPRINT = "pdq"
@@ -45,15 +44,12 @@ class Recipe:
 
     def extract(self, picture: Picture, colour: Callable[[], Picture] | None = None) -> Features:
         """Every feature of a picture; `colour` gives it in colour where it is luma of a coloured one."""
-        known = fingerprint.fingerprint(picture)
-        seen = colour() if colour is not None and picture.pixels.ndim == 2 else picture
-        data = {
-            FINGERPRINT: known.to_bytes(),
-            KEYPOINTS: keypoints.keypoints(picture, self.kept).to_bytes(),
-            PALETTE: palette.palette(seen).to_bytes(),
-            EMBEDDING: b"" if self.model is None else embedder(self.model).embed(seen).to_bytes(),
-        }
-        return Features(data, known.quality)
+        from wherefrom.features.registry import View, features
+
+        seen = cache(colour) if colour is not None and picture.pixels.ndim == 2 else lambda: picture
+        view = View(picture, seen)
+        data = {kind: one.packed(one.extract(view, self)) for kind, one in features().items()}
+        return Features(data, fingerprint.Fingerprint.from_bytes(data[FINGERPRINT]).quality)
 
     def as_plain(self) -> dict[str, Any]:
         """The recipe in numbers, texts, lists and dicts."""
@@ -76,14 +72,3 @@ class Recipe:
         if model is None:
             return cls(plain["kept"])
         return cls(plain["kept"], Model(from_plain(model["card"], "given"), model["path"], model["device"]))
-
-
-def versions_of(card: Card | None) -> dict[str, str]:
-    """The version of each kind of feature, with embeddings by the model of a card, if any."""
-    return VERSIONS | {PALETTE: palette.VERSION, EMBEDDING: version_of(card)}
-
-
-def nothing() -> dict[str, bytes]:
-    """The features of an image whose picture cannot be had any more: by them it is never found."""
-    blank = fingerprint.Fingerprint(np.zeros(fingerprint.CODE_BYTES, np.uint8), quality=0, usable=False)
-    return {FINGERPRINT: blank.to_bytes(), KEYPOINTS: b"", PALETTE: b"", EMBEDDING: b""}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from wherefrom.errors import UsageError
 from wherefrom.features.colours import parse_colours
 from wherefrom.features.embedding import classes_of
-from wherefrom.features.extract import EMBEDDING, PALETTE
-from wherefrom.features.registry import Fields, FilterField, Rows
 from wherefrom.features.resemblance import share_of
 from wherefrom.filters.terms import Graded
 from wherefrom.models.labels import CLASS_SHARE, TEMPERATURE, classes
+
+if TYPE_CHECKING:
+    from wherefrom.features.registry import Fields, Rows
 
 COLOUR_SHARE = 0.1
 """Of a picture that a colour has to have where a filter does not say how much."""
@@ -52,7 +55,8 @@ def shares_of(found: NDArray[np.intp], logs: Floats) -> tuple[NDArray[np.float64
     return shares / total[:, None], rest / total
 
 
-def _labelled(wanted: object) -> Rows:
+def labelled(wanted: object) -> Rows:
+    """The rows of embeddings that show what a label names. Raises UsageError."""
     value = _graded(wanted)
     named = np.zeros(65_536, np.bool_)
     named[classes_named(value.text)] = True
@@ -76,7 +80,8 @@ def _confidences(found: NDArray[np.intp], logs: Floats, named: NDArray[np.bool_]
     return np.asarray(np.where(there.any(axis=1), sure, 0), np.float32)
 
 
-def _coloured(wanted: object) -> Rows:
+def coloured(wanted: object) -> Rows:
+    """The rows of palettes that have a colour. Raises UsageError."""
     value = _graded(wanted)
     colour, *more = parse_colours(value.text)
     if more:
@@ -93,7 +98,3 @@ def _graded(value: object) -> Graded:
     if not isinstance(value, Graded):
         raise UsageError(f"A label or colour is a word, not {value!r}.")
     return value
-
-
-FIELDS = (FilterField("label", EMBEDDING, _labelled), FilterField("colour", PALETTE, _coloured))
-"""The fields that built-in features answer."""

@@ -84,6 +84,19 @@ ALIASES = {"format": "type", "color": "colour", "url": "uri"}
 RESERVED = {*FIELDS, *ALIASES, "and", "or", "not", "field"}
 """Names that no user's field may have, in any case."""
 
+
+def let_in(name: str) -> None:
+    """Let filters ask for a field that a kind of feature answers: words, as for labels.
+
+    A built-in field stays as it is. Raises UsageError for what can be no name.
+    """
+    if name not in FIELDS:
+        if not NAME.fullmatch(name) or name.casefold() in RESERVED:
+            raise UsageError(f"{name!r} cannot be the name of a filter's field.")
+        FIELDS[name] = Kind.LABEL
+        RESERVED.add(name)
+
+
 _ORDERED = (Kind.NUMBER, Kind.BYTES, Kind.MOMENT)
 _DAY = r"(\d{4})(?:-(\d\d)(?:-(\d\d)"
 _MOMENT = re.compile(_DAY + r"(?:T(\d\d):(\d\d)(?::(\d\d))?(Z|[+-]\d\d:?\d\d)?)?)?)?", re.ASCII)

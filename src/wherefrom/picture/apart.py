@@ -21,7 +21,7 @@ from wherefrom.errors import Corrupt, TooLarge, TooSlow, UnsupportedFormat
 if TYPE_CHECKING:
     from PIL import Image
 
-    from wherefrom.picture.decode import Limits
+    from wherefrom.picture.limits import Limits
 
 MEMORY = 1 << 30
 """Bytes of address space, besides twice what the file has."""

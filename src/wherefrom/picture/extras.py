@@ -18,9 +18,9 @@ from typing import NamedTuple
 from wherefrom.errors import PictureError, TooLarge, UnsupportedFormat
 from wherefrom.picture.apart import drawn
 from wherefrom.picture.colour import to_pixels
-from wherefrom.picture.decode import HEAVY_PIXELS, Limits, check_pixels
 from wherefrom.picture.formats import Format
 from wherefrom.picture.frames import MOST, Watched, watch
+from wherefrom.picture.limits import HEAVY_PIXELS, Limits, check_pixels
 from wherefrom.picture.metadata import Credit, blocks_of, read_credit
 from wherefrom.picture.picture import Facts, Picture, Pixels
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from wherefrom.errors import Corrupt, MachineFault, PictureError, error_classes
 from wherefrom.picture.colour import LONGEST_SIDE, MOST_PIXELS, WORKING_SIDE
-from wherefrom.picture.decode import Limits
 from wherefrom.picture.formats import FORMATS
+from wherefrom.picture.limits import Limits
 from wherefrom.picture.metadata import MAX_TEXT, Credit
 from wherefrom.picture.picture import Facts
 from wherefrom.picture.signs import Signs

@@ -10,7 +10,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from wherefrom.errors import PictureError, TooLarge
-from wherefrom.picture.decode import Limits, decode, decode_stored
+from wherefrom.picture.decode import decode
+from wherefrom.picture.jpeg import decode_stored
+from wherefrom.picture.limits import Limits
 from wherefrom.processes.child import (
     Gate,
     clear_alarm,

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from wherefrom.features.embedding import EXTRA, dimension_of
-from wherefrom.features.extract import EMBEDDING, FINGERPRINT, KEYPOINTS, PALETTE, Recipe
+from wherefrom.features.extract import FINGERPRINT, Recipe
 from wherefrom.features.fingerprint import Fingerprint
-from wherefrom.features.keypoints import BYTES
-from wherefrom.features.palette import Palette
-from wherefrom.picture.decode import Limits
+from wherefrom.features.registry import features
+from wherefrom.picture.limits import Limits
 from wherefrom.processes.believed import members_of
 from wherefrom.records import FileStamp, NewImage
 
@@ -47,33 +42,14 @@ def image_of_message(
     return NewImage(**told)
 
 
-def _check_features(features: object, recipe: Recipe, quality: int) -> None:
-    if not isinstance(features, dict) or set(features) != {FINGERPRINT, KEYPOINTS, PALETTE, EMBEDDING}:
+def _check_features(found: object, recipe: Recipe, quality: int) -> None:
+    kinds = features()
+    if not isinstance(found, dict) or set(found) != set(kinds):
         raise ValueError("other features")
-    if any(type(data) is not bytes for data in features.values()):
-        raise ValueError("features of no bytes")
-    known = Fingerprint.from_bytes(features[FINGERPRINT])
-    if known.quality != quality:
+    for kind, data in found.items():
+        if type(data) is not bytes:
+            raise ValueError("features of no bytes")
+        for part in kinds[kind].parts(data) if kinds[kind].many else [data]:
+            kinds[kind].check(part, recipe)
+    if Fingerprint.from_bytes(found[FINGERPRINT]).quality != quality:
         raise ValueError("another quality")
-    if known.inside is not None and not (
-        known.inside[0] < known.inside[2] and known.inside[1] < known.inside[3]
-    ):
-        raise ValueError("no box")
-    count, rest = divmod(len(features[KEYPOINTS]), BYTES)
-    if rest or count > recipe.kept:
-        raise ValueError("other keypoints")
-    Palette.from_bytes(features[PALETTE])
-    _check_embedding(features[EMBEDDING], recipe)
-
-
-def _check_embedding(data: bytes, recipe: Recipe) -> None:
-    if recipe.model is None:
-        if data:
-            raise ValueError("an embedding by no model")
-        return
-    dimension = dimension_of(recipe.model.card)
-    if len(data) != dimension + 4 + EXTRA:
-        raise ValueError("another embedding")
-    scale = float(np.frombuffer(data, "<f4", 1, dimension)[0])
-    if not (math.isfinite(scale) and scale > 0):
-        raise ValueError("no embedding")

@@ -7,8 +7,8 @@ with. They are told apart as a search orders them: what the query is known by, w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from wherefrom.errors import FeatureMismatch, ModelError, ModelMissing, NotFound
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import LEAST, Keypoints
+from wherefrom.features.registry import feature, nominators
 from wherefrom.printing import counted
 from wherefrom.records import Image
 from wherefrom.search.answer import CLAIMS, Answer, Match
@@ -130,7 +131,7 @@ class Account:
     `found` is the match that the search gave, and `place` where it stood, from 1. `stage` is where it was
     lost: `query` (too little in it to search by), `filter`, `recall` (nothing nominated it), `geometry`,
     `pixels`, `rank` (proven, and passed over for others or cut off), or `found`. `reason` says so in one
-    sentence for people.
+    sentence for people. `others` are further kinds of features that nominate, by their names.
     """
 
     image: Image
@@ -143,6 +144,7 @@ class Account:
     reason: str
     found: Match | None = None
     place: int | None = None
+    others: Mapping[str, PlaceStage] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The account in the shape that all faces share."""
@@ -157,6 +159,7 @@ class Account:
             "fingerprint": self.fingerprint.as_json(),
             "words": self.words.as_json(),
             "looks": self.looks.as_json(),
+            "others": {kind: stage.as_json() for kind, stage in self.others.items()},
             "geometry": self.geometry.as_json(),
             "pixels": self.pixels.as_json(),
         }
@@ -199,6 +202,10 @@ def account(
         _words(engine, query, key, allowed),
         _looks(engine, query, key, allowed, {one.id for one in answer if one.kind in CLAIMS} - {image.id}),
     )
+    others = {
+        kind: _placed(list(nominate(engine, query.view, VERIFIED, allowed)), key, VERIFIED)
+        for kind, nominate in nominators()
+    }
     geometry, proof = _geometry(query, image, points)
     candidate = best if near else None
     inside = printed.inside if printed is not None else None
@@ -210,11 +217,11 @@ def account(
     stage, reason = (
         ("found", _found(found, place))
         if found is not None and place is not None
-        else _lost(query, stages, geometry, pixels, contradicted, _is_barred(key, allowed), points)
+        else _lost(query, stages, others, geometry, pixels, contradicted, _is_barred(key, allowed), points)
     )
     if stage == "rank":
         reason = _passed_over(engine, query, key, answer, options, limit)
-    return Account(image, *stages, geometry, pixels, stage, reason, found, place)
+    return Account(image, *stages, geometry, pixels, stage, reason, found, place, others)
 
 
 def _nearest(key: int, query: Query, printed: Fingerprint | None) -> Candidate | None:
@@ -312,6 +319,7 @@ def _pixels(engine: Engine, query: Query, match: Match | None, *, hint: bool) ->
 def _lost(
     query: Query,
     stages: tuple[FingerprintStage, PlaceStage, PlaceStage],
+    others: Mapping[str, PlaceStage],
     geometry: GeometryStage,
     pixels: PixelStage,
     contradicted: bool,
@@ -327,8 +335,9 @@ def _lost(
             f"There is too little in the query to search by: a fingerprint of quality {query.quality} of 100 "
             f"and {len(query.variants[0].keypoints)} keypoints."
         )
-    if not (printed.near or words.nominated or looks.nominated):
-        return "recall", f"Nothing nominated it: {_unseen(printed, words, looks, len(points))}."
+    if not (printed.near or any(one.nominated for one in (words, looks, *others.values()))):
+        unseen = [_unseen(printed, words, looks, len(points)), *_unnamed(others)]
+        return "recall", f"Nothing nominated it: {'; '.join(unseen)}."
     lacks = "; ".join(geometry.lacks)
     if geometry.verdict == "suggests" and (contradicted or not printed.near):
         if pixels.looked and pixels.confirmed:
@@ -347,6 +356,14 @@ def _lost(
     if pixels.refuted:
         return "pixels", f"The pixels refute it: {refusal(pixels.as_json())}."
     return "rank", ""
+
+
+def _unnamed(others: Mapping[str, PlaceStage]) -> list[str]:
+    named = ((feature(kind).nouns[1], stage.place) for kind, stage in others.items())
+    return [
+        f"its {nouns} are not among the candidates" if place is None else f"by {nouns} it comes {place}th"
+        for nouns, place in named
+    ]
 
 
 def _unseen(printed: FingerprintStage, words: PlaceStage, looks: PlaceStage, points: int) -> str:

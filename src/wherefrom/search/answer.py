@@ -14,6 +14,8 @@ from wherefrom.records import Image, Sighting
 if TYPE_CHECKING:
     import PIL.Image
 
+    from wherefrom.settings import Settings
+
 Polygon = tuple[tuple[float, float], ...]
 """Corners (x, y) in pixels of the whole upright picture, origin top left."""
 
@@ -125,10 +127,13 @@ class Evidence:
     similarity: float | None = None
     direction: Direction | None = None
 
-    def draw(self, query: Any, match: Any, *, height: int = 480) -> PIL.Image.Image:
+    def draw(
+        self, query: Any, match: Any, *, height: int = 480, settings: Settings | None = None
+    ) -> PIL.Image.Image:
         """Both pictures side by side, `height` pixels high or less, with what both show and what was done.
 
-        They are the ones compared, each a path, URL, bytes, Picture or PIL image. Raises a PictureError or
+        They are the ones compared, each a path, URL, bytes, Picture or PIL image, read by `settings` (by
+        default those of the environment); `Collection.draw` reads by its own. Raises a PictureError or
         FetchError when one cannot be read, UsageError for one of no use, ValueError for a height below 64.
         """
         from wherefrom.errors import UsageError
@@ -138,7 +143,7 @@ class Evidence:
         if self.similarity is not None:
             raise UsageError("What merely looks alike has no proof that could be drawn.")
 
-        settings = load()
+        settings = settings or load()
         first, first_size = image_of(query, settings)
         second, second_size = image_of(match, settings)
         return draw(self, first, second, height=height, query_size=first_size, match_size=second_size)

@@ -16,7 +16,7 @@ import numpy as np
 from wherefrom.decoding import decoded_stored
 from wherefrom.errors import PictureError
 from wherefrom.features.signs import jpeg_tables, orientation_of, signs_of
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.picture.picture import Picture, Pixels
 from wherefrom.picture.signs import Signs
 from wherefrom.records import Image
@@ -76,6 +76,9 @@ _BEYOND = 0.03  # share of a picture beyond what both show
 _GOES_ON, _BREAKS, _BREAKS_OFF = 2.2, 2.0, 5.0  # `traces.Edges`: sharpness of the border between the two
 _RIM, _EDGE = 1.8, 5.0  # how much sharper the border of what differs is where something was laid over
 _DIFFERS = (0.008, 0.5)  # share of the picture that differs, for that to be said
+_PHOTOGRAPHED = {"perspective", "crop", "embedded", "border"}
+"""Edits of which one or the other is told where a camera took the other picture, on paper or on a screen."""
+
 _COLOURED, _COLOURLESS = 5.0, 1.6  # `traces.Looks.colours`
 _BLURRED = 0.3  # of the other's fine detail
 
@@ -163,7 +166,7 @@ def reasons(evidence: Evidence, query: Side, match: Side) -> dict[str, Name]:
     """Every reason that speaks, by its code, with the side that it calls the source."""
     votes = by_signs(query.signs, match.signs, query.taken, match.taken)
     names = {edit.name for edit in evidence.edits}
-    if "perspective" in names:  # a camera may have photographed the other picture, on paper or on a screen
+    if names & _PHOTOGRAPHED:
         votes.pop("camera", None)
     turned = "mirror" in names
     raw = [side.picture.facts.format == "raw" for side in (query, match)]
@@ -184,6 +187,8 @@ def reasons(evidence: Evidence, query: Side, match: Side) -> dict[str, Name]:
         _by_looks(evidence, transform, back, ratio, query, match),
     ):
         votes |= found
+    if "perspective" in names:
+        votes.pop("cut", None)
     if turned:  # whichever is larger may be the one that was mirrored
         votes.pop("larger", None)
         votes.pop("recompressed", None)
@@ -202,13 +207,15 @@ def by_signs(query: Signs, match: Signs, taken: str | None, other: str | None) -
     return votes
 
 
-def by_files(query: Image, match: Image) -> Direction | None:
+def by_files(query: Image, match: Image, evidence: Evidence) -> Direction | None:
     """The direction between two images of one picture whose files are not at hand.
 
     Nothing is told from sizes alone: enlargements can be as sharp at their own pixels as photographs are.
     """
     mine, its = query.signs or Signs(), match.signs or Signs()
     votes = by_signs(mine, its, query.credit.taken, match.credit.taken)
+    if {edit.name for edit in evidence.edits} & _PHOTOGRAPHED:
+        votes.pop("camera", None)
     if (query.format == "raw") != (match.format == "raw"):
         votes["raw"] = "query" if query.format == "raw" else "match"
     return decided(votes)

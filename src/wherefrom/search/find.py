@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from wherefrom.engine.base import Engine, Selection
-from wherefrom.errors import FeatureMismatch, ModelError, ModelMissing, UsageError
+from wherefrom.errors import FeatureMismatch, ModelError, ModelMissing
 from wherefrom.features.embedding import Embedding
 from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint, fingerprint
 from wherefrom.features.keypoints import ASKED, LEAST, Keypoints, keypoints
+from wherefrom.features.registry import nominators
 from wherefrom.picture.picture import Picture
 from wherefrom.picture.signs import Signs
 from wherefrom.printing import counted
 from wherefrom.records import Image, digest_of, image_id
-from wherefrom.search.answer import CLAIMS, Answer, Kind, Match
+from wherefrom.search.answer import Answer, Kind, Match
 from wherefrom.search.direction import Side, directed
 from wherefrom.search.explain import identical
 from wherefrom.search.frames import only_begins
@@ -31,6 +32,7 @@ from wherefrom.search.placing import Proof
 from wherefrom.search.query import Query, picture_of
 from wherefrom.search.rank import ranked
 from wherefrom.search.recall import CLAIM_RADIUS, Candidate, cost, recall
+from wherefrom.search.request import Kinds, kinds_of
 from wherefrom.search.similar import Likeness, Wish, alike, folded, matches_of
 from wherefrom.settings import Settings
 
@@ -58,17 +60,17 @@ def find(
     query: Query,
     *,
     limit: int = 20,
-    kinds: Iterable[str] | None = None,
+    kinds: Kinds = None,
     min_score: float = 0.0,
     wish: Wish | None = None,
     allowed: Selection | None = None,
 ) -> Answer:
-    """Search for a query that has been read; raises UsageError for a limit, kind or score of no use.
+    """Search for a query that has been read; raises UsageError for a kind that there is not.
 
     Look-alikes are searched for when their kind is asked for; `wish` says of what beside the query. With
     `allowed` nothing else is found.
     """
-    wanted = checked(limit, kinds, min_score)
+    wanted = kinds_of(kinds)
     start = time.perf_counter()
     alike_asked = Kind.SIMILAR in wanted
     same_bytes = engine.keys_of([query.digest]) if query.digest is not None else {}
@@ -144,15 +146,6 @@ def lookalikes(
     return [match for match in matches if match.score >= min_score]
 
 
-def checked(limit: int, kinds: Iterable[str] | None, min_score: float) -> set[Kind]:
-    """The kinds asked for, claims when none are named; raises UsageError for what is of no use."""
-    if limit < 1:
-        raise UsageError(f"The limit is the number of matches wanted, at least 1, not {limit}.")
-    if not 0 <= min_score <= 100:
-        raise UsageError(f"A score is from 0 to 100, not {min_score:g}.")
-    return _kinds(kinds)
-
-
 def compare(first: Any, second: Any, settings: Settings) -> Match | None:
     """Describe `second` as a match for the query `first`; None when they are not one picture."""
     query = Query.read(first, settings)
@@ -220,6 +213,10 @@ def _suspects(engine: Engine, query: Query, limit: int, allowed: Selection | Non
         for key, variant, _ in engine.near_words(word_queries(query), VERIFIED, within=allowed):
             known = suspects.get(key, Suspect(None, frozenset()))
             suspects[key] = Suspect(known.candidate, known.variants | {variant})
+    for _, nominate in nominators():
+        for key in nominate(engine, query.view, VERIFIED, allowed)[:VERIFIED]:
+            known = suspects.get(key, Suspect(None, frozenset()))
+            suspects[key] = Suspect(known.candidate, known.variants | _ALIKE.variants)
     return suspects
 
 
@@ -318,24 +315,3 @@ def _why_nothing(
     if allowed is not None:
         return [f"No match among the {counted(len(allowed), 'image')} that the filter lets through."]
     return [f"No match among {counted(count, 'image')}."]
-
-
-def _kinds(kinds: Iterable[str] | None) -> set[Kind]:
-    if kinds is None:
-        return set(CLAIMS)
-    names = [kinds] if isinstance(kinds, str) else list(kinds)
-    if "all" in names:
-        return set(Kind)
-    unknown = [name for name in names if name not in set(Kind)]
-    if unknown or not names:
-        raise UsageError(_unknown_kind(unknown[0]) if unknown else f"Name a kind: {', '.join(Kind)}, or all.")
-    return {Kind(name) for name in names}
-
-
-def _unknown_kind(name: str) -> str:
-    """What to say of a kind that there is not, with the one that was meant where that can be guessed."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name.strip().lower(), [*Kind, "all"], 1)
-    meant = f'Did you mean "{near[0]}"?' if near else f"There are {', '.join(Kind)}, and all."
-    return f'Unknown kind "{name}". {meant}'

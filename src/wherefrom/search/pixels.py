@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wherefrom.decoding import decoded
 from wherefrom.errors import WherefromError
-from wherefrom.picture.decode import Limits
+from wherefrom.picture.limits import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.records import Image, digest_of
 from wherefrom.search import verdict

@@ -17,18 +17,17 @@ from wherefrom.errors import UsageError, named
 from wherefrom.features.embedding import Embedding, embedder
 from wherefrom.features.fingerprint import QueryCode, Shares, query_codes
 from wherefrom.features.keypoints import LEAST, Variant, query_keypoints
-from wherefrom.picture.decode import Limits
+from wherefrom.features.registry import View
+from wherefrom.picture.limits import Limits
 from wherefrom.picture.picture import Picture
 from wherefrom.search.answer import QueryFacts
 from wherefrom.search.direction import Side
 from wherefrom.search.explain import Frame
+from wherefrom.search.request import Region
 from wherefrom.settings import Settings
 
 if TYPE_CHECKING:
     from wherefrom.features.objects import Detector
-
-Region = tuple[float, float, float, float]
-"""left, top, right, bottom in pixels of the whole upright picture."""
 
 _WHOLE: Shares = (0.0, 0.0, 1.0, 1.0)
 
@@ -124,6 +123,14 @@ class Query:
             )
             start = time.perf_counter()
         return queries
+
+    @property
+    def view(self) -> View:
+        """The part that is searched, as features see it."""
+        shares = self.frame.region
+        return View(
+            self.picture, lambda: self.in_colour() if shares == _WHOLE else _cut(self.in_colour(), shares)
+        )
 
     @property
     def is_whole(self) -> bool:

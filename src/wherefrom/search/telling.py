@@ -12,6 +12,7 @@ def stages(account: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("fingerprint", _fingerprint(account["fingerprint"])),
         ("words", _place(account["words"], "by visual words")),
         ("looks", _place(account["looks"], "by looks")),
+        *((kind, _place(stage, f"by {kind}")) for kind, stage in account.get("others", {}).items()),
         ("keypoints", _geometry(account["geometry"])),
         ("pixels", _pixels(account["pixels"])),
     ]

@@ -21,7 +21,7 @@ Tables = NDArray[np.int64]
 _WINDOW = 448  # pixels a side that are looked at of a large picture: more says no more
 _AROUND = 17  # rows or columns that one is compared with
 _LEAST = 48  # pixels a side below which nothing can be told ...
-_TINY, _FAR = 16, 3.0  # ... but of a picture so much smaller, linear, that little of it tells enough
+_TINY, _FAR = 16, 2.9  # ... but of a picture so much smaller, linear, that little of it tells enough
 _STEPS = 4  # quantisation steps, in grey levels, below which rounding hides what a file has lost
 _SLACK = 2.0  # grey levels by which rounding may move a coefficient
 
@@ -120,7 +120,7 @@ def detail(larger: Grey, smaller: Grey, transform: Matrix) -> tuple[float, float
         energies.append(float((np.abs(own[above] - gain * other[above]) ** 2).sum()))
     energies.append(float((np.abs(own[above]) ** 2).sum()))
     back = np.asarray(np.linalg.inv(transform), np.float64)
-    there = _common(smaller, larger, back, _TINY if ratio > _FAR - 0.1 else _LEAST)
+    there = _common(smaller, larger, back, _TINY if ratio > _FAR else _LEAST)
     if there is None:
         return None
     mine = smaller[there[1] : there[3], there[0] : there[2]].astype(np.float32)

@@ -15,54 +15,35 @@ from wherefrom.features.embedding import Embedding, Shares
 from wherefrom.features.palette import Palette
 from wherefrom.models.labels import Label
 from wherefrom.search.query import embedding_of
+from wherefrom.search.request import SearchRequest
 from wherefrom.search.similar import Wish
 from wherefrom.settings import Settings
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """Pictures to be like and unlike, words, and colours, as they were given."""
+def read_wishes(request: SearchRequest, source: Callable[[Any], Any], settings: Settings) -> Wish:
+    """The wishes of a request as numbers; `source` gives what to read for a picture.
 
-    like: Sequence[Any] = ()
-    unlike: Sequence[Any] = ()
-    text: str | None = None
-    colours: str | None = None
-    ignore_background: bool = False
+    Raises a PictureError for a picture that cannot be read, UsageError for colours of no use, and
+    ModelMissing or ModelError without a model that can tell.
+    """
 
-    @property
-    def are_none(self) -> bool:
-        """Whether nothing is wished for."""
-        return not (self.like or self.unlike or self.text or self.colours)
+    def embedded(pictures: Sequence[Any]) -> list[Embedding]:
+        found = []
+        for picture in pictures:
+            with named(picture):
+                shown = embedding_of(source(picture), settings)
+            if shown is None:
+                raise ModelMissing("No model computes embeddings here (the setting `model` is none).")
+            found.append(shown)
+        return found
 
-    @property
-    def have_a_subject(self) -> bool:
-        """Whether they say enough to search by them alone."""
-        return bool(self.like or self.text or self.colours)
-
-    def read(self, source: Callable[[Any], Any], settings: Settings) -> Wish:
-        """The wishes as numbers; `source` gives what to read for a picture.
-
-        Raises a PictureError for a picture that cannot be read, UsageError for colours of no use, and
-        ModelMissing or ModelError without a model that can tell.
-        """
-
-        def embedded(pictures: Sequence[Any]) -> list[Embedding]:
-            found = []
-            for picture in pictures:
-                with named(picture):
-                    shown = embedding_of(source(picture), settings)
-                if shown is None:
-                    raise ModelMissing("No model computes embeddings here (the setting `model` is none).")
-                found.append(shown)
-            return found
-
-        return Wish(
-            embedded(self.like),
-            embedded(self.unlike),
-            _vector_of(self.text, settings) if self.text else None,
-            parse_colours(self.colours) if self.colours else (),
-            self.ignore_background,
-        )
+    return Wish(
+        embedded(request.like),
+        embedded(request.unlike),
+        _vector_of(request.text, settings) if request.text else None,
+        parse_colours(request.colours) if request.colours else (),
+        request.ignore_background,
+    )
 
 
 def _vector_of(text: str, settings: Settings) -> NDArray[np.float32]:

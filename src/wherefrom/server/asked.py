@@ -1,10 +1,9 @@
-"""What is asked of a search, and the order in which its matches are given."""
+"""Orders in which the matches of an answer are given."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any
 
 from wherefrom.errors import UsageError
 
@@ -13,71 +12,6 @@ MOST = 200
 
 SORTS = ("best", "changed", "biggest", "smallest", "newest", "oldest")
 """Best match, most changed, most and fewest pixels, last and first seen."""
-
-Region = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is wanted of a search: as for `Collection.search`, and the order.
-
-    `kinds` is a text as people write it: `claims`, `all` or names with commas, None for the library's
-    default; `like` and `unlike` are ids.
-    """
-
-    region: Region | None = None
-    object: int | None = None
-    kinds: str | None = None
-    filter: str | None = None
-    sort: str = "best"
-    limit: int = 20
-    min_score: float = 0.0
-    text: str | None = None
-    colours: str | None = None
-    ignore_background: bool = False
-    like: tuple[str, ...] = ()
-    unlike: tuple[str, ...] = ()
-
-    @property
-    def has_wishes(self) -> bool:
-        """Whether it says enough to search without a picture."""
-        return bool(self.like or self.text or self.colours)
-
-    def as_plain(self) -> dict[str, Any]:
-        """As msgpack takes it."""
-        return asdict(self)
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """What `as_plain` gave, with lists for tuples."""
-        known: dict[str, Any] = {one.name: plain[one.name] for one in fields(cls) if one.name in plain}
-        for name in ("region", "like", "unlike"):
-            if isinstance(known.get(name), list):
-                known[name] = tuple(known[name])
-        return cls(**known)
-
-    def options(self) -> dict[str, Any]:
-        """The arguments of `Collection.search`."""
-        plain = {name: value for name, value in self.as_plain().items() if name not in ("sort", "kinds")}
-        return plain | {"kinds": kinds_of(self.kinds)}
-
-
-def kinds_of(text: str | None) -> str | list[str] | None:
-    """The kinds in a text, as `Collection.search` takes them."""
-    if text is None or text.strip() in ("", "claims"):
-        return None if text is None or not text.strip() else ["identical", "same", "copy", "partial"]
-    if text.strip() == "all":
-        return "all"
-    return [kind.strip() for kind in text.split(",") if kind.strip()]
-
-
-def region_of(text: str) -> Region:
-    """The region in a text: left,top,right,bottom. Raises UsageError."""
-    try:
-        left, top, right, bottom = (float(number) for number in text.split(","))
-    except ValueError:
-        raise UsageError(f"A region reads left,top,right,bottom in pixels, not {text[:80]!r}.") from None
-    return left, top, right, bottom
 
 
 def arranged(matches: Sequence[dict[str, Any]], sort: str) -> list[dict[str, Any]]:

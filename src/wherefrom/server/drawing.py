@@ -99,7 +99,7 @@ def _image(collection: Collection, data: bytes, size: int) -> tuple[Image.Image,
     from PIL import Image
 
     from wherefrom.decoding import decoded
-    from wherefrom.picture.decode import SMALL_SIDE
+    from wherefrom.picture.limits import SMALL_SIDE
 
     found = decoded(data, limits=collection.settings.limits, least=max(SMALL_SIDE, size))
     return Image.fromarray(found.pixels).convert("RGB"), (found.facts.width, found.facts.height)

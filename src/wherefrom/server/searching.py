@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -13,9 +12,9 @@ from starlette.responses import JSONResponse
 from wherefrom.errors import UsageError
 from wherefrom.records import digest_of
 from wherefrom.search.answer import Kind as Kinds
-from wherefrom.search.rank import precision_score
+from wherefrom.search.request import SearchRequest
 from wherefrom.server.access import needs
-from wherefrom.server.asked import MOST, SORTS, Asked, arranged, kinds_of, region_of
+from wherefrom.server.asked import MOST, SORTS, arranged
 from wherefrom.server.keys import Scope
 from wherefrom.server.shapes import ID, CollectionName, Comparison, Kind, SearchAnswer, Token, problems
 from wherefrom.server.tokens import Kept, Tokens
@@ -69,28 +68,21 @@ class Options(BaseModel):
     unlike: str | None = Field(None, pattern=_IDS, description="Ids, with commas, of images to be unlike.")
 
     @property
-    def asked(self) -> Asked:
-        """For the service; raises UsageError."""
-        if self.min_score is not None and self.precision is not None:
-            raise UsageError("Choose one of min_score and precision.")
-        least = self.min_score or 0.0 if self.precision is None else precision_score(self.precision)
-        like, unlike = _ids(self.like), _ids(self.unlike)
-        wishes = bool(like or unlike or self.text or self.colours)
-        kinds = self.kinds if self.kinds or not wishes else "all"
-        kinds_of(kinds)
-        return Asked(
-            region=region_of(self.region) if self.region else None,
-            object=self.object,
-            kinds=kinds,
-            filter=self.filter or None,
-            sort=self.sort,
-            limit=self.limit,
-            min_score=least,
-            text=self.text,
-            colours=self.colours,
-            ignore_background=self.ignore_background,
-            like=like,
-            unlike=unlike,
+    def asked(self) -> SearchRequest:
+        """For the service, with as many matches as an answer keeps; raises UsageError."""
+        return SearchRequest(
+            self.kinds,
+            MOST,
+            self.region,
+            self.object,
+            self.min_score,
+            self.precision,
+            self.filter or None,
+            _ids(self.like),
+            _ids(self.unlike),
+            self.text,
+            self.colours,
+            self.ignore_background,
         )
 
 
@@ -132,12 +124,12 @@ async def search(request: Request, given: Annotated[InQuery, Query()]) -> JSONRe
         name = service.name_of(given.collection)
         source, name = await _source(request, name, data, options)
         asked = options.asked
-        if source is None and not asked.has_wishes:
+        if source is None and asked.needs_picture:
             raise UsageError(
                 "A search needs a picture: a part `image`, the body itself, `url`, `id` or `token`."
             )
         # All of the answer is found at once, so that its pages fit together.
-        answer = await service.search(name, source, replace(asked, limit=MOST, sort="best"))
+        answer = await service.search(name, source, asked)
     token = await asyncio.to_thread(tokens.keep, name, source, answer)
     return JSONResponse(_page(request, name, token, answer, options.sort, None, 0, options.limit))
 

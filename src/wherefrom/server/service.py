@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 
 from wherefrom.collection import Collection, open_collection
@@ -16,13 +16,14 @@ from wherefrom.engine.patience import Patience
 from wherefrom.errors import BlockedAddress, Busy, CollectionLocked, CollectionMissing, UsageError
 from wherefrom.outcome import Outcome
 from wherefrom.receiving import Upload
-from wherefrom.server.asked import MOST, Asked, arranged
+from wherefrom.search.request import SearchRequest
+from wherefrom.server.asked import MOST
 from wherefrom.server.config import Config
 from wherefrom.server.pool import Pool
 from wherefrom.server.uploads import Budget
 from wherefrom.server.writer import Writer
 
-__all__ = ["Asked", "Service", "Upload"]
+__all__ = ["SearchRequest", "Service", "Upload"]
 
 T = TypeVar("T")
 Pace = Literal["quick", "long", "filter"]
@@ -131,21 +132,20 @@ class Service:
             )
         return name
 
-    async def search(self, name: str | None, source: bytes | str | None, asked: Asked) -> dict[str, Any]:
-        """The JSON of an answer, each match with its `sentence`, in the order asked for.
+    async def search(
+        self, name: str | None, source: bytes | str | None, asked: SearchRequest
+    ) -> dict[str, Any]:
+        """The JSON of an answer, each match with its `sentence`.
 
         `source` is a picture's bytes or an image's id; None where the wishes say enough.
         """
-        if not 1 <= asked.limit <= MOST:
+        if asked.limit > MOST:
             raise UsageError(f"The limit is the number of matches wanted, 1 to {MOST}, not {asked.limit}.")
-        arranged([], asked.sort)
-        wanted = asked if asked.sort == "best" else replace(asked, limit=MOST)
         answer: dict[str, Any] = await self._pool.call(
-            "search", name=self.name_of(name), source=source, asked=wanted.as_plain()
+            "search", name=self.name_of(name), source=source, asked=asked.as_plain()
         )
         if self.on_answer is not None:
             self.on_answer(answer)
-        answer["matches"] = arranged(answer["matches"], asked.sort)[: asked.limit]
         return answer
 
     async def compare(

@@ -8,8 +8,8 @@ from typing import Any
 
 from wherefrom.collection import Collection
 from wherefrom.search.answer import Answer, Match
+from wherefrom.search.request import SearchRequest
 from wherefrom.search.wording import listed
-from wherefrom.server.asked import Asked
 from wherefrom.server.drawing import picture, proof, thumbnail
 
 Collections = Mapping[str, Collection]
@@ -19,8 +19,7 @@ def search(
     collections: Collections, *, name: str, source: bytes | str | None, asked: dict[str, Any]
 ) -> dict[str, Any]:
     """The JSON of an answer, each match with its `sentence`."""
-    wanted = Asked.from_plain(asked)
-    answer: Answer = collections[name].search(source, **wanted.options())
+    answer: Answer = collections[name].ask(source, SearchRequest.from_plain(asked))[0]
     return answer.as_json() | {"matches": [match_json(match) for match in answer]}
 
 

@@ -41,7 +41,7 @@ def query(cat: Image.Image) -> bytes:
 
 def filled(folder: Path, cat: Image.Image) -> Path:
     """The collections photos, of three pictures, and logos, of none."""
-    with wherefrom.open(folder / "photos", create=True) as photos:
+    with wherefrom.open(folder / "photos", create=True, settings=wherefrom.Settings(workers=1)) as photos:
         photos.receive(
             [
                 Upload(

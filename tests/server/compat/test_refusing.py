@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from tests.server.compat.answers import answer, match, sighting
 from wherefrom.errors import Busy, FeatureMismatch, ModelMissing
+from wherefrom.search.request import SearchRequest
 from wherefrom.server.access import Door
-from wherefrom.server.asked import Asked
 from wherefrom.server.compat import routers
 from wherefrom.server.tokens import Tokens
 from wherefrom.server.uploads import Budget
@@ -33,12 +33,12 @@ class Service:
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
-        self.asked: list[Asked] = []
+        self.asked: list[SearchRequest] = []
 
     def name_of(self, name: str | None) -> str:
         return name or "photos"
 
-    async def search(self, name: str, source: bytes, asked: Asked) -> dict[str, Any]:
+    async def search(self, name: str, source: bytes, asked: SearchRequest) -> dict[str, Any]:
         self.asked.append(asked)
         if self.errors:
             raise self.errors.pop(0)

@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wherefrom.errors import Busy, Forbidden, TooManyRequests, UsageError, WherefromError
-from wherefrom.server.asked import MOST, Asked
+from wherefrom.search.request import SearchRequest
+from wherefrom.server.asked import MOST
 from wherefrom.server.compat.links import Signer
 from wherefrom.server.compat.reading import Json
 from wherefrom.server.logs import failed
@@ -104,7 +105,7 @@ async def searched(
 ) -> tuple[Json, str, float]:
     """The answer to one search, its token (empty unless it is kept), and the seconds that it took."""
     start = time.perf_counter()
-    answer: Json = await request.app.state.service.search(name, source, Asked(kinds=kinds, limit=MOST))
+    answer: Json = await request.app.state.service.search(name, source, SearchRequest(kinds, MOST))
     token = ""
     if keep and answer["matches"]:
         token = await asyncio.to_thread(request.app.state.tokens.keep, name, source, answer)
