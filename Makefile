@@ -33,7 +33,7 @@ docs: $(VENV)/.test
 
 # All benchmarks beside their peers, which stay out of the way of the tests: BENCH="--minutes 15 --only copies".
 bench: $(PEERS)/.peers
-	$(PEERS)/bin/python benchmarks/bench.py $(BENCH)
+	$(PEERS)/bin/python -m benchmarks $(BENCH)
 
 $(PEERS)/.peers: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv $(PEERS)

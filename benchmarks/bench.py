@@ -4,14 +4,16 @@
     make bench BENCH="--minutes 15"             # smaller sizes
     make bench BENCH="--only copies --fresh"    # one of them, again
     make bench BENCH="--full"                   # 100 million fingerprints as well: 8 GB of memory
+    python -m benchmarks --only hamming --set codes=200e6 --set only=mih --to DIR
 
-Each script runs by itself, ends after a time, and leaves `results/NAME.json`; one that fails is named and
-does not stop the rest. What has a result of the same sources, options and versions is not run again unless
-`--fresh`: an interrupted run goes on where it was. Then `RESULTS.md` and the table between the markers of
-README.md are written from those files, in whole; `--render` does only that. Without the measuring set the
-photographs of scikit-image take its place, and the page says so.
+Each runs in a process of its own, ends after a time, and leaves `results/NAME.json`; one that fails is named
+and does not stop the rest. What has a result of the same sources, options and versions is not run again
+unless `--fresh`: an interrupted run goes on where it was. Then `RESULTS.md` and the table between the markers
+of README.md are written from those files, in whole; `--render` does only that. Without the measuring set the
+photographs of scikit-image take its place, and the page says so. Those that are run by hand are run when they
+are named; `--set` gives any of them an option of its `run`.
 
-Exit code 1 when a script failed.
+Exit code 1 when a benchmark failed.
 """
 
 from __future__ import annotations
@@ -25,129 +27,159 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import common
-import page
-from common import HERE, say
-from jobs import DEFAULT_MINUTES, JOBS, Budget, Job, chosen
+from benchmarks import common, page
+from benchmarks.case import DEFAULT_MINUTES, HERE, ROOT, Budget, Case, Options
+from benchmarks.cases import CASES
+from benchmarks.common import say
 
-ROOT = HERE.parent
-TAIL = 400  # characters of what a script said, kept of one that failed
+TAIL = 400  # characters of what a benchmark said, kept of one that failed
 
 
-def main(arguments: list[str] | None = None, *, scripts: Path = HERE) -> int:
+def main(arguments: list[str] | None = None, *, cases: Sequence[Case] = CASES, folder: Path = HERE) -> int:
+    """Run what is asked for and write the pages; `folder` has the sources of the cases."""
     options = parsed(arguments)
     if options.list:
-        for job in JOBS:
-            print(f"{job.name:16} {job.minutes:4g} minutes{'  with --full' if job.only_full else ''}")
+        for case in cases:
+            more = "  with --full" if case.only_full else "  by hand" if case.hand else ""
+            print(f"{case.name:16} {case.minutes:4g} minutes{more}")
         return 0
-    folder = options.to / "results"
     failed = 0
     if not options.render:
         try:
-            failed = run(options, folder, scripts)
+            failed = run(options, cases, folder)
         except ValueError as error:
             sys.exit(str(error))
         except KeyboardInterrupt:
             say("Interrupted: what is done is kept, and the next run goes on from there.")
             failed = 1
-    write(folder, options)
+    write(options, cases)
     return int(bool(failed))
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=DEFAULT_MINUTES, help="for all of it")
-    parser.add_argument(
-        "--only", action="append", default=[], metavar="NAME", help="one of them; may be repeated"
+    parser = argparse.ArgumentParser(
+        prog="benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("--minutes", type=float, default=DEFAULT_MINUTES, help="for all of it")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="may be repeated")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
     parser.add_argument("--full", action="store_true", help="what does not fit the default as well")
     parser.add_argument("--fresh", action="store_true", help="also what there is a result of")
     parser.add_argument("--render", action="store_true", help="run nothing; write the pages")
     parser.add_argument("--list", action="store_true", help="name the benchmarks and what each takes")
-    parser.add_argument(
-        "--to", type=Path, default=HERE, help="write results and page here, not into the repository"
-    )
+    parser.add_argument("--to", type=Path, default=HERE, help="write here, not into the repository")
     options = parser.parse_args(arguments)
     if options.minutes <= 0:
         parser.error("--minutes is a time above 0")
+    if options.set and not options.only:
+        parser.error("--set is for what is named by --only")
     return options
 
 
-def run(options: argparse.Namespace, folder: Path, scripts: Path) -> int:
+def chosen(cases: Sequence[Case], budget: Budget, only: Sequence[str]) -> list[Case]:
+    """What to run; raises ValueError for a name that is none's."""
+    unknown = sorted(set(only) - {case.name for case in cases})
+    if unknown:
+        names = ", ".join(case.name for case in cases)
+        raise ValueError(f"There is no benchmark {', '.join(unknown)}; there are {names}.")
+    wanted = [
+        case
+        for case in cases
+        if (case.name in only if only else not case.hand and (budget.full or not case.only_full))
+    ]
+    return [case for case in wanted if budget.shared or not case.needs_shared]
+
+
+def option(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value a number, a text, or what JSON makes of it. Raises ValueError for another."""
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise ValueError(f"An option is NAME=VALUE, not {text!r}.")
+    try:
+        number = json.loads(value)
+    except ValueError:
+        return name, value
+    return name, int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def run(options: argparse.Namespace, cases: Sequence[Case], folder: Path) -> int:
     """Run what is to be run; gives how many failed. Raises ValueError for a name that is none's."""
-    place, pictures = common.pictures()
-    budget = Budget(options.minutes, place, place == common.SHARED, options.full)
-    jobs = chosen(budget, options.only)
-    left_out = [job.name for job in JOBS if job.needs_shared and not budget.shared]
-    if left_out:
-        say(f"The measuring set is not here; {pictures} instead, and without: {', '.join(left_out)}.")
-    folder.mkdir(parents=True, exist_ok=True)
-    source, commit = sources(scripts), commit_of()
-    failed = 0
-    for number, job in enumerate(jobs):
+    pictures = common.pictures()[1]
+    budget = Budget(options.minutes, common.SHARED.is_dir(), options.full)
+    wanted, given = chosen(cases, budget, options.only), dict(map(option, options.set))
+    if not budget.shared:
+        left = ", ".join(case.name for case in cases if case.needs_shared)
+        say(f"The measuring set is not here; {pictures} instead, and without: {left}.")
+    results = options.to / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    source, commit, failed = sources(folder), commit_of(), 0
+    for number, case in enumerate(wanted, 1):
+        asked = case.options(budget) | given
         record: page.Record = {
             "format": page.FORMAT,
-            "job": job.name,
-            "script": job.script,
-            "options": [shortened(one) for one in job.options(budget)],
+            "job": case.name,
+            "script": case.name,
+            "options": [shortened(f"{name}={value}") for name, value in asked.items()],
             "source": source,
             "commit": commit,
             "machine": common.machine(),
             "versions": common.versions(),
             "pictures": pictures,
         }
-        if not options.fresh and is_done(page.record_of(folder, job.name), record):
-            say(f"{number + 1} of {len(jobs)}: {job.name} has a result of these sources and options")
+        if not options.fresh and is_done(page.record_of(results, case.name), record):
+            say(f"{number} of {len(wanted)}: {case.name} has a result of these sources and options")
             continue
-        say(f"{number + 1} of {len(jobs)}: {job.name}, about {job.minutes * budget.share:.1f} minutes")
-        record |= ended(job, budget, scripts)
-        failed += not record["ok"]
+        say(f"{number} of {len(wanted)}: {case.name}, about {case.minutes * budget.share:.1f} minutes")
+        record |= ended(case, asked, case.limit(budget))
         if not record["ok"]:
-            say(f"{job.name} did not end as it should: {record['problem']}")
-        kept(folder / f"{job.name}.json", record)
+            failed += 1
+            say(f"{case.name} did not end as it should: {record['problem']}")
+        for line in record.pop("problems"):
+            say(f"{case.name}: {line}")
+        kept(results / f"{case.name}.json", record)
     return failed
 
 
-def ended(job: Job, budget: Budget, scripts: Path) -> dict[str, Any]:
-    """Run one script to its end, or until its time is over; what came of it."""
-    command = [sys.executable, str(scripts / job.script), *job.options(budget), "--json"]
+def ended(case: Case, options: Options, limit: float) -> dict[str, Any]:
+    """Run one benchmark to its end, or until its time in seconds is over; what came of it."""
     began, start = datetime.datetime.now(datetime.UTC), time.monotonic()
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     with subprocess.Popen(
-        command,
+        [sys.executable, "-m", "benchmarks.child", case.path(), json.dumps(options)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        env=os.environ
+        | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)},
         start_new_session=True,
     ) as process:
         try:
-            out, err = process.communicate(timeout=job.limit(budget))
+            out, err = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
-            out, err = (
-                "",
-                f"It was ended after {job.limit(budget) / 60:.0f} minutes, which it should not take.",
-            )
+            out, err = "", f"It was ended after {limit / 60:.0f} minutes, which it should not take."
             stop(process)
         except BaseException:
             stop(process)
             raise
-    result = document(out)
-    ok = result is not None and process.returncode in (0, 1)
+    said = document(out)
+    ok = isinstance(said, dict) and "result" in said and process.returncode == 0
     return {
         "started": began.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - start, 1),
         "ok": ok,
-        "below": ok and process.returncode == 1,
-        "problem": "" if ok else " ".join(err.split())[-TAIL:] or f"exit code {process.returncode}, no JSON",
-        "result": result if ok else None,
+        "below": bool(ok and said["problems"]),
+        "problems": said["problems"] if ok else [],
+        "problem": "" if ok else " ".join((err.strip() or "It printed no JSON.")[-TAIL:].split()),
+        "result": said["result"] if ok else None,
     }
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """End a script and all that it started."""
+    """End a benchmark and all that it started."""
     if hasattr(os, "killpg"):
         os.killpg(process.pid, signal.SIGKILL)
     else:
@@ -156,7 +188,7 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 
 def document(out: str) -> Any:
-    """The JSON in the last line of what a script printed; None where there is none."""
+    """The JSON in the last line of what was printed; None where there is none."""
     lines = out.strip().splitlines()
     try:
         return json.loads(lines[-1]) if lines else None
@@ -184,24 +216,24 @@ def kept(path: Path, record: page.Record) -> None:
     new.replace(path)
 
 
-def write(folder: Path, options: argparse.Namespace) -> None:
+def write(options: argparse.Namespace, cases: Sequence[Case]) -> None:
     """Write the pages from what is there."""
-    records = page.records_of(folder)
-    if not records:
+    made = page.Page(cases, page.records_of(options.to / "results", cases))
+    if not made.records:
         say("There are no results yet: nothing was written.")
         return
-    (options.to / "RESULTS.md").write_text(page.results(records))
+    (options.to / "RESULTS.md").write_text(made.results())
     say(f"Written: {options.to / 'RESULTS.md'}")
     if options.to == HERE:
         readme = ROOT / "README.md"
-        readme.write_text(page.with_measured(readme.read_text(), page.measured(records)))
+        readme.write_text(page.with_measured(readme.read_text(), made.measured()))
         say(f"Written: the figures in {readme}")
 
 
-def sources(scripts: Path) -> str:
+def sources(folder: Path) -> str:
     """A digest of the program and of the benchmarks: what a result depends on."""
     digest = hashlib.sha256()
-    files = [*(ROOT / "src").rglob("*"), *scripts.glob("*.py")]
+    files = [*(ROOT / "src").rglob("*"), *folder.glob("*.py")]
     for path in sorted(path for path in files if path.is_file() and "__pycache__" not in path.parts):
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
@@ -228,7 +260,3 @@ def shortened(option: str) -> str:
     for place, name in ((common.SHARED, "../shared/data/images"), (folder, "PICTURES"), (ROOT, ".")):
         option = option.replace(str(place), name)
     return option
-
-
-if __name__ == "__main__":
-    sys.exit(main())

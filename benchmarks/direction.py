@@ -1,33 +1,66 @@
 """Whether the direction between two pictures is right where it is said, and how often it is said.
 
-    python benchmarks/direction.py ../shared/data/images [--pictures 40] [--skip 0] [--only edits] [--json]
-
-Takes photographs (`FOLDER/photos`, `kodak`, `camera`) and what was made of them (`direction_cases.py`), and
-compares both both ways round. Counts each reason by itself, every kind of edit, and how often the two ways
-round contradict each other.
-
-Fails where less than 0.97 of what is said is right, of all or by one reason, or where the two ways round
-contradict each other.
+Takes photographs and what was made of them (`direction_cases`), and compares both both ways round. Counts
+each reason by itself, every kind of edit, and how often the two ways round contradict each other. Below its
+bar is less than 0.97 that is right of what is said, of all or by one reason, and any contradiction.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
-import platform
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 
-from direction_cases import CASES
+from benchmarks.common import place_of
+from benchmarks.direction_cases import CASES
 from wherefrom.search.answer import Direction
 from wherefrom.search.find import compare
 from wherefrom.settings import Settings
 
 BAR = 0.97
 PLAIN = Settings(model="none")
+
+
+def run(
+    folder: str | None = None, pictures: int = 40, skip: int = 0, only: str = ""
+) -> tuple[dict[str, Any], list[str]]:
+    """`skip` photographs are passed over, to measure on others; `only` is one family of cases."""
+    home, against = place_of(folder), 0
+    backgrounds = [Image.open(path).convert("RGB") for path in sorted((home / "photos").glob("*.jpg"))[3::40]]
+    images = [(data, _upright(data)) for data in map(Path.read_bytes, originals(home, pictures, skip))]
+    edits, reasons = dict[str, Counter[str]](), dict[str, Counter[str]]()
+    for family in [only] if only else CASES:
+        for name, original, made in CASES[family](images, backgrounds):
+            forth, back = told(made, original), told(original, made)
+            against += forth is not None and back is not None and forth.source == back.source
+            for said, source in ((forth, "match"), (back, "query")):
+                how = "not said" if said is None else "right" if said.source == source else "wrong"
+                edits.setdefault(name, Counter())[how] += 1
+                for reason in said.why if said else ():
+                    reasons.setdefault(reason.code, Counter())[how] += 1
+    every = sum(edits.values(), Counter[str]())
+    claimed = every["right"] + every["wrong"]
+    right = round(every["right"] / max(1, claimed), 4)
+    low = [code for code, some in sorted(reasons.items()) if some["right"] < BAR * some.total()]
+    low += ["all that is said"] * (right < BAR) + ["the two ways round"] * bool(against)
+    return {
+        "pictures": len(images),
+        "pairs": every.total() // 2,
+        "right": right,
+        "said": round(claimed / max(1, every.total()), 4),
+        "contradictions": against,
+        "reasons": dict(sorted(reasons.items())),
+        "edits": dict(sorted(edits.items())),
+    }, [f"{what}: below {BAR}" for what in low]
+
+
+def told(query: bytes, match: bytes) -> Direction | None:
+    """What a comparison says of the two."""
+    found = compare(query, match, PLAIN)
+    return None if found is None else found.direction
 
 
 def originals(folder: Path, count: int, skip: int) -> list[Path]:
@@ -43,72 +76,3 @@ def originals(folder: Path, count: int, skip: int) -> list[Path]:
 
 def _upright(data: bytes) -> Image.Image:
     return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-
-
-def told(query: bytes, match: bytes) -> Direction | None:
-    """What a comparison says of the two."""
-    found = compare(query, match, PLAIN)
-    return None if found is None else found.direction
-
-
-def main() -> int:
-    """Measure, print and judge."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--pictures", type=int, default=40)
-    parser.add_argument("--skip", type=int, default=0, help="photographs passed over, to measure on others")
-    parser.add_argument("--only", choices=tuple(CASES), help="one family of cases; else all of them")
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    paths = originals(asked.folder, asked.pictures, asked.skip)
-    backgrounds = [
-        Image.open(path).convert("RGB") for path in sorted((asked.folder / "photos").glob("*.jpg"))[3::40]
-    ]
-    right, wrong, silent = Counter[str](), Counter[str](), Counter[str]()
-    good, bad, against = Counter[str](), Counter[str](), 0
-    wrongly = Counter[tuple[str, ...]]()
-    images = [(data, _upright(data)) for data in map(Path.read_bytes, paths)]
-    families = [asked.only] if asked.only else list(CASES)
-    for name, original, made in (pair for family in families for pair in CASES[family](images, backgrounds)):
-        forth, back = told(made, original), told(original, made)
-        against += forth is not None and back is not None and forth.source == back.source
-        for said, source in ((forth, "match"), (back, "query")):
-            if said is None:
-                silent[name] += 1
-                continue
-            (right if said.source == source else wrong)[name] += 1
-            for reason in said.why:
-                (good if said.source == source else bad)[reason.code] += 1
-            if said.source != source:
-                wrongly[name, *(reason.code for reason in said.why)] += 1
-    yes, no = right.total(), wrong.total()
-    report = {
-        "machine": platform.platform(),
-        "pictures": len(paths),
-        "pairs": (yes + no + silent.total()) // 2,
-        "right": round(yes / max(1, yes + no), 4),
-        "said": round((yes + no) / max(1, yes + no + silent.total()), 4),
-        "contradictions": against,
-        "reasons": {code: [good[code], bad[code]] for code in sorted(good | bad)},
-        "edits": {name: [right[name], wrong[name], silent[name]] for name in sorted(right | wrong | silent)},
-    }
-    if asked.json:
-        print(json.dumps(report, indent=2))
-    else:
-        print(
-            f"{report['pairs']} pairs, both ways round: said of {report['said']:.1%}, "
-            f"right {report['right']:.2%}"
-        )
-        for code, (so, not_so) in report["reasons"].items():
-            print(f"  {code:14} right {so:5} wrong {not_so}")
-        for name, (so, not_so, nothing) in report["edits"].items():
-            print(f"  {name:38} right {so:4} wrong {not_so:3} not said {nothing:4}")
-        for (name, *codes), times in wrongly.most_common():
-            print(f"  wrong {times} times: {name}, for {', '.join(codes)}")
-        print(f"the two ways round contradict each other in {against} pairs")
-    poor = [code for code in good | bad if good[code] < BAR * (good[code] + bad[code])]
-    return int(report["right"] < BAR or bool(poor) or against > 0)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -8,16 +8,11 @@ without any.
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from tests.pictures import dng
 
 from wherefrom.evaluate.edits import edit
@@ -93,12 +88,12 @@ def sizes(images: list[tuple[bytes, Picture]], _: list[Picture]) -> Iterator[Pai
                 if factor >= 1.3:
                     yield name, small, saved(enlarge(shown, factor), str(random.choice(["PNG", "95", "75"])))
         for side in SIDES:
-            factor = side / min(image.size)
-            small = _to(image, factor, random.choice([_Ways.LANCZOS, _Ways.BICUBIC, _Ways.BOX]))
-            yield f"thumbnail of {side} px", data, saved(small, str(random.choice(["PNG", "90", "75"])))
-            large = ENLARGED[str(random.choice(list(ENLARGED)))](small, float(random.choice([3, 4.3, 8])))
+            way = random.choice([_Ways.LANCZOS, _Ways.BICUBIC, _Ways.BOX])
+            icon = _to(image, side / min(image.size), way)
+            yield f"thumbnail of {side} px", data, saved(icon, str(random.choice(["PNG", "90", "75"])))
+            large = ENLARGED[str(random.choice(list(ENLARGED)))](icon, float(random.choice([3, 4.3, 8])))
             made = saved(large, str(random.choice(["PNG", "95", "75"])))
-            yield f"enlarged icon of {side} px", saved(small, "PNG"), made
+            yield f"enlarged icon of {side} px", saved(icon, "PNG"), made
 
 
 def _plainly(way: Image.Resampling) -> Callable[[Picture, float], Picture]:
@@ -141,12 +136,8 @@ def files(images: list[tuple[bytes, Picture]], backgrounds: list[Picture]) -> It
         yield "camera, then mirrored", taken, saved(ImageOps.mirror(toned), "PNG")
         yield "camera, then cut", taken, saved(edit("crop 70 %", shown, number), "92")
         plain = saved(image, "93")
-        photographed = edit("photo of a screen", image, number, backgrounds)
-        yield (
-            "photographed from a screen",
-            plain,
-            saved(photographed, "93", exif=block(photographed, TIMES[1])),
-        )
+        screen = edit("photo of a screen", image, number, backgrounds)
+        yield "photographed from a screen", plain, saved(screen, "93", exif=block(screen, TIMES[1]))
         again = saved(toned, "92", exif=block(toned, TIMES[1], "Instagram"))
         yield "dated, then later by an app", taken, again
         later = saved(toned, "92", exif=block(toned, TIMES[1]))

@@ -1,33 +1,133 @@
-"""Collections for the benchmarks of the service, filled quickly, and uploads to search for."""
+"""Collections of any size, filled quickly with images that were never pictures, and uploads to search for.
+
+A filler has real features, perturbed: the keypoints of four pictures, drawn by chance (44 of each), after a
+similarity of their own (turned, scaled, moved), with 5 of the 64 bits of each signature flipped on average;
+words stay, so that frequent words are as frequent as they are. Its fingerprint is a picture's with 60 bits
+flipped.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import os
-from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 import wherefrom
-from common import say
-from search_scale import EDITS, _features, fillers
+from benchmarks.common import say
 from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.evaluate.edits import edit, encoded
+from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
+from wherefrom.features.fingerprint import Fingerprint
+from wherefrom.features.keypoints import KEPT, Keypoints
+from wherefrom.picture.decode import decode
+from wherefrom.picture.metadata import Credit
 from wherefrom.records import FileStamp, NewImage, Place
 from wherefrom.settings import Settings
 from wherefrom.sources.folder import file_uri
+from wherefrom.workers import image_of
 
-REAL = 400
-SIDE = 500
-_BATCH = 1_000
+EDITS = ("crop 50 %", "text over", "rotate 15", "jpeg q30", "screenshot 40 %")
+PARTS, FLIPS, CODE_FLIPS = 4, 5 / 64, 60
+BATCH = 1_000
 _SHOWN = 384  # pixels of the longer side of pictures that are only looked at
+Random = np.random.Generator
+Seeds = Sequence[tuple[Fingerprint, Keypoints]]
+
+
+def known(digest: bytes, features: dict[str, bytes], uri: str, number: int) -> NewImage:
+    """An image whose features are known, seen in one place."""
+    return NewImage(
+        digest=digest,
+        width=800,
+        height=600,
+        format="JPEG",
+        bytes=123_456,
+        frames=1,
+        quality=100,
+        credit=Credit(),
+        decoder="filler",
+        features=features,
+        place=Place(uri, stamp=FileStamp(123_456, number)),
+    )
+
+
+def seeds_of(files: Sequence[Path]) -> Seeds:
+    """The features of pictures that have enough of them."""
+    found = []
+    for path in files:
+        try:
+            made = image_of(decode(path.read_bytes(), colour=False), b"").features
+        except wherefrom.WherefromError:
+            continue
+        code, points = Fingerprint.from_bytes(made[FINGERPRINT]), Keypoints.from_bytes(made[KEYPOINTS])
+        if code.usable and len(points) >= KEPT // 2:
+            found.append((code, points))
+    return found
+
+
+def fillers(seeds: Seeds, rng: Random, count: int, first: int) -> Iterator[NewImage]:
+    """So many of them, numbered from the first on."""
+    for number in range(first, first + count):
+        chosen = rng.choice(len(seeds), PARTS, replace=False)
+        points = _mixed([seeds[i][1] for i in chosen], rng)
+        flips = np.zeros(256, np.uint8)
+        flips[rng.choice(256, CODE_FLIPS, replace=False)] = 1
+        code = Fingerprint(seeds[chosen[0]][0].code ^ np.packbits(flips), 100)
+        features = {FINGERPRINT: code.to_bytes(), KEYPOINTS: points.to_bytes()}
+        yield known(rng.bytes(32), features, f"file:///fillers/{number // 1000}/{number}.jpg", number)
+
+
+def _mixed(parts: list[Keypoints], rng: Random) -> Keypoints:
+    rows = [rng.choice(len(p), min(len(p), KEPT // PARTS), replace=False) for p in parts]
+    taken = [p.take(r) for p, r in zip(parts, rows, strict=True)]
+    x, y, angles, scales, words, signatures = (
+        np.concatenate([getattr(p, name) for p in taken])
+        for name in ("x", "y", "angles", "scales", "words", "signatures")
+    )
+    turn, zoom = rng.integers(256), rng.uniform(0.7, 1.4)
+    cos, sin = zoom * np.cos(turn * np.pi / 128), zoom * np.sin(turn * np.pi / 128)
+    across, down = x - 0.5, y - 0.5
+    flips = np.packbits(rng.random((len(x), 64)) < FLIPS, axis=1).view(np.uint64).ravel()
+    return Keypoints(
+        np.clip(0.5 + cos * across - sin * down, 0, 0.999).astype(np.float32),
+        np.clip(0.5 + sin * across + cos * down, 0, 0.999).astype(np.float32),
+        (angles + turn).astype(np.uint8),
+        np.clip(scales + 16 * np.log2(zoom), 0, 255).astype(np.uint8),
+        words,
+        signatures ^ flips,
+    )
+
+
+def files_of(folder: Path, count: int) -> tuple[list[Path], list[Path]]:
+    """Pictures that are added as they are, and others that give the fillers."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    return files[::2][:count], files[1::2][:count]
+
+
+def upload(path: Path, number: int, side: int = 800) -> bytes:
+    """An edited copy of a picture, each edit in its turn, as a JPEG of at most `side` pixels."""
+    image = Image.open(path).convert("RGB")
+    image.thumbnail((800, 800))
+    done = edit(EDITS[number % len(EDITS)], image, number)
+    if side < 800:
+        done.thumbnail((side, side))
+    return encoded(done, "JPEG", 90)
+
+
+def uploads(files: Sequence[Path], count: int) -> list[bytes]:
+    """Uploads of 500 pixels, of pictures drawn by chance."""
+    drawn = np.random.default_rng(2026).integers(0, len(files), count).tolist()
+    return [upload(files[index], number, 500) for number, index in enumerate(drawn)]
 
 
 @dataclass(frozen=True)
@@ -40,26 +140,33 @@ class Filled:
 
 
 def filled(home: Path, folder: Path, images: int, *, shown: int = 0) -> Filled:
-    """A collection of so many images: real pictures and fillers as `search_scale.py` makes them.
+    """A collection of so many images, real ones and fillers.
 
     The `shown` added last have files, which are real pictures made small, so that they have thumbnails.
     One that lies in `home` already, made of the same, is taken as it is.
     """
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    wanted = files[::2][:REAL]
+    wanted, others = files_of(folder, 400)
     directory, mark = home / "filled.wherefrom", home / "filled.json"
-    made = json.dumps([str(folder), len(files), images, shown])
+    made = json.dumps([str(folder), len(wanted), images, shown])
     if not (mark.exists() and mark.read_text() == made):
         home.mkdir(parents=True, exist_ok=True)
         with wherefrom.open(directory, create=True, settings=Settings(model="none")) as collection:
             collection.add(wanted)
-            have = len(collection)
-        seeds = _features(files[1::2][:REAL])
-        try:
-            _fill(directory, seeds, images - shown - have)
-        except BrokenExecutor as error:
-            raise SystemExit(f"The processes that make fillers ended: {error}") from None
-        _show(directory, home / "shown", files[1::2][:REAL], seeds, shown)
+            missing = max(0, images - shown - len(collection))
+        seeds = seeds_of(others)
+        say(f"Filling a collection with {missing:,} images")
+        engine = EmbeddedEngine(directory)
+        with ProcessPoolExecutor(os.cpu_count(), initializer=_begin, initargs=(seeds,)) as makers:
+            for batch in makers.map(partial(_made, missing), range(0, missing, BATCH)):
+                engine.add(batch)
+        (home / "shown").mkdir(exist_ok=True)
+        for first in range(0, shown, BATCH):
+            count = min(BATCH, shown - first)
+            some = fillers(
+                seeds, np.random.default_rng([2026, 10_000_000 + first]), count, 10_000_000 + first
+            )
+            engine.add(list(_with_files(some, home / "shown", others)))
+        engine.close()
         mark.write_text(made)
     engine = EmbeddedEngine(directory)
     count = engine.count()
@@ -67,77 +174,28 @@ def filled(home: Path, folder: Path, images: int, *, shown: int = 0) -> Filled:
     return Filled(directory, count, [path for path in wanted if path.stat().st_size > 20_000])
 
 
-def uploads(files: list[Path], count: int) -> list[bytes]:
-    """JPEG files of at most 500 pixels: edited copies of these pictures, each edit in its turn."""
-    chance = np.random.default_rng(2026)
-    return [
-        _upload(files[index], EDITS[number % len(EDITS)], number)
-        for number, index in enumerate(chance.integers(0, len(files), count).tolist())
-    ]
+class _Held:
+    seeds: Seeds
 
 
-def _upload(path: Path, name: str, number: int) -> bytes:
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
-    image.thumbnail((800, 800))
-    done = edit(name, image, number)
-    done.thumbnail((SIDE, SIDE))
-    return encoded(done, "JPEG", 90)
+def _begin(seeds: Seeds) -> None:
+    _Held.seeds = seeds
 
 
-_seeds: list[object] = []
+def _made(count: int, first: int) -> list[NewImage]:
+    chance = np.random.default_rng([2026, first // BATCH])
+    return list(fillers(_Held.seeds, chance, min(BATCH, count - first), first))
 
 
-def _begin(seeds: list[object]) -> None:
-    _seeds[:] = seeds
-
-
-def _made(count: int, number: int) -> list[NewImage]:
-    chance = np.random.default_rng([2026, number])
-    return list(fillers(_seeds, chance, count, number * _BATCH))  # type: ignore[arg-type]
-
-
-def _fill(directory: Path, seeds: list[object], missing: int) -> None:
-    """Add fillers, which other processes make meanwhile."""
-    say(f"Filling a collection with {missing:,} images")
-    engine = EmbeddedEngine(directory)
-    whole, rest = divmod(max(0, missing), _BATCH)
-    with ProcessPoolExecutor(os.cpu_count(), initializer=_begin, initargs=(seeds,)) as makers:
-        for batch in makers.map(partial(_made, _BATCH), range(whole)):
-            engine.add(batch)
-        if rest:
-            engine.add(makers.submit(_made, rest, whole).result())
-    engine.close()
-
-
-def _show(directory: Path, folder: Path, files: list[Path], seeds: list[object], count: int) -> None:
-    """Add fillers that are seen in files: a real picture each, with a comment that makes it another file."""
-    if not count:
-        return
-    folder.mkdir(exist_ok=True)
-    small = list(_small(files))
-    _begin(seeds)
-    engine = EmbeddedEngine(directory)
-    for first in range(0, count, _BATCH):
-        batch = []
-        for number, filler in enumerate(_made(min(_BATCH, count - first), 10_000 + first // _BATCH), first):
-            data, size = small[number % len(small)]
-            said = f"number {number}".encode()
-            data = data[:2] + b"\xff\xfe" + (len(said) + 2).to_bytes(2, "big") + said + data[2:]
-            path = folder / f"shown {number:05}.jpg"
-            path.write_bytes(data)
-            place = Place(file_uri(path), stamp=FileStamp(len(data), number))
-            facts = {"digest": sha256(data).digest(), "bytes": len(data), "place": place}
-            batch.append(replace(filler, width=size[0], height=size[1], **facts))
-        engine.add(batch)
-    engine.close()
-
-
-def _small(files: list[Path]) -> Iterator[tuple[bytes, tuple[int, int]]]:
-    for path in files:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
+def _with_files(images: Iterator[NewImage], folder: Path, files: Sequence[Path]) -> Iterator[NewImage]:
+    """Fillers that are seen in files: a real picture each, with a comment that makes it another file."""
+    for number, filler in enumerate(images):
+        image = Image.open(files[number % len(files)]).convert("RGB")
         image.thumbnail((_SHOWN, _SHOWN))
         stream = io.BytesIO()
-        image.save(stream, "JPEG", quality=85)
-        yield stream.getvalue(), image.size
+        image.save(stream, "JPEG", quality=85, comment=filler.place.uri if filler.place else "")
+        data, path = stream.getvalue(), folder / f"{filler.digest.hex()[:16]}.jpg"
+        path.write_bytes(data)
+        place = Place(file_uri(path), stamp=FileStamp(len(data), number))
+        facts: dict[str, Any] = {"width": image.width, "height": image.height, "bytes": len(data)}
+        yield replace(filler, digest=sha256(data).digest(), place=place, **facts)

@@ -15,64 +15,51 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from tests.pictures import png_chunk, svg
 
 BASES = 150
 FORMATS = {
-    "jpeg": 48,
-    "progressive": 8,
-    "grey": 3,
-    "cmyk": 2,
-    "png": 10,
-    "palette": 2,
-    "webp": 7,
-    "gif": 4,
-    "tiff": 4,
-    "bmp": 3,
-    "avif": 3,
-    "jp2": 2,
-    "pnm": 1,
-    "svg": 1,
-    "jxl": 1,
-    "again": 1,
+    **{"jpeg": 48, "progressive": 8, "grey": 3, "cmyk": 2, "png": 10, "palette": 2, "webp": 7, "gif": 4},
+    **{"tiff": 4, "bmp": 3, "avif": 3, "jp2": 2, "pnm": 1, "svg": 1, "jxl": 1, "again": 1},
 }
+Chance = random.Random
+Good = list[Path]
 
 
 def make(root: Path, files: int, hostile: int) -> Counter[str]:
     """Fill a folder; returns how many hostile files of each kind are in it."""
-    chance = random.Random(20)
-    root.mkdir(parents=True)
-    for number in range(40):
-        (root / f"folder {number:02}").mkdir()
-    folders = sorted(root.iterdir())
+    chance = Chance(20)
+    folders = [root / f"folder {number:02}" for number in range(40)]
+    for folder in folders:
+        folder.mkdir(parents=True)
     bases = [scene(seed) for seed in range(BASES)]
-    names, weights = list(FORMATS), list(FORMATS.values())
-    good: list[Path] = []
+    good: Good = []
     for number in range(files - hostile):
-        kind = chance.choices(names, weights)[0] if good else "jpeg"
+        kind = chance.choices(list(FORMATS), list(FORMATS.values()))[0] if good else "jpeg"
         path = chance.choice(folders) / f"picture {number:05}.{kind}"
-        path.write_bytes(
-            chance.choice(good[:50]).read_bytes()
-            if kind == "again"
-            else encoded(bases[number % BASES], kind, number, chance)
-        )
+        again = chance.choice(good[:50]).read_bytes() if kind == "again" else b""
+        path.write_bytes(again or encoded(bases[number % BASES], kind, number, chance))
         good.append(path)
-    kinds: Counter[str] = Counter()
-    makers = list(HOSTILE.items())
+    kinds = Counter[str]()
+    makers: list[tuple[str, Any]] = [*BYTES.items(), *FILES.items()]
     for number in range(hostile):
         name, maker = makers[number % len(makers)]
         kinds[name] += 1
-        maker(chance.choice(folders) / f"{name}~{number:03}.jpg", chance, good)
+        path = chance.choice(folders) / f"{name}~{number:03}.jpg"
+        if name in BYTES:
+            path.write_bytes(maker(chance, good))
+        else:
+            maker(path, chance, good)
     (root / "folder 00" / "up").symlink_to("..")  # a loop of folders, which is no file
     return kinds
 
 
 def scene(seed: int) -> Image.Image:
-    random_numbers = np.random.default_rng(seed)
-    small = random_numbers.integers(0, 256, (12, 16, 3), np.uint8)
+    small = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), np.uint8)
     return Image.fromarray(small).resize((480, 360), Image.Resampling.BICUBIC)
 
 
-def encoded(base: Image.Image, kind: str, number: int, chance: random.Random) -> bytes:
+def encoded(base: Image.Image, kind: str, number: int, chance: Chance) -> bytes:
     """A slightly other picture each time: cut at the sides, resized now and then, of any quality."""
     left, top = chance.randrange(12), chance.randrange(12)
     image = base.crop((left, top, 480 - chance.randrange(12), 360 - chance.randrange(12)))
@@ -81,12 +68,12 @@ def encoded(base: Image.Image, kind: str, number: int, chance: random.Random) ->
     image.putpixel((number % image.width, number // image.width % image.height), (number % 256, 0, 255))
     quality = chance.choice((60, 75, 85, 92))
     if kind == "svg":
-        shapes = "".join(
+        circles = (
             f'<circle cx="{chance.random() * 90:.1f}" cy="{chance.random() * 60:.1f}" '
             f'r="{chance.random() * 20:.1f}" fill="rgb({chance.randrange(256)},{chance.randrange(256)},90)"/>'
             for _ in range(30)
         )
-        return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 60">{shapes}</svg>'.encode()
+        return svg("".join(circles))
     if kind == "jxl":
         try:
             import imagecodecs
@@ -95,7 +82,7 @@ def encoded(base: Image.Image, kind: str, number: int, chance: random.Random) ->
         else:
             return bytes(imagecodecs.jpegxl_encode(np.asarray(image), effort=3))
     mode = {"grey": "L", "cmyk": "CMYK", "palette": "P", "gif": "P"}.get(kind)
-    name, extra = {
+    options: dict[str, tuple[str, dict[str, Any]]] = {
         "progressive": ("JPEG", {"quality": quality, "progressive": True}),
         "palette": ("PNG", {}),
         "avif": ("AVIF", {"quality": quality, "speed": 10}),
@@ -106,46 +93,27 @@ def encoded(base: Image.Image, kind: str, number: int, chance: random.Random) ->
         "bmp": ("BMP", {}),
         "gif": ("GIF", {}),
         "png": ("PNG", {"compress_level": 1}),
-    }.get(kind, ("JPEG", {"quality": quality}))
+    }
+    name, extra = options.get(kind, ("JPEG", {"quality": quality}))
     stream = io.BytesIO()
     (image.convert(mode) if mode else image).save(stream, name, **extra)
     return stream.getvalue()
 
 
-Maker = Callable[[Path, random.Random, list[Path]], None]
-HOSTILE: dict[str, Maker] = {}
-
-
-def hostile(maker: Maker) -> Maker:
-    HOSTILE[maker.__name__.replace("_", "-")] = maker
-    return maker
-
-
-def written(make_bytes: Callable[[random.Random, list[Path]], bytes]) -> Maker:
-    """A hostile file that is nothing but its bytes."""
-
-    def maker(path: Path, chance: random.Random, good: list[Path]) -> None:
-        path.write_bytes(make_bytes(chance, good))
-
-    maker.__name__ = make_bytes.__name__
-    return hostile(maker)
-
-
-def chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+# What hostile files are made of
 
 
 def png(
     width: int, height: int, rows: bytes, *, depth: int = 8, colour: int = 2, before: bytes = b""
 ) -> bytes:
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + before + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + before + png_chunk(b"IDAT", rows) + png_chunk(b"IEND")
 
 
 @functools.cache
 def zeros(count: int) -> bytes:
-    packer = zlib.compressobj(6)
-    block = bytes(1 << 20)
+    """So many of them, deflated."""
+    packer, block = zlib.compressobj(6), bytes(1 << 20)
     parts = [packer.compress(block) for _ in range(count >> 20)]
     return b"".join([*parts, packer.compress(bytes(count & 0xFFFFF)), packer.flush()])
 
@@ -156,260 +124,144 @@ def jpeg(**options: Any) -> bytes:
     return stream.getvalue()
 
 
-@written
-def cut(chance: random.Random, good: list[Path]) -> bytes:
-    data = chance.choice(good).read_bytes()
-    return data[: chance.randrange(1, len(data))]
+def _jpeg_of(side: int, marker: bytes, **options: Any) -> bytes:
+    """A JPEG that says that it is a square of that side."""
+    data = bytearray(jpeg(**options))
+    struct.pack_into(">HH", data, data.index(marker) + 5, side, side)
+    return bytes(data)
 
 
-@written
-def cut_jpeg(chance: random.Random, _: list[Path]) -> bytes:
-    data = jpeg()
-    return data[: chance.randrange(20, len(data) - 2)]
+def _cut(data: bytes, chance: Chance, least: int = 1, spare: int = 0) -> bytes:
+    return data[: chance.randrange(least, len(data) - spare)]
 
 
-@written
-def damaged_middle(chance: random.Random, good: list[Path]) -> bytes:
-    data = bytearray(chance.choice(good).read_bytes())
+def _damaged(data: bytearray, chance: Chance) -> bytes:
     place = chance.randrange(len(data) // 4, len(data))
     data[place : place + 200] = chance.randbytes(200)
     return bytes(data)
 
 
-@written
-def damaged_head(chance: random.Random, good: list[Path]) -> bytes:
-    data = bytearray(chance.choice(good).read_bytes())
+def _damaged_head(data: bytearray, chance: Chance) -> bytes:
     for _ in range(10):
         data[chance.randrange(min(200, len(data)))] = chance.randrange(256)
     return bytes(data)
 
 
-@written
-def empty(_: random.Random, __: list[Path]) -> bytes:
-    return b""
-
-
-@written
-def words(_: random.Random, __: list[Path]) -> bytes:
-    return b"This is a text, whatever its name says.\n" * 50
-
-
-@written
-def all_zero(_: random.Random, __: list[Path]) -> bytes:
-    return bytes(100_000)
-
-
-@written
-def noise(chance: random.Random, _: list[Path]) -> bytes:
-    return chance.randbytes(50_000)
-
-
-@written
-def noise_behind_a_head(chance: random.Random, good: list[Path]) -> bytes:
-    return chance.choice(good).read_bytes()[:48] + chance.randbytes(20_000)
-
-
-@written
-def stated_60000_square(_: random.Random, __: list[Path]) -> bytes:
-    return png(60_000, 60_000, zlib.compress(bytes(1000)))
-
-
-@written
-def bomb_20000_square(_: random.Random, __: list[Path]) -> bytes:
-    return png(20_000, 20_000, zeros(20_000 * 60_001))
-
-
-@written
-def bomb_under_the_cap(_: random.Random, __: list[Path]) -> bytes:
-    return png(9_990, 9_990, zeros(9_990 * 29_971))
-
-
-@written
-def bomb_of_grey_16(_: random.Random, __: list[Path]) -> bytes:
-    return png(9_990, 9_990, zeros(9_990 * 19_981), depth=16, colour=0)
-
-
-@written
-def huge_gif(_: random.Random, __: list[Path]) -> bytes:
+def _gif(screen: bytes) -> bytes:
     frame = b",\0\0\0\0\xff\xff\xff\xff\0\x08" + b"\xff" + bytes(255) + b"\0;"
-    return b"GIF89a\xff\xff\xff\xff\xf0\0\0\0\0\0\xff\xff\xff" + frame
+    return b"GIF89a" + screen + b"\xf0\0\0\0\0\0\xff\xff\xff" + frame
 
 
-@written
-def gif_frame_beyond_its_screen(_: random.Random, __: list[Path]) -> bytes:
-    frame = b",\0\0\0\0\xff\xff\xff\xff\0\x08" + b"\xff" + bytes(255) + b"\0;"
-    return b"GIF89a\x10\0\x10\0\xf0\0\0\0\0\0\xff\xff\xff" + frame
-
-
-@written
-def endless_gif(_: random.Random, __: list[Path]) -> bytes:
+def _endless_gif() -> bytes:
     stream = io.BytesIO()
     Image.new("P", (64, 64)).save(stream, "GIF")
     data = stream.getvalue()
     return data[:-1] + data[data.index(b",", 19) : -1] * 100_000 + b";"
 
 
-@written
-def huge_tiff(_: random.Random, __: list[Path]) -> bytes:
-    tags = (
-        (256, 60_000),
-        (257, 60_000),
-        (258, 8),
-        (259, 1),
-        (262, 1),
-        (273, 8),
-        (277, 1),
-        (278, 60_000),
-        (279, 999),
-    )
+def _tiff_page(*tags: tuple[int, int], after: int = 0) -> bytes:
     body = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + body + bytes(4)
+    return struct.pack("<H", len(tags)) + body + struct.pack("<I", after)
 
 
-@written
-def endless_tiff(_: random.Random, __: list[Path]) -> bytes:
-    page = struct.pack("<HHHII", 1, 256, 4, 1, 5)
-    pages = b"".join(page + struct.pack("<I", 8 + 18 * (n + 1)) for n in range(100_000))
-    return b"II*\0\x08\0\0\0" + pages
-
-
-@written
-def huge_webp(_: random.Random, __: list[Path]) -> bytes:
-    body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + b"\xff\xff\xff" * 2
+def _riff(body: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-@written
-def huge_bmp(_: random.Random, __: list[Path]) -> bytes:
-    return (
-        b"BM"
-        + struct.pack("<IIIIiiHHIIiiII", 1000, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0)
-        + bytes(946)
-    )
-
-
-@written
-def huge_jpeg(_: random.Random, __: list[Path]) -> bytes:
-    data = bytearray(jpeg())
-    struct.pack_into(">HH", data, data.index(b"\xff\xc0") + 5, 65_500, 65_500)
-    return bytes(data)
-
-
-@written
-def large_jpeg_of_nothing(_: random.Random, __: list[Path]) -> bytes:
-    data = bytearray(jpeg())
-    struct.pack_into(">HH", data, data.index(b"\xff\xc0") + 5, 15_000, 15_000)
-    return bytes(data)
-
-
-@written
-def large_progressive_of_nothing(_: random.Random, __: list[Path]) -> bytes:
-    data = bytearray(jpeg(progressive=True, subsampling=0))
-    struct.pack_into(">HH", data, data.index(b"\xff\xc2") + 5, 9_900, 9_900)
-    return bytes(data)
-
-
-@written
-def huge_pnm(_: random.Random, __: list[Path]) -> bytes:
-    return b"P6 60000 60000 255\n" + bytes(1000)
-
-
-@written
-def pixels_in_words(_: random.Random, __: list[Path]) -> bytes:
-    return b"P3 9000 9000 255\n" + b"7 " * (28 << 20)  # more to read than there is time
-
-
-@written
-def text_bomb(chance: random.Random, _: list[Path]) -> bytes:
+def _text_bomb(chance: Chance) -> bytes:
     name, head = chance.choice(((b"zTXt", b"a\0\0"), (b"iTXt", b"a\0\1\0\0\0"), (b"iCCP", b"a\0\0")))
-    return png(4, 4, zlib.compress(bytes(52)), before=chunk(name, head + zeros(500_000_000)))
+    return png(4, 4, zlib.compress(bytes(52)), before=png_chunk(name, head + zeros(500_000_000)))
 
 
-@written
-def bad_exif(chance: random.Random, _: list[Path]) -> bytes:
-    return jpeg(
-        exif=b"Exif\0\0" + chance.choice((b"", b"II*\0", b"II*\0\xff\xff\xff\xff", chance.randbytes(300)))
-    )
+def _entities() -> str:
+    inside = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "ha"}">' for n in range(10))
+    return f"<!DOCTYPE svg [{inside}]>"
 
 
-@written
-def bad_profile(chance: random.Random, _: list[Path]) -> bytes:
-    return jpeg(icc_profile=bytes(36) + b"acsp" + chance.randbytes(400))
-
-
-@written
-def entity_bomb(_: random.Random, __: list[Path]) -> bytes:
-    entities = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "ha"}">' for n in range(10))
-    return (
-        f'<!DOCTYPE svg [{entities}]><svg xmlns="http://www.w3.org/2000/svg"><text>&a9;</text></svg>'.encode()
-    )
-
-
-@written
-def drawing_without_end(_: random.Random, __: list[Path]) -> bytes:
-    noise = '<filter id="f"><feTurbulence baseFrequency="0.1" numOctaves="100000000"/></filter>'
-    shape = '<rect width="9" height="9" filter="url(#f)"/>'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">{noise}{shape}</svg>'.encode()
-
-
-@written
-def drawing_too_deep(_: random.Random, __: list[Path]) -> bytes:
-    inside = '<g opacity="0.9">' * 700 + '<rect width="9" height="9"/>' + "</g>" * 700
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">{inside}</svg>'.encode()
-
-
-@written
-def document_of_nothing(chance: random.Random, _: list[Path]) -> bytes:
-    return b"%PDF-1.7\n" + chance.randbytes(3000) + b"\n%%EOF\n"
-
-
-@written
-def boxes_of_nothing(chance: random.Random, _: list[Path]) -> bytes:
+def _boxes(chance: Chance) -> bytes:
     brand = chance.choice((b"heic", b"avif", b"mif1", b"crx "))
     return b"\0\0\0\x18ftyp" + brand + bytes(4) + b"mif1" + brand + b"\0\0\x10\0meta" + chance.randbytes(4088)
 
 
-@hostile
-def sparse(path: Path, _: random.Random, good: list[Path]) -> None:
+_BMP = struct.pack("<IIIIiiHHIIiiII", 1000, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0)
+_HUGE_TIFF = (
+    *((256, 60_000), (257, 60_000), (258, 8), (259, 1), (262, 1)),
+    *((273, 8), (277, 1), (278, 60_000), (279, 999)),
+)
+_NOISE = '<filter id="f"><feTurbulence baseFrequency="0.1" numOctaves="100000000"/></filter>'
+
+BYTES: dict[str, Callable[[Chance, Good], bytes]] = {
+    "cut": lambda c, good: _cut(c.choice(good).read_bytes(), c),
+    "cut-jpeg": lambda c, _: _cut(jpeg(), c, 20, 2),
+    "damaged-middle": lambda c, good: _damaged(bytearray(c.choice(good).read_bytes()), c),
+    "damaged-head": lambda c, good: _damaged_head(bytearray(c.choice(good).read_bytes()), c),
+    "empty": lambda c, _: b"",
+    "words": lambda c, _: b"This is a text, whatever its name says.\n" * 50,
+    "all-zero": lambda c, _: bytes(100_000),
+    "noise": lambda c, _: c.randbytes(50_000),
+    "noise-behind-a-head": lambda c, good: c.choice(good).read_bytes()[:48] + c.randbytes(20_000),
+    "stated-60000-square": lambda c, _: png(60_000, 60_000, zlib.compress(bytes(1000))),
+    "bomb-20000-square": lambda c, _: png(20_000, 20_000, zeros(20_000 * 60_001)),
+    "bomb-under-the-cap": lambda c, _: png(9_990, 9_990, zeros(9_990 * 29_971)),
+    "bomb-of-grey-16": lambda c, _: png(9_990, 9_990, zeros(9_990 * 19_981), depth=16, colour=0),
+    "huge-gif": lambda c, _: _gif(b"\xff\xff\xff\xff"),
+    "gif-frame-beyond-its-screen": lambda c, _: _gif(b"\x10\0\x10\0"),
+    "endless-gif": lambda c, _: _endless_gif(),
+    "huge-tiff": lambda c, _: b"II*\0\x08\0\0\0" + _tiff_page(*_HUGE_TIFF),
+    "endless-tiff": lambda c, _: (
+        b"II*\0\x08\0\0\0" + b"".join(_tiff_page((256, 5), after=8 + 18 * n) for n in range(1, 100_001))
+    ),
+    "huge-webp": lambda c, _: _riff(b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + b"\xff\xff\xff" * 2),
+    "huge-bmp": lambda c, _: b"BM" + _BMP + bytes(946),
+    "huge-jpeg": lambda c, _: _jpeg_of(65_500, b"\xff\xc0"),
+    "large-jpeg-of-nothing": lambda c, _: _jpeg_of(15_000, b"\xff\xc0"),
+    "large-progressive-of-nothing": lambda c, _: _jpeg_of(
+        9_900, b"\xff\xc2", progressive=True, subsampling=0
+    ),
+    "huge-pnm": lambda c, _: b"P6 60000 60000 255\n" + bytes(1000),
+    "pixels-in-words": lambda c, _: b"P3 9000 9000 255\n" + b"7 " * (28 << 20),  # more than there is time for
+    "text-bomb": lambda c, _: _text_bomb(c),
+    "bad-exif": lambda c, _: jpeg(
+        exif=b"Exif\0\0" + c.choice((b"", b"II*\0", b"II*\0\xff\xff\xff\xff", c.randbytes(300)))
+    ),
+    "bad-profile": lambda c, _: jpeg(icc_profile=bytes(36) + b"acsp" + c.randbytes(400)),
+    "entity-bomb": lambda c, _: svg("<text>&a9;</text>", prolog=_entities()),
+    "drawing-without-end": lambda c, _: svg(_NOISE + '<rect width="9" height="9" filter="url(#f)"/>'),
+    "drawing-too-deep": lambda c, _: svg(
+        '<g opacity="0.9">' * 700 + '<rect width="9" height="9"/>' + "</g>" * 700
+    ),
+    "document-of-nothing": lambda c, _: b"%PDF-1.7\n" + c.randbytes(3000) + b"\n%%EOF\n",
+    "boxes-of-nothing": lambda c, _: _boxes(c),
+}
+
+
+def sparse(path: Path, _: Chance, good: Good) -> None:
     path.write_bytes(good[0].read_bytes())
-    with path.open("r+b") as file:
-        file.truncate(300 << 20)
+    os.truncate(path, 300 << 20)
 
 
-@hostile
-def other_extension(path: Path, chance: random.Random, good: list[Path]) -> None:
-    path.with_suffix(chance.choice((".txt", ".exe", ".mp4", ""))).write_bytes(
-        chance.choice(good).read_bytes()
-    )
+def other_extension(path: Path, chance: Chance, good: Good) -> None:
+    name = path.with_suffix(chance.choice((".txt", ".exe", ".mp4", "")))
+    name.write_bytes(chance.choice(good).read_bytes())
 
 
-@hostile
-def name_of_any_bytes(path: Path, _: random.Random, good: list[Path]) -> None:
+def name_of_any_bytes(path: Path, _: Chance, good: Good) -> None:
     name = os.fsencode(path.parent) + b"/" + path.stem.encode() + b"\xff\xfe \n\x01 caf\xe9%?#&.jpg"
     Path(os.fsdecode(name)).write_bytes(good[1].read_bytes())
 
 
-@hostile
-def pipe(path: Path, _: random.Random, __: list[Path]) -> None:
-    os.mkfifo(path)
-
-
-@hostile
-def broken_link(path: Path, _: random.Random, __: list[Path]) -> None:
-    path.symlink_to("nowhere")
-
-
-@hostile
-def link_to_itself(path: Path, _: random.Random, __: list[Path]) -> None:
-    path.symlink_to(path.name)
-
-
-@hostile
-def device(path: Path, _: random.Random, __: list[Path]) -> None:
-    path.symlink_to("/dev/zero")
-
-
-@hostile
-def unreadable(path: Path, _: random.Random, good: list[Path]) -> None:
+def unreadable(path: Path, _: Chance, good: Good) -> None:
     path.write_bytes(good[2].read_bytes())
     path.chmod(0)  # which stops everybody but root
+
+
+FILES: dict[str, Callable[[Path, Chance, Good], None]] = {
+    "sparse": sparse,
+    "other-extension": other_extension,
+    "name-of-any-bytes": name_of_any_bytes,
+    "pipe": lambda path, _, __: os.mkfifo(path),
+    "broken-link": lambda path, _, __: path.symlink_to("nowhere"),
+    "link-to-itself": lambda path, _, __: path.symlink_to(path.name),
+    "device": lambda path, _, __: path.symlink_to("/dev/zero"),
+    "unreadable": unreadable,
+}

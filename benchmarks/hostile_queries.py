@@ -1,15 +1,11 @@
 """Mutated and hostile files as queries, by library and command: each back in time, the caller's memory flat.
 
-    python benchmarks/hostile_queries.py [COUNT] [--seconds 5] [--by-command 100] [--by-commands 1000]
-
 Every format that is read here is mutated; among the files are PDFs whose forms show each other without end,
 JPEGs of hundreds of scans, pictures of a hundred million pixels in a few kilobytes, and drawings without end.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import itertools
 import json
 import os
@@ -19,23 +15,23 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from tests.pictures import BUILTIN, NAMES, mutated, pdf, png, sample, slow_jpeg, slow_pdf, svg
 
-from common import machine, say, versions
+import wherefrom
+from benchmarks.common import say
+from benchmarks.timing import resident, stated
 
 GRACE = 5.0
 """Seconds beyond the limit in which a query has to be back."""
 
 _APART = ("dng", "svg", "pdf")  # each of these takes a process of its own: fewer of them
-_SAID = 1000  # queries between lines that tell of progress
+_QUICK = tuple(name for name in NAMES if name not in _APART)
 
 
 class Ended(NamedTuple):
@@ -46,32 +42,52 @@ class Ended(NamedTuple):
     seconds: float
 
 
+def run(
+    count: int = 10_000,
+    seconds: float = 5,
+    by_commands: int = 100,
+    by_many: int = 1_000,
+    each: int = 100,
+    seed: int = 14,
+) -> tuple[dict[str, Any], list[str]]:
+    """`seconds` is the limit of one file; `each` is how many queries a command of many is given."""
+    os.environ |= {"WHEREFROM_DECODE_SECONDS": f"{seconds:g}", "WHEREFROM_MODEL": "none"}
+    with tempfile.TemporaryDirectory(prefix="hostile-queries-") as name:
+        folder = Path(name)
+        place = gallery(folder)
+        result = {
+            "library": told(*by_library(place, count, seed), seconds),
+            "command": told(*by_command(place, by_commands, folder, seed + 1, 1), seconds),
+            "commands_of_many": told(*by_command(place, by_many, folder, seed + 2, each), seconds),
+        }
+    counts = {"queries": sum(way["queries"] for way in result.values()), "limit": seconds, "seed": seed}
+    low = [f"{name}: {one}" for name, way in result.items() for one in (*way["escaped"], *way["late"])]
+    return counts | result, low
+
+
 def bombs() -> dict[str, bytes]:
     """Files that ask for more than there is."""
-    blank = bytes(10_000 * 1251)
+    noise = '<filter id="f"><feTurbulence baseFrequency="0.1" numOctaves="100000000"/></filter>'
     return {
         "forms": slow_pdf(),
         "wide forms": slow_pdf(6, 60),
         "deep forms": slow_pdf(28, 2),
         "scans": slow_jpeg(),
-        "hundred million pixels": png(10_000, 10_000, depth=1, colour=0, rows=blank),
+        "hundred million pixels": png(10_000, 10_000, depth=1, colour=0, rows=bytes(10_000 * 1251)),
         "a strip of pixels": png(1_000_000, 90, depth=1, colour=0, rows=bytes(90 * 125_001)),
         "a long page": pdf(content=b"q 1 0 0 rg 0 0 96 64 re f Q " * 300_000),
-        "a drawing without end": svg(
-            '<filter id="f"><feTurbulence baseFrequency="0.1" numOctaves="100000000"/></filter>'
-            '<rect width="96" height="64" filter="url(#f)"/>'
-        ),
+        "a drawing without end": svg(noise + '<rect width="96" height="64" filter="url(#f)"/>'),
     }
 
 
 def files(count: int, seed: int = 14) -> Iterator[tuple[str, bytes]]:
     """So many files, each with its kind: the bombs, and mutated samples of every format."""
-    chance = random.Random(seed)
-    yield from list(bombs().items())[:count]
-    for number in range(count - len(bombs())):
+    chance, hostile = random.Random(seed), bombs()
+    yield from list(hostile.items())[:count]
+    for number in range(count - len(hostile)):
         if number % 2500 == 1250:
             name = ("forms", "scans")[number // 2500 % 2]
-            yield f"mutated {name}", mutated(bombs()[name], chance)
+            yield f"mutated {name}", mutated(hostile[name], chance)
             continue
         name = chance.choice(_APART) if number % 40 == 0 else chance.choice(_QUICK)
         data = sample(name)
@@ -80,45 +96,22 @@ def files(count: int, seed: int = 14) -> Iterator[tuple[str, bytes]]:
         yield name, data
 
 
-_QUICK = tuple(name for name in NAMES if name not in _APART)
-assert set(BUILTIN) <= set(_QUICK)
-
-
-def resident() -> int:
-    """Bytes of memory that this process has."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def peak(process: int | str = "self") -> int:
-    """The most that it, or another process, ever had."""
-    return int(Path(f"/proc/{process}/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
-
-
 def gallery(folder: Path) -> Path:
     """A collection of a few of the samples as they are."""
-    import wherefrom
-
     pictures = folder / "pictures"
     pictures.mkdir()
     for name in BUILTIN:
         (pictures / f"{name}.bin").write_bytes(sample(name))
-    noise = Image.effect_noise((400, 300), 90)
-    noise.save(pictures / "noise.png")
+    Image.effect_noise((400, 300), 90).save(pictures / "noise.png")
     with wherefrom.open(folder / "c", create=True) as made:
         made.add(pictures)
     return folder / "c"
 
 
 def by_library(place: Path, count: int, seed: int) -> tuple[list[Ended], list[int]]:
-    """Every file through `search`, each tenth through `compare` too; and this process's memory on the way.
-
-    Ctrl-C ends it with what has been done.
-    """
-    import wherefrom
-
-    ended: list[Ended] = []
-    memory: list[int] = []
-    with contextlib.suppress(KeyboardInterrupt), wherefrom.open(place) as photos:
+    """Every file through `search`, each tenth through `compare` too; and this process's memory on the way."""
+    ended, memory = list[Ended](), list[int]()
+    with wherefrom.open(place) as photos:
         for number, (kind, data) in enumerate(files(count, seed)):
             begun = time.monotonic()
             try:
@@ -132,23 +125,18 @@ def by_library(place: Path, count: int, seed: int) -> tuple[list[Ended], list[in
             ended.append(Ended(kind, how, time.monotonic() - begun))
             if number % 100 == 99:
                 memory.append(resident())
-            if number % _SAID == _SAID - 1:
                 say(f"{number + 1:,} of {count:,}, {memory[-1] / 1e6:.0f} MB")
     return ended, memory
 
 
-def by_command(
-    place: Path, count: int, folder: Path, seed: int, each: int = 1
-) -> tuple[list[Ended], list[int]]:
+def by_command(place: Path, count: int, folder: Path, seed: int, each: int) -> tuple[list[Ended], list[int]]:
     """So many of the files through `wherefrom search`, `each` on a command; and the most memory of each.
 
     An honest picture goes first on every command: its seconds are those of the start.
     """
-    ended: list[Ended] = []
-    memory: list[int] = []
+    ended, memory, asked = list[Ended](), list[int](), files(count, seed)
     honest = folder / "honest.png"
     honest.write_bytes(sample("png"))
-    asked = files(count, seed)
     while chosen := list(itertools.islice(asked, each)):
         queries = [honest]
         for number, (_, data) in enumerate(chosen):
@@ -157,25 +145,20 @@ def by_command(
         of_these, most = _one_command(place, queries, ["honest", *(kind for kind, _ in chosen)])
         ended += of_these
         memory.append(most)
-        if len(memory) % 50 == 0:
-            say(f"{len(ended):,} by {len(memory):,} commands, {most / 1e6:.0f} MB")
     return ended, memory
 
 
-def _one_command(place: Path, queries: list[Path], kinds: list[str]) -> tuple[list[Ended], int]:
+def _one_command(place: Path, queries: Sequence[Path], kinds: Sequence[str]) -> tuple[list[Ended], int]:
     """What a command said of its queries, one line each, and the most memory that it had."""
     command = [sys.executable, "-m", "wherefrom", "search", *map(str, queries), "-c", str(place), "--jsonl"]
-    ended: list[Ended] = []
-    most = 0
-    begun = time.monotonic()
+    ended, most, begun = list[Ended](), 0, time.monotonic()
     with (
         tempfile.TemporaryFile() as told_people,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told_people) as running,
     ):
-        assert running.stdout is not None
-        for line in running.stdout:
-            with contextlib.suppress(OSError, ValueError):  # it has ended
-                most = max(most, peak(running.pid))
+        for line in running.stdout or ():
+            with suppress(OSError, ValueError):  # it has ended
+                most = max(most, stated(f"/proc/{running.pid}/status", "VmHWM"))
             said = json.loads(line)
             how = said["error"]["code"] if "error" in said else "found" if said["matches"] else "nothing"
             ended.append(Ended(kinds[len(ended)], how, time.monotonic() - begun))
@@ -189,74 +172,17 @@ def _one_command(place: Path, queries: list[Path], kinds: list[str]) -> tuple[li
     return ended, most
 
 
-def told(ended: list[Ended], limit: float) -> dict[str, Any]:
-    """The figures of a run; honest pictures say what a command takes to start, which comes to the limit."""
+def told(ended: Sequence[Ended], memory: Sequence[int], limit: float) -> dict[str, Any]:
+    """The figures of a run; honest pictures say what a command takes to start, and are not counted."""
     starts = [one.seconds for one in ended if one.kind == "honest"]
     queries = [one for one in ended if one.kind != "honest"]
-    slowest = sorted(queries, key=lambda one: -one.seconds)[:5]
     return {
         "queries": len(queries),
         "ended": dict(Counter(one.how for one in queries)),
         "escaped": [one for one in ended if one.how.startswith("ESCAPED")][:10],
         "late": [one for one in queries if one.seconds > limit + GRACE],
-        "slowest": [(one.kind, one.how, round(one.seconds, 2)) for one in slowest],
-        "seconds": round(sum(one.seconds for one in ended), 1),
         "commands": len(starts),
         "slowest_start": round(max(starts, default=0.0), 2),
+        "slowest": sorted(queries, key=lambda one: -one.seconds)[:5],
+        "memory_mb": [round(one / 1e6) for one in (*memory[:1], max(memory, default=0), *memory[-1:])],
     }
-
-
-def measured(asked: argparse.Namespace) -> dict[str, Any]:
-    """The figures of all runs."""
-    os.environ |= {"WHEREFROM_DECODE_SECONDS": f"{asked.seconds:g}", "WHEREFROM_MODEL": "none"}
-    with tempfile.TemporaryDirectory(prefix="hostile-queries-") as name:
-        place = gallery(Path(name))
-        library, memory = by_library(place, asked.count, asked.seed)
-        early = memory[: max(1, len(memory) // 4)]
-        one, ones = by_command(place, asked.by_command, Path(name), asked.seed + 1)
-        many, manies = by_command(place, asked.by_commands, Path(name), asked.seed + 2, asked.each)
-        return {
-            "machine": machine(),
-            "versions": versions(),
-            "limit": asked.seconds,
-            "seed": asked.seed,
-            "library": told(library, asked.seconds),
-            "memory": {
-                "peak_mb": round(peak() / 1e6),
-                "first_quarter_mb": round(max(early, default=0) / 1e6),
-                "last_mb": round((memory or [0])[-1] / 1e6),
-            },
-            "command": told(one, asked.seconds) | _sizes(ones),
-            "commands_of_many": told(many, asked.seconds) | _sizes(manies),
-        }
-
-
-def _sizes(memory: list[int]) -> dict[str, int]:
-    return {
-        "most_mb": round(max(memory, default=0) / 1e6),
-        "middle_mb": round(sorted(memory or [0])[len(memory) // 2] / 1e6),
-    }
-
-
-def main() -> None:
-    """Run it, and print the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("count", type=int, nargs="?", default=10_000)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--by-command", type=int, default=100, help="queries, each a command of its own")
-    parser.add_argument("--by-commands", type=int, default=1000, help="queries, many on a command")
-    parser.add_argument("--each", type=int, default=100, help="queries on such a command")
-    parser.add_argument("--seed", type=int, default=14)
-    parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    found = measured(asked)
-    text = json.dumps(found, indent=2)
-    if asked.out:
-        asked.out.write_text(text + "\n")
-    print(text)
-    if any(found[way]["escaped"] or found[way]["late"] for way in ("library", "command", "commands_of_many")):
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

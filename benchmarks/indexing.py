@@ -1,113 +1,75 @@
 """How fast pictures are indexed, beside peers' hashes of the same files and beside decoding alone.
 
-    pip install -r benchmarks/requirements.txt
-    python benchmarks/indexing.py [--folder DIR] [--files 300] [--large 40] [--repeat 5] [--json]
-
-Two sets in one run, one core: the folder's JPEGs (or generated ones of 500 pixels without a folder), and
-12-megapixel JPEGs made of them. Peers read and decode the same files: imagehash pHash, imagededup PHash,
-perception PDQ. `wherefrom` is everything that indexing does: read, SHA-256, decode, credit, fingerprint,
-catalog
-and index, through one worker process. Each round runs every contender once, in turn; medians and the spread
-of the rounds are given. The files are in the page cache.
+Three sets in one run, one core: the folder's JPEGs, the same at quality 75, and 12-megapixel JPEGs made of
+them. Peers read and decode the same files: imagehash pHash, imagededup PHash, perception PDQ. `wherefrom
+index` is everything that indexing does, through one worker process. The files are in the page cache.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
-import json
-import os
-import platform
-import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import common
+from PIL import Image, ImageFilter
 
-os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy comes
+import wherefrom
+from benchmarks.common import pictures
+from benchmarks.timing import Contest, extremes, held_to, taken
+from wherefrom.picture.decode import decode
+from wherefrom.settings import Settings
 
-SHARED = common.SHARED / "photos"
+OURS = "wherefrom index"
+Hash = Callable[[Path], object]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=SHARED)
-    parser.add_argument("--files", type=int, default=300)
-    parser.add_argument("--large", type=int, default=40)
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    with tempfile.TemporaryDirectory() as scratch:
-        small = sorted(p for p in options.folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))[
-            : options.files
-        ]
-        if not small:
-            small = generated(Path(scratch) / "small", options.files)
+def run(
+    folder: str | None = None, files: int = 300, large: int = 40, repeat: int = 5
+) -> tuple[dict[str, Any], list[str]]:
+    home = Path(folder) if folder else pictures()[0]
+    home = home / "photos" if (home / "photos").is_dir() else home
+    small = sorted(path for path in home.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))[:files]
+    with tempfile.TemporaryDirectory() as scratch, held_to(1):
+        place = Path(scratch)
         sets = {
             "500-pixel JPEG as found": small,
-            "500-pixel JPEG at quality 75": recoded(small, Path(scratch) / "recoded"),
-            "12-megapixel JPEG": enlarged(small, Path(scratch) / "large", options.large),
+            "500-pixel JPEG at quality 75": made(small, place / "recoded", 75, lambda image: image),
+            "12-megapixel JPEG": made(small[:large], place / "large", 88, enlarged),
         }
-        result = {
-            "machine": platform.processor() or platform.machine(),
-            "cores": 1,
-            "versions": common.versions(),
-            **{name: measured(files, Path(scratch), options.repeat) for name, files in sets.items()},
-        }
-    if options.json:
-        print(json.dumps(result))
-    else:
-        show(result, list(sets))
-    return 0
+        return {name: measured(paths, place / name, repeat) for name, paths in sets.items()}, []
 
 
-def generated(folder: Path, count: int) -> list[Path]:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from tests.scenes import picture
-
-    folder.mkdir()
-    for number in range(count):
-        picture(number, 500, 375).save(folder / f"{number}.jpg", quality=90)
-    return sorted(folder.iterdir())
-
-
-def recoded(files: list[Path], folder: Path) -> list[Path]:
-    from PIL import Image
-
+def made(
+    files: list[Path], folder: Path, quality: int, change: Callable[[Image.Image], Image.Image]
+) -> list[Path]:
+    """These pictures, changed and saved."""
     folder.mkdir()
     for number, path in enumerate(files):
-        Image.open(path).convert("RGB").save(folder / f"{number}.jpg", quality=75)
+        change(Image.open(path).convert("RGB")).save(folder / f"{number}.jpg", quality=quality)
     return sorted(folder.iterdir())
 
 
-def enlarged(files: list[Path], folder: Path, count: int) -> list[Path]:
-    from PIL import Image, ImageFilter
-
-    folder.mkdir()
-    for number, path in enumerate(files[:count]):
-        image = Image.open(path).convert("RGB").resize((4000, 3000), Image.Resampling.BICUBIC)
-        # Grain: a resized picture alone has nothing at its finest scale and decodes too easily.
-        grain = Image.effect_noise(image.size, 24).convert("RGB")
-        image = Image.blend(image, grain, 0.12).filter(ImageFilter.UnsharpMask(1, 60))
-        image.save(folder / f"{number}.jpg", quality=88)
-    return sorted(folder.iterdir())
+def enlarged(image: Image.Image) -> Image.Image:
+    """With grain: a resized picture alone has nothing at its finest scale and decodes too easily."""
+    image = image.resize((4000, 3000), Image.Resampling.BICUBIC)
+    grain = Image.effect_noise(image.size, 24).convert("RGB")
+    return Image.blend(image, grain, 0.12).filter(ImageFilter.UnsharpMask(1, 60))
 
 
-def contenders() -> dict[str, Callable[[Path], object]]:
-    from PIL import Image
-
-    from wherefrom.picture.decode import decode
-
-    found: dict[str, Callable[[Path], object]] = {
+def alone() -> dict[str, Hash]:
+    return {
         "decode alone (Pillow, full)": lambda path: Image.open(path).load(),
         "decode alone (wherefrom)": lambda path: decode(path.read_bytes(), colour=False),
     }
+
+
+def peers() -> dict[str, Hash]:
+    """The hashes of those that are installed."""
+    found: dict[str, Hash] = {}
     with contextlib.suppress(ImportError):
         import imagehash
 
@@ -127,63 +89,36 @@ def contenders() -> dict[str, Callable[[Path], object]]:
     return found
 
 
-def measured(files: list[Path], scratch: Path, repeat: int) -> dict[str, object]:
-    import wherefrom
-    from wherefrom.settings import Settings
+def measured(files: list[Path], place: Path, repeat: int) -> dict[str, Any]:
+    others, contenders = alone(), peers()
+    taken_by_us: list[float] = []
 
-    others = contenders()
-    times: dict[str, list[float]] = {name: [] for name in (*others, "wherefrom index")}
-    for round_ in range(repeat + 1):
-        for name, work in others.items():
-            start = time.perf_counter()
-            for path in files:
-                work(path)
-            times[name].append((time.perf_counter() - start) / len(files))
-        target = scratch / f"round-{len(files)}-{round_}.wherefrom"
-        with wherefrom.open(target, create=True, settings=Settings(workers=1)) as photos:
+    def all_of(work: Hash) -> None:
+        for path in files:
+            work(path)
+
+    def collections() -> Iterator[Path]:
+        for number in range(repeat + 1):
+            yield place.with_name(f"{place.name} {number}.wherefrom")
+
+    targets = collections()
+
+    def index() -> None:
+        with wherefrom.open(next(targets), create=True, settings=Settings(workers=1)) as photos:
             photos.add(files[:1])  # the worker's start is not what is measured
-            start = time.perf_counter()
-            report = photos.add(files[1:])
-            times["wherefrom index"].append((time.perf_counter() - start) / (len(files) - 1))
-            assert not report.failed, report.failed
-    milliseconds = {name: sorted(1e3 * t for t in taken[1:]) for name, taken in times.items()}
-    rows = {
-        name: {
-            "median_ms": round(statistics.median(t), 3),
-            "min_ms": round(t[0], 3),
-            "max_ms": round(t[-1], 3),
-        }
-        for name, t in milliseconds.items()
-    }
-    ours = rows["wherefrom index"]["median_ms"]
-    peers = {
-        name: row["median_ms"]
-        for name, row in rows.items()
-        if name not in ("wherefrom index",) and "alone" not in name
-    }
+            taken_by_us.append(taken(lambda: photos.add(files[1:])) / (len(files) - 1))
+            assert len(photos) == len(set(files))
+
+    runs = {name: partial(all_of, work) for name, work in (others | contenders).items()}
+    times = Contest({**runs, OURS: index}).held(repeat)
+    milliseconds = {name: [1e3 * one / len(files) for one in some] for name, some in times.items()}
+    milliseconds[OURS] = [1e3 * one for one in taken_by_us[1:]]
+    rows = {name: extremes(some, "ms") for name, some in milliseconds.items()}
+    ours, fastest = rows[OURS]["median_ms"], min((rows[one]["median_ms"] for one in contenders), default=None)
     return {
         "files": len(files),
-        "median_bytes": sorted(p.stat().st_size for p in files)[len(files) // 2],
+        "median_bytes": sorted(path.stat().st_size for path in files)[len(files) // 2],
         "rows": rows,
-        "times_the_fastest_peer": round(min(peers.values()) / ours, 2) if peers else None,
+        "times_the_fastest_peer": None if fastest is None else round(fastest / ours, 2),
         "of_decode_alone": round(rows["decode alone (wherefrom)"]["median_ms"] / ours, 2),
-        "of_full_decode_alone": round(rows["decode alone (Pillow, full)"]["median_ms"] / ours, 2),
     }
-
-
-def show(result: dict[str, object], names: list[str]) -> None:
-    print(f"machine {result['machine']}, one core; {result['versions']}")
-    for name in names:
-        part = result[name]
-        assert isinstance(part, dict)
-        print(f"\n{part['files']} files, {name}, median {part['median_bytes']:,} bytes\n")
-        print("| | median ms | min | max |\n|---|---|---|---|")
-        for row, values in part["rows"].items():
-            print(f"| {row} | {values['median_ms']} | {values['min_ms']} | {values['max_ms']} |")
-        alone, full = part["of_decode_alone"], part["of_full_decode_alone"]
-        print(f"\nrate over the fastest peer's: {part['times_the_fastest_peer']};", end=" ")
-        print(f"over decoding alone: {alone} (ours), {full} (Pillow, full)")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""A service in processes of its own for benchmarks, the memory of each, and clients that ask it."""
+"""A service in processes of its own for benchmarks, the memory of each, and programs asked by line."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import loading
-from outcomes import family
+from benchmarks.case import ROOT
+from benchmarks.outcomes import family
 
 _STARTING = 120.0
+_DIRECT = urllib.request.ProxyHandler({})
 
 
 class Service:
@@ -37,10 +38,6 @@ class Service:
         """Bytes that each process has for itself: not what it reads of files, which is the page cache."""
         return {pid: anonymous(pid) for pid in self.processes}
 
-    def kept(self) -> int:
-        """Bytes of searches that the server keeps on purpose."""
-        return int(self.metric("wherefrom_searches_kept_bytes"))
-
     def metric(self, name: str) -> float:
         """One of its figures; 0 where it is not told."""
         with urllib.request.build_opener(_DIRECT).open(f"{self.url}/metrics", timeout=30) as answer:
@@ -51,9 +48,6 @@ class Service:
         """`kill -9`: no farewell."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(30)
-
-
-_DIRECT = urllib.request.ProxyHandler({})
 
 
 def anonymous(pid: int) -> int:
@@ -67,21 +61,19 @@ def anonymous(pid: int) -> int:
 
 
 @contextmanager
-def served(collection: Path, *options: str, model: str = "none") -> Iterator[Service]:
-    """A service of a collection on a port that is free, with no model unless one is named."""
+def served(collection: Path, *options: str) -> Iterator[Service]:
+    """A service of a collection on a port that is free, with no model."""
     process = subprocess.Popen(
         [sys.executable, "-m", "wherefrom.cli.main", "serve", "-c", str(collection), "--port", "0", *options],
-        env=os.environ | {"WHEREFROM_MODEL": model, "PYTHONUNBUFFERED": "1"},
+        env=os.environ | {"WHEREFROM_MODEL": "none", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    said: list[str] = []
-    there = threading.Event()
+    said, there = list[str](), threading.Event()
 
     def listen() -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
+        for line in process.stderr or ():
             if not there.is_set():
                 said.append(line)
             if "Ctrl-C" in line:
@@ -90,7 +82,7 @@ def served(collection: Path, *options: str, model: str = "none") -> Iterator[Ser
 
     threading.Thread(target=listen, daemon=True).start()
     try:
-        found = there.wait(_STARTING) and re.search(r"http://[^/\s]+", "".join(said))
+        found = re.search(r"http://[^/\s]+", "".join(said)) if there.wait(_STARTING) else None
         if not found:
             sys.exit("The service did not start: " + "".join(said))
         yield Service(process, found[0])
@@ -104,28 +96,32 @@ def served(collection: Path, *options: str, model: str = "none") -> Iterator[Ser
         process.wait()
 
 
-class Clients:
-    """A process that plays the clients: see `loading.py`."""
+class Asked:
+    """A program of ours in a process of its own that answers lines of JSON with lines of JSON."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, module: str, *given: str, environment: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, loading.__file__, str(folder)],
+            [sys.executable, "-m", module, *given],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            cwd=ROOT,
+            env=os.environ | dict(environment or {}),
         )
 
-    def ask(self, port: int, **order: Any) -> dict[str, Any]:
+    def ask(self, **order: Any) -> Any:
         """What came of an order."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"port": port} | order) + "\n")
+        self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        said: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return said
+        return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
-        """Send them home."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
+        """End it."""
+        self._process.communicate(timeout=30)
+
+
+def clients_of(folder: Path) -> Asked:
+    """A process that plays the clients: see `loading`."""
+    return Asked("benchmarks.loading", str(folder))

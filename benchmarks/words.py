@@ -1,26 +1,18 @@
 """The words index at several sizes: building, searching, memory, disk, and what one more image costs.
 
-    python benchmarks/words.py                           # 10 k, 100 k and 1 M images; 5 GB of disk
-    python benchmarks/words.py --images 1e5 --searches 50 --directory /scratch
-
 Images have 200 postings each. Words are drawn so that the list which a query's word leads to is three times
 as long as the mean, signatures are random bits. A search is of three variants, 500 keypoints each, two words
 a keypoint; two fifths of the first variant's keypoints are those of an indexed image, with a tenth of their
-bits changed and turned and scaled alike, and that image has to come first. Every search is another query.
-
-Beside the times stands a physical limit: reading as many bytes as the signatures of the lists that a search
-walks through, one after the other, on as many threads. Each size is built in one process and searched in
-another. Time that goes into making up postings is left out. `--json` prints one JSON document on stdout.
+bits changed and turned and scaled alike, and that image has to come first. Beside the times stands a physical
+limit: reading as many bytes as the signatures of the lists that a search walks through, on as many threads.
+Each size is built in one process and searched in another. Time that goes into making up postings is left out.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,14 +20,31 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-import common
+from benchmarks.timing import apart, middle, resident, size_of, taken
 from wherefrom.engine.words import Postings, WordQuery, WordsIndex
 
 POSTINGS = 200
 SKEW = 3.0
 BLOCK = 1024  # images made up together
 TOP = 200  # images asked for
-ADDED = 16_384  # images added one by one
+
+
+def run(
+    images: Sequence[int] = (10_000, 100_000, 1_000_000),
+    searches: int = 100,
+    added: int = 16_384,
+    threads: int = 2,
+    directory: str | None = None,
+) -> tuple[dict[str, Any], list[str]]:
+    rows = []
+    for count in images:
+        with tempfile.TemporaryDirectory(dir=directory, prefix="wherefrom-words-") as folder:
+            asked = {"place": f"{folder}/index", "images": count, "threads": threads}
+            row = {"images": count} | apart(build, **asked) | apart(search, searches=searches, **asked)
+            rows.append(row | apart(add, added=added, **asked))
+    return {"sizes": rows}, [
+        f"{row['images']:,} images: not found first" for row in rows if row["found_first"] < 1
+    ]
 
 
 class Marks(NamedTuple):
@@ -47,8 +56,7 @@ class MadeUp:
     """A source whose postings follow from their key; `seconds` went into making them up."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
-        self.seconds = 0.0
+        self.count, self.seconds = count, 0.0
         self.table = word_table()
         self.last: tuple[int, Postings] | None = None
 
@@ -64,11 +72,8 @@ class MadeUp:
         parts = [self.block(number) for number in range(key // BLOCK, max(key, last - 1) // BLOCK + 1)]
         first = key // BLOCK * BLOCK
         wanted = slice((key - first) * POSTINGS, (last - first) * POSTINGS)
-        columns = (
-            np.concatenate([getattr(part, name) for part in parts])[wanted]
-            for name in ("keys", "words", "signatures", "angles", "scales")
-        )
-        found = Postings(*columns)
+        names = ("keys", "words", "signatures", "angles", "scales")
+        found = Postings(*(np.concatenate([getattr(part, name) for part in parts])[wanted] for name in names))
         self.seconds += time.perf_counter() - started
         return last, found
 
@@ -88,16 +93,15 @@ class MadeUp:
         """The key of an image, and a query for it in three variants."""
         key = int(rng.integers(1, self.count + 1))
         _, image = self.rows_after(key - 1, 1)
-        variants = []
-        for _ in range(3):
-            variants.append(
-                WordQuery(
-                    self.words(rng, (keypoints, 2)),
-                    rng.integers(0, 2**64, keypoints, dtype=np.uint64),
-                    rng.integers(0, 256, keypoints, np.uint8),
-                    rng.integers(0, 128, keypoints, np.uint8),
-                )
+        variants = [
+            WordQuery(
+                self.words(rng, (keypoints, 2)),
+                rng.integers(0, 2**64, keypoints, dtype=np.uint64),
+                rng.integers(0, 256, keypoints, np.uint8),
+                rng.integers(0, 128, keypoints, np.uint8),
             )
+            for _ in range(3)
+        ]
         plain = variants[0]
         plain.words[:POSTINGS, 0] = image.words
         changed = np.packbits(rng.random((POSTINGS, 64)) < 0.1, axis=1).view("<u8")[:, 0]
@@ -120,59 +124,28 @@ def word_table() -> NDArray[np.uint16]:
     return drawn.clip(0, 65_535).astype(np.uint16)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--images", nargs="+", type=float, default=[1e4, 1e5, 1e6])
-    parser.add_argument("--searches", type=int, default=100)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--added", type=int, default=ADDED)
-    parser.add_argument("--directory", help="where the indexes are built and deleted again")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--part", choices=["build", "search", "add"], help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.part:
-        part = {"build": build, "search": search, "add": add}[options.part]
-        print(json.dumps(part(Path(options.directory), int(options.images[0]), options)))
-        return
-    rows = [whole(int(images), options) for images in options.images]
-    if options.json:
-        print(json.dumps({"machine": common.machine(), "sizes": rows}))
-    else:
-        table(rows)
+def opened(place: str, images: int, threads: int, *, write: bool = True) -> tuple[WordsIndex, MadeUp, float]:
+    """The index, its source, and the seconds that opening it took."""
+    source, started = MadeUp(images), time.perf_counter()
+    index = WordsIndex(Path(place), source, feature="benchmark", write=write, threads=threads)
+    return index, source, time.perf_counter() - started
 
 
-def whole(images: int, options: argparse.Namespace) -> dict[str, Any]:
-    row: dict[str, Any] = {"images": images}
-    with tempfile.TemporaryDirectory(dir=options.directory, prefix="wherefrom-words-") as folder:
-        for name in ("build", "search", "add"):
-            command = [sys.executable, __file__, "--part", name, "--directory", f"{folder}/index"]
-            command += ["--images", str(images), "--searches", str(options.searches)]
-            command += ["--threads", str(options.threads), "--added", str(options.added)]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            row |= json.loads(done.stdout)
-    return row
-
-
-def build(directory: Path, images: int, options: argparse.Namespace) -> dict[str, Any]:
-    source = MadeUp(images)
+def build(place: str, images: int, threads: int) -> dict[str, Any]:
     started = time.perf_counter()
-    index = WordsIndex(directory, source, feature="benchmark", write=True, threads=options.threads)
+    index, source, _ = opened(place, images, threads)
     index.close()
     seconds = time.perf_counter() - started - source.seconds
-    size = sum(path.stat().st_size for path in directory.iterdir())
     return {
         "built_per_s": round(images / seconds),
-        "disk_bytes_an_image": round(size / images),
-        "segments": len(list(directory.glob("segment-*"))),
+        "disk_bytes_an_image": round(size_of(Path(place)) / images),
+        "segments": len(list(Path(place).glob("segment-*"))),
     }
 
 
-def search(directory: Path, images: int, options: argparse.Namespace) -> dict[str, Any]:
-    source = MadeUp(images)
+def search(place: str, images: int, threads: int, searches: int) -> dict[str, Any]:
     before = resident()
-    started = time.perf_counter()
-    index = WordsIndex(directory, source, feature="benchmark", write=False, threads=options.threads)
-    opening = time.perf_counter() - started
+    index, source, opening = opened(place, images, threads, write=False)
     rng = np.random.default_rng(2)
     index.search(source.query(rng)[1], TOP)  # compiles, or loads what has been compiled
     for part in index._sealed.segments:
@@ -183,24 +156,24 @@ def search(directory: Path, images: int, options: argparse.Namespace) -> dict[st
         np.zeros(65_536, np.int64),
     )
     times, work, limits, first, walked = [], [], [], 0, 0
-    for _ in range(options.searches):
+    for _ in range(searches):
         key, query = source.query(rng)
         started, worked = time.perf_counter(), time.process_time()
         votes = index.search(query, TOP)
-        times.append(time.perf_counter() - started)
-        work.append(time.process_time() - worked)
+        times.append(1e3 * (time.perf_counter() - started))
+        work.append(1e3 * (time.process_time() - worked))
         first += votes.keys[0] == key
         lists = sum(int(counts[np.unique(row)].sum()) for one in query for row in one.words)
         walked += lists
-        limits.append(reading(index, 8 * lists, options.threads))
+        limits.append(1e3 * reading(index, 8 * lists, threads))
     return {
         "opening_ms": round(1000 * opening, 1),
-        "p50_ms": round(1000 * float(np.median(times)), 1),
-        "p95_ms": round(1000 * float(np.quantile(times, 0.95)), 1),
-        "cpu_ms": round(1000 * float(np.median(work)), 1),
-        "limit_ms": round(1000 * float(np.median(limits)), 1),
-        "postings_walked": walked // options.searches,
-        "found_first": first / options.searches,
+        "p50_ms": middle(times, 1),
+        "p95_ms": round(float(np.quantile(times, 0.95)), 1),
+        "cpu_ms": middle(work, 1),
+        "limit_ms": middle(limits, 1),
+        "postings_walked": walked // searches,
+        "found_first": first / searches,
         "resident_mb": round((resident() - before) / 1e6),
     }
 
@@ -213,66 +186,20 @@ def reading(index: WordsIndex, size: int, threads: int) -> float:
         parts.append(array[:share])
         if sum(map(len, parts)) >= share * threads:
             break
-    started = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(np.bitwise_or.reduce, parts))
-    return time.perf_counter() - started
+        return taken(lambda: list(pool.map(np.bitwise_or.reduce, parts)))
 
 
-def add(directory: Path, images: int, options: argparse.Namespace) -> dict[str, Any]:
-    source = MadeUp(images)
-    index = WordsIndex(directory, source, feature="benchmark", write=True, threads=options.threads)
+def add(place: str, images: int, threads: int, added: int) -> dict[str, Any]:
+    index, source, _ = opened(place, images, threads)
     times = []
-    for _ in range(options.added):
+    for _ in range(added):
         source.count += 1
-        spent, started = source.seconds, time.perf_counter()
-        index.refresh()
-        times.append(time.perf_counter() - started - (source.seconds - spent))
+        spent = source.seconds
+        seconds = taken(index.refresh)
+        times.append(1e3 * (seconds - (source.seconds - spent)))
     return {
-        "added_mean_ms": round(1000 * float(np.mean(times)), 2),
-        "added_p50_ms": round(1000 * float(np.median(times)), 2),
-        "added_worst_ms": round(1000 * max(times)),
+        "added_mean_ms": round(float(np.mean(times)), 2),
+        "added_p50_ms": middle(times),
+        "added_worst_ms": round(max(times)),
     }
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds, mapped pages it has touched among them."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-
-
-def table(rows: list[dict[str, Any]]) -> None:
-    columns = {
-        "images": "images",
-        "built_per_s": "built, images/s",
-        "segments": "segments",
-        "disk_bytes_an_image": "disk, bytes/image",
-        "resident_mb": "resident, MB",
-        "opening_ms": "opening, ms",
-    }
-    print(markdown(columns, rows))
-    columns = {
-        "images": "images",
-        "postings_walked": "postings walked",
-        "p50_ms": "search p50, ms",
-        "p95_ms": "p95, ms",
-        "cpu_ms": "of all cores, ms",
-        "limit_ms": "reading as much, ms",
-        "found_first": "planted image first",
-    }
-    print("\n" + markdown(columns, rows))
-    columns = {
-        "images": "images",
-        "added_mean_ms": "one more image, mean ms",
-        "added_p50_ms": "p50, ms",
-        "added_worst_ms": "worst (seals and merges), ms",
-    }
-    print("\n" + markdown(columns, rows))
-
-
-def markdown(columns: dict[str, str], rows: list[dict[str, Any]]) -> str:
-    return common.table(list(columns.values()), [[row[name] for name in columns] for row in rows])
-
-
-if __name__ == "__main__":
-    main()

@@ -44,6 +44,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which engine searches are tested on."""
+    parser.addoption("--engine", choices=("embedded", "memory"), help="run tests/search on this engine alone")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs the shared pictures where they are not."""
     if SHARED.is_dir():

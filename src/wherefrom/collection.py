@@ -14,8 +14,8 @@ from wherefrom.asking import Asking
 from wherefrom.batches import batched
 from wherefrom.deciding import Decisions, pairs
 from wherefrom.engine.base import Copied, Engine
-from wherefrom.engine.embedded import EmbeddedEngine
 from wherefrom.engine.fields import checked as checked_fields
+from wherefrom.engine.opening import open_engine
 from wherefrom.errors import CollectionLocked, Excluded, FeatureMismatch, NotFound, Unreadable, UsageError
 from wherefrom.features.embedding import dimension_of
 from wherefrom.features.registry import blanks, versions_of
@@ -39,16 +39,17 @@ if TYPE_CHECKING:
 def open_collection(
     path: str | os.PathLike[str], *, create: bool = False, settings: Settings | None = None
 ) -> Collection:
-    """Open the collection in a directory; with `create`, make it when there is none.
+    """Open the collection at a path or a URL; with `create`, make it when there is none.
 
-    Raises CollectionMissing, CollectionDamaged, CollectionTooNew or CollectionError.
+    A path or a `file://` URL is a directory; `memory://` is an empty collection in memory, which is forgotten
+    when it is closed.
+
+    Raises UsageError for a URL of another kind, CollectionMissing, CollectionDamaged, CollectionTooNew or
+    CollectionError.
     """
-    directory = Path(os.path.abspath(os.path.expanduser(path)))
     stated = settings or load()
     card = stated.card
-    engine = EmbeddedEngine(
-        directory, create=create, versions=versions_of(card), dimension=dimension_of(card)
-    )
+    engine = open_engine(path, create=create, versions=versions_of(card), dimension=dimension_of(card))
     return Collection(engine, stated)
 
 

@@ -15,7 +15,17 @@ from wherefrom.features.extract import FINGERPRINT, KEYPOINTS
 from wherefrom.features.fingerprint import Fingerprint
 from wherefrom.features.keypoints import Keypoints
 from wherefrom.picture.metadata import Credit
-from wherefrom.records import FileStamp, NewImage, Place
+from wherefrom.records import FileStamp, NewImage, Place, now
+
+
+class Clock:
+    """A clock that stands: `present` is in microseconds since 1970 UTC; None is the real one."""
+
+    def __init__(self, present: int | None = None) -> None:
+        self.present = present
+
+    def __call__(self) -> int:
+        return now() if self.present is None else self.present
 
 
 def digest(seed: int) -> bytes:
@@ -62,8 +72,11 @@ def new_image(
 
 def points(seed: int) -> bytes:
     """A few keypoints that follow from `seed`; one image in six has none."""
+    return points_of(seed, 0 if seed % 6 == 5 else 5 + seed % 4)
+
+
+def points_of(seed: int, count: int) -> bytes:
     rng = np.random.default_rng([7, seed])
-    count = 0 if seed % 6 == 5 else 5 + seed % 4
     return Keypoints(
         rng.random(count, np.float32),
         rng.random(count, np.float32),

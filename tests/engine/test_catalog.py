@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, inspect
 
-from tests.engine.models import digest, new_image, new_images, stamp, uri
+from tests.engine.models import Clock, digest, new_image, new_images, stamp, uri
 from wherefrom.engine import migrations
 from wherefrom.engine.catalog import FILE_NAME, Catalog, Marks
 from wherefrom.engine.codes import code_source
@@ -32,8 +32,13 @@ READER = "reader 1"
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    with closing(Catalog(tmp_path, create=True)) as made:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, clock: Clock) -> Iterator[Catalog]:
+    with closing(Catalog(tmp_path, create=True, clock=clock)) as made:
         yield made
 
 
@@ -254,12 +259,12 @@ def test_a_place_that_changes_within_one_batch_ends_as_the_last(
     assert sound(catalog)
 
 
-def test_a_clock_that_was_set_back_makes_nothing_older(catalog: Catalog) -> None:
-    with patch("wherefrom.engine.catalog.now", lambda: 2_000_000_000_000_000):
-        catalog.add(new_images([1, 2]), VERSION)
-    with patch("wherefrom.engine.catalog.now", lambda: 1_000_000_000):
-        catalog.add(new_images([1]), VERSION)
-        catalog.unchanged([(uri(2), stamp(2))], READER)
+def test_a_clock_that_was_set_back_makes_nothing_older(catalog: Catalog, clock: Clock) -> None:
+    clock.present = 2_000_000_000_000_000
+    catalog.add(new_images([1, 2]), VERSION)
+    clock.present = 1_000_000_000
+    catalog.add(new_images([1]), VERSION)
+    catalog.unchanged([(uri(2), stamp(2))], READER)
     for image in catalog.images([1, 2]).values():
         (place,) = image.sightings
         assert place.last_seen == place.first_seen == "2033-05-18T03:33:20Z"
@@ -276,17 +281,17 @@ def test_a_collection_of_before_the_first_release_says_so(tmp_path: Path) -> Non
     assert type(caught.value) is CollectionError
 
 
-def test_first_seen_stays_and_last_seen_moves(catalog: Catalog) -> None:
+def test_first_seen_stays_and_last_seen_moves(catalog: Catalog, clock: Clock) -> None:
     moments = [1_000_000_000, 61_000_000_000, 125_000_000_000]
     sightings: list[Sighting] = []
     for moment in moments:
-        with patch("wherefrom.engine.catalog.now", return_value=moment):
-            catalog.add([new_image(1)], VERSION)
-            if moment == moments[1]:
-                places = list(catalog.present_under(uri(1)))
-                catalog.mark_gone(places)
-                with patch("wherefrom.engine.catalog.now", return_value=moment + 5_000_000):
-                    catalog.mark_gone(places)  # the time at which it was found missing stays
+        clock.present = moment
+        catalog.add([new_image(1)], VERSION)
+        if moment == moments[1]:
+            places = list(catalog.present_under(uri(1)))
+            catalog.mark_gone(places)
+            clock.present = moment + 5_000_000
+            catalog.mark_gone(places)  # the time at which it was found missing stays
         sightings.append(catalog.images([1])[1].sightings[0])
     assert {one.first_seen for one in sightings} == {"1970-01-01T00:16:40Z"}
     assert [one.last_seen[11:] for one in sightings] == ["00:16:40Z", "16:56:40Z", "10:43:20Z"]
@@ -294,7 +299,7 @@ def test_first_seen_stays_and_last_seen_moves(catalog: Catalog) -> None:
     assert sound(catalog)
 
 
-def test_files_are_known_by_path_size_and_time(catalog: Catalog) -> None:
+def test_files_are_known_by_path_size_and_time(catalog: Catalog, clock: Clock) -> None:
     catalog.add(new_images(range(3)), VERSION)
     asked = [
         (uri(0), stamp(0)),
@@ -302,8 +307,8 @@ def test_files_are_known_by_path_size_and_time(catalog: Catalog) -> None:
         (uri(2), FileStamp(stamp(2).size, stamp(2).mtime_ns + 1)),
         (uri(3), stamp(3)),
     ]
-    with patch("wherefrom.engine.catalog.now", return_value=4_000_000_000_000_000):
-        assert catalog.unchanged(asked, READER) == {uri(0): digest(0)}
+    clock.present = 4_000_000_000_000_000
+    assert catalog.unchanged(asked, READER) == {uri(0): digest(0)}
     last = [catalog.images([key])[key].sightings[0].last_seen for key in (1, 2, 3)]
     assert last[0] == "2096-10-02T07:06:40Z"
     assert last[1] == last[2] != last[0]

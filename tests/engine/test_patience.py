@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.models import Clock
+from tests.engine.test_conditions import populated
 from wherefrom.engine.catalog import Catalog
 from wherefrom.engine.database import Database
 from wherefrom.engine.patience import Patience
@@ -52,11 +54,9 @@ def test_it_ends_at_ctrl_c(database: Database) -> None:
 
 
 def test_a_filter_that_cannot_be_answered_in_time_is_refused_at_once(tmp_path: Path) -> None:
-    from tests.engine.test_conditions import VERSION, populated
-
-    assert VERSION
-    catalog = Catalog(tmp_path, create=True)
-    populated(catalog)
+    clock = Clock()
+    catalog = Catalog(tmp_path, create=True, clock=clock)
+    populated(catalog, clock)
     wanted = " or ".join(f"folder=x{number}" for number in range(50))
     assert len(catalog.matching(wanted)) == 0
     with Patience(0.001).kept(), pytest.raises(UsageError, match=r"50 terms .* use at most \d+"):

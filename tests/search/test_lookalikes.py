@@ -241,6 +241,7 @@ def loaded_by(place: Path, query: Path, kinds: str) -> set[str]:
 
 
 @weights
+@pytest.mark.directory
 def test_a_search_that_finds_its_copy_loads_no_network(place: Path, tmp_path: Path) -> None:
     query = tmp_path / "copy.jpg"
     query.write_bytes(jpeg(edit("crop 50 %", picture(2), 2)))

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.engine.models import new_image
+from tests.engines import Opener
 from tests.pictures import assert_sentence
-from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.base import Engine
 from wherefrom.errors import FeatureMismatch, UsageError
 from wherefrom.features.colours import parse_colours
 from wherefrom.features.embedding import CLASSES, Embedding
@@ -59,9 +60,9 @@ def colours(seed: int) -> Palette:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
+def engine(opener: Opener, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     place = tmp_path_factory.mktemp("lookup") / "c"
-    with closing(EmbeddedEngine(place, create=True, versions=OURS, dimension=8)) as made:
+    with closing(opener.open(place, create=True, versions=OURS, dimension=8)) as made:
         images = []
         for seed in range(150):
             image = new_image(seed)
@@ -77,7 +78,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]
 LIVE = [key for key in range(1, 151) if key not in (4, 40)]
 
 
-def found(engine: EmbeddedEngine, text: str) -> list[int]:
+def found(engine: Engine, text: str) -> list[int]:
     return list(engine.select(text))
 
 
@@ -96,7 +97,7 @@ def confidence(one: Embedding, numbers: NDArray[np.intp]) -> float:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(ASKED), st.none() | st.floats(0.01, 1).map(lambda share: round(share, 3)))
-def test_labels_equal_a_loop_over_all_images(engine: EmbeddedEngine, text: str, least: float | None) -> None:
+def test_labels_equal_a_loop_over_all_images(engine: Engine, text: str, least: float | None) -> None:
     said = f'label:"{text}"' + ("" if least is None else f"@{least}")
     bound, numbers = CLASS_SHARE if least is None else least, classes_named(text)
     sure = {key: confidence(shown(key - 1), numbers) for key in LIVE}
@@ -106,7 +107,7 @@ def test_labels_equal_a_loop_over_all_images(engine: EmbeddedEngine, text: str, 
     assert set(keys) - unsure == {key for key, value in sure.items() if value >= bound} - unsure
 
 
-def test_what_is_named_is_found_by_its_name(engine: EmbeddedEngine) -> None:
+def test_what_is_named_is_found_by_its_name(engine: Engine) -> None:
     """A class that a label names is found by a filter for it, and with the same confidence."""
     named = 0
     for key in LIVE:
@@ -119,11 +120,11 @@ def test_what_is_named_is_found_by_its_name(engine: EmbeddedEngine) -> None:
     assert named > 3
 
 
-def test_what_is_hardly_likely_is_nothing(tmp_path: Path) -> None:
+def test_what_is_hardly_likely_is_nothing(opener: Opener, tmp_path: Path) -> None:
     """A class that is ten times as likely as any other, at one of a hundred, is not what is shown."""
     logs = np.log(np.array([0.01, 0.001, 0.001, 0.001, 0.001], np.float32))
     weak = Embedding(np.eye(8, dtype=np.float32)[0], np.array(DOGS[:5]), logs, ())
-    with closing(EmbeddedEngine(tmp_path / "c", create=True, versions=OURS, dimension=8)) as made:
+    with closing(opener.open(tmp_path / "c", create=True, versions=OURS, dimension=8)) as made:
         image = new_image(0)
         more = {EMBEDDING: weak.to_bytes(), PALETTE: colours(0).to_bytes()}
         made.add([replace(image, features=image.features | more)])
@@ -131,7 +132,7 @@ def test_what_is_hardly_likely_is_nothing(tmp_path: Path) -> None:
         assert weak.labels() == []
 
 
-def test_joined_with_other_terms(engine: EmbeddedEngine) -> None:
+def test_joined_with_other_terms(engine: Engine) -> None:
     dogs, cats = set(found(engine, "label:dog")), set(found(engine, "label:cat"))
     assert dogs
     assert cats
@@ -156,7 +157,7 @@ def test_names_categories_and_words() -> None:
 @pytest.mark.parametrize(
     ("text", "near"), [("golden retriver", "golden retriever"), ("dgo", "dog"), ("xqzxqz", "")]
 )
-def test_an_unknown_label_is_refused_with_what_is_near(engine: EmbeddedEngine, text: str, near: str) -> None:
+def test_an_unknown_label_is_refused_with_what_is_near(engine: Engine, text: str, near: str) -> None:
     with pytest.raises(UsageError) as caught:
         found(engine, f'label:"{text}"')
     assert_sentence(caught.value)
@@ -173,7 +174,7 @@ def test_an_unknown_label_is_refused_with_what_is_near(engine: EmbeddedEngine, t
     st.sampled_from(["red", "#00c8ff", "black", "white", "rgb(40,200,40)"]),
     st.none() | st.floats(0.01, 1).map(lambda share: round(share, 3)),
 )
-def test_colours_equal_a_loop_over_all_images(engine: EmbeddedEngine, text: str, least: float | None) -> None:
+def test_colours_equal_a_loop_over_all_images(engine: Engine, text: str, least: float | None) -> None:
     said = f'colour:"{text}"' + ("" if least is None else f"@{least}")
     (wanted,), bound = parse_colours(text), COLOUR_SHARE if least is None else least
     shares = {
@@ -185,13 +186,13 @@ def test_colours_equal_a_loop_over_all_images(engine: EmbeddedEngine, text: str,
 
 
 @pytest.mark.parametrize("text", ["red, blue", "no colour at all", "#12"])
-def test_what_is_not_one_colour_is_refused(engine: EmbeddedEngine, text: str) -> None:
+def test_what_is_not_one_colour_is_refused(engine: Engine, text: str) -> None:
     with pytest.raises(UsageError) as caught:
         found(engine, f'colour:"{text}"')
     assert text in str(caught.value)
 
 
-def test_terms_of_another_kind_are_refused(engine: EmbeddedEngine) -> None:
+def test_terms_of_another_kind_are_refused(engine: Engine) -> None:
     for value in ("dog", 3.0, True):
         with pytest.raises(UsageError, match="label"):
             engine.select(Term("label", ":", value))
@@ -201,20 +202,22 @@ def test_terms_of_another_kind_are_refused(engine: EmbeddedEngine) -> None:
 # Other collections
 
 
-def test_a_collection_without_images_has_none(tmp_path: Path) -> None:
-    with closing(EmbeddedEngine(tmp_path / "c", create=True, versions=OURS, dimension=8)) as made:
+def test_a_collection_without_images_has_none(opener: Opener, tmp_path: Path) -> None:
+    with closing(opener.open(tmp_path / "c", create=True, versions=OURS, dimension=8)) as made:
         assert found(made, "label:dog") == found(made, "colour:red") == []
 
 
-def test_without_a_model_labels_find_nothing_and_colours_what_there_is(tmp_path: Path) -> None:
+def test_without_a_model_labels_find_nothing_and_colours_what_is_there(
+    opener: Opener, tmp_path: Path
+) -> None:
     versions = OURS | {EMBEDDING: "none"}
-    with closing(EmbeddedEngine(tmp_path / "c", create=True, versions=versions, dimension=0)) as made:
+    with closing(opener.open(tmp_path / "c", create=True, versions=versions, dimension=0)) as made:
         image = new_image(0)
         row = colours(0).to_bytes()
         made.add([replace(image, features=image.features | {EMBEDDING: b"", PALETTE: row})])
         assert found(made, "label:dog") == []
         assert found(made, f"colour:black@{0.0}") == [1]
-    with closing(EmbeddedEngine(tmp_path / "c", versions=OURS, dimension=8)) as other:
+    with closing(opener.open(tmp_path / "c", create=False, versions=OURS, dimension=8)) as other:
         with pytest.raises(FeatureMismatch):
             found(other, "label:dog")
         assert found(other, "colour:black@0") == [1]

@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.models import distance, new_image
+from tests.engines import Opener
 from tests.pictures import assert_sentence
 from tests.support.brute_force import code, flipped
-from wherefrom.engine.embedded import EmbeddedEngine
+from wherefrom.engine.base import Engine
 from wherefrom.engine.selection import KeySet
 from wherefrom.errors import UsageError
 from wherefrom.features.colours import parse_colours
@@ -67,10 +68,10 @@ def image(seed: int, *, known: bytes | None = None, at: Embedding | None = None)
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
+def engine(opener: Opener, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """120 images, keys 1 to 120 of the seeds 0 to 119; three removed."""
     place = tmp_path_factory.mktemp("similar") / "c"
-    with closing(EmbeddedEngine(place, create=True, versions=OURS, dimension=LENGTH)) as made:
+    with closing(opener.open(place, create=True, versions=OURS, dimension=LENGTH)) as made:
         made.add([image(seed) for seed in range(120)])
         made.remove([5, 60, 61])
         yield made
@@ -137,7 +138,7 @@ def assert_ranked(found: Sequence[Likeness], due: Sequence[tuple[int, float]]) -
     st.integers(0, CLASSES),
 )
 def test_the_ranking_equals_brute_force(
-    engine: EmbeddedEngine, like: list[int], unlike: list[int], words: bool, named: str, found: int
+    engine: Engine, like: list[int], unlike: list[int], words: bool, named: str, found: int
 ) -> None:
     wish = Wish(
         [shown(seed, found=found) for seed in like],
@@ -150,7 +151,7 @@ def test_the_ranking_equals_brute_force(
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(200, 10_000), st.sets(st.integers(1, 130)))
-def test_only_what_is_allowed_is_found(engine: EmbeddedEngine, seed: int, allowed: set[int]) -> None:
+def test_only_what_is_allowed_is_found(engine: Engine, seed: int, allowed: set[int]) -> None:
     wish = Wish([shown(seed)], colours=parse_colours("blue"))
     keys = KeySet(np.array(sorted(allowed), np.int64))
     assert_ranked(alike(engine, wish, 20, keys), by_force(wish, [key for key in LIVE if key in allowed]))
@@ -158,7 +159,7 @@ def test_only_what_is_allowed_is_found(engine: EmbeddedEngine, seed: int, allowe
     assert {one.key for one in by_colour} <= allowed & set(LIVE)
 
 
-def test_of_many_the_nearest_are_ranked(engine: EmbeddedEngine) -> None:
+def test_of_many_the_nearest_are_ranked(engine: Engine) -> None:
     """Candidates come by the mean of what is wanted, less half of what is not."""
     wish = Wish([shown(300), shown(301)], [shown(302)])
     centre = (wish.like[0].vector + wish.like[1].vector) / 2 - 0.5 * wish.unlike[0].vector
@@ -170,27 +171,27 @@ def test_of_many_the_nearest_are_ranked(engine: EmbeddedEngine) -> None:
     assert_ranked(more, by_force(wish, near[:40]))
 
 
-def test_an_image_is_most_like_itself(engine: EmbeddedEngine) -> None:
+def test_an_image_is_most_like_itself(engine: Engine) -> None:
     best = alike(engine, Wish([shown(41)]), 3)[0]
     assert best.key == 42
     assert best.similarity == pytest.approx(1 + _CLASSES, abs=1e-3)
 
 
-def test_wishes_that_cancel_out_find_nothing(engine: EmbeddedEngine) -> None:
+def test_wishes_that_cancel_out_find_nothing(engine: Engine) -> None:
     one = shown(300)
     opposite = Embedding(-one.vector, one.classes, one.likelihoods, ())
     assert alike(engine, Wish([one, opposite]), 3) == []
 
 
-def test_pictures_to_be_unlike_alone_are_refused(engine: EmbeddedEngine) -> None:
+def test_pictures_to_be_unlike_alone_are_refused(engine: Engine) -> None:
     with pytest.raises(UsageError) as caught:
         alike(engine, Wish(unlike=[shown(1)], colours=parse_colours("red")), 3)
     assert_sentence(caught.value)
 
 
-def test_what_is_equally_alike_comes_in_the_order_of_the_keys(tmp_path: Path) -> None:
+def test_what_is_equally_alike_comes_in_the_order_of_the_keys(opener: Opener, tmp_path: Path) -> None:
     same = shown(1)
-    with closing(EmbeddedEngine(tmp_path / "c", create=True, versions=OURS, dimension=LENGTH)) as made:
+    with closing(opener.open(tmp_path / "c", create=True, versions=OURS, dimension=LENGTH)) as made:
         made.add([image(seed, at=same) for seed in range(9)])
         made.remove([3])
         for _ in range(2):
@@ -199,8 +200,8 @@ def test_what_is_equally_alike_comes_in_the_order_of_the_keys(tmp_path: Path) ->
             assert len({one.similarity for one in found}) == 1
 
 
-def test_images_without_an_embedding_are_never_found(tmp_path: Path) -> None:
-    with closing(EmbeddedEngine(tmp_path / "c", create=True, versions=OURS, dimension=LENGTH)) as made:
+def test_images_without_an_embedding_are_never_found(opener: Opener, tmp_path: Path) -> None:
+    with closing(opener.open(tmp_path / "c", create=True, versions=OURS, dimension=LENGTH)) as made:
         blank = new_image(1)
         made.add([image(0), replace(blank, features=blank.features | {EMBEDDING: b"", PALETTE: b""})])
         assert [one.key for one in alike(made, Wish([shown(5)]), 5)] == [1]
@@ -212,7 +213,7 @@ def test_images_without_an_embedding_are_never_found(tmp_path: Path) -> None:
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["red", "teal", "#404040", "white, black", "orange:2, blue:1"]), st.booleans())
-def test_colours_alone_rank_by_resemblance(engine: EmbeddedEngine, named: str, plain: bool) -> None:
+def test_colours_alone_rank_by_resemblance(engine: Engine, named: str, plain: bool) -> None:
     wanted = parse_colours(named)
     rows = np.stack([np.frombuffer(colours(key - 1).to_bytes(), np.uint8) for key in LIVE])
     values = resemblance(wanted, rows, plain)
@@ -234,11 +235,11 @@ def fingerprint(start: int, flips: int, usable: bool = True) -> bytes:
     return Fingerprint(flipped(code(start), range(flips)), 100, usable).to_bytes()
 
 
-def test_near_copies_are_folded_into_the_one_most_alike(tmp_path: Path) -> None:
+def test_near_copies_are_folded_into_the_one_most_alike(opener: Opener, tmp_path: Path) -> None:
     """Against a loop over all pairs: codes of four families at many distances, one in five of no use."""
     rng = np.random.default_rng(8)
     known = [(int(rng.integers(4)), int(rng.integers(70)), bool(rng.random() > 0.2)) for _ in range(60)]
-    with closing(EmbeddedEngine(tmp_path / "c", create=True, versions=OURS, dimension=LENGTH)) as made:
+    with closing(opener.open(tmp_path / "c", create=True, versions=OURS, dimension=LENGTH)) as made:
         made.add([image(seed, known=fingerprint(*one)) for seed, one in enumerate(known)])
         ranking = alike(made, Wish([shown(900)]), 60)
         for limit in (1, 3, 60):
@@ -264,10 +265,10 @@ def test_near_copies_are_folded_into_the_one_most_alike(tmp_path: Path) -> None:
         assert match.image.sightings
 
 
-def test_what_is_claimed_takes_nothing_with_it(tmp_path: Path) -> None:
+def test_what_is_claimed_takes_nothing_with_it(opener: Opener, tmp_path: Path) -> None:
     """A near-copy of a claimed image that is no claim itself is a look-alike of its own."""
     same = shown(1)
-    with closing(EmbeddedEngine(tmp_path / "c", create=True, versions=OURS, dimension=LENGTH)) as made:
+    with closing(opener.open(tmp_path / "c", create=True, versions=OURS, dimension=LENGTH)) as made:
         made.add([image(seed, known=fingerprint(0, seed), at=same) for seed in range(4)])
         images = made.images([1, 2, 3, 4])
         found = alike(made, Wish([same]), 5)

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -43,8 +42,8 @@ def in_collection(command: F) -> F:
         "--collection",
         "collection",
         metavar="DIR",
-        help="The collection's directory. Default: $WHEREFROM_COLLECTION, then the nearest photos.wherefrom, "
-        "in this folder or above.",
+        help="The collection: a directory, or its URL. Default: $WHEREFROM_COLLECTION, then the nearest "
+        "photos.wherefrom, in this folder or above.",
     )(command)
 
 
@@ -58,6 +57,7 @@ def opened(path: str | None, *, create: bool = False) -> AbstractContextManager[
     Raises CollectionMissing, which names those that are known.
     """
     from wherefrom.collection import open_collection
+    from wherefrom.engine.opening import MEMORY, directory_of, scheme_of
     from wherefrom.known import remember
     from wherefrom.settings import load
 
@@ -67,8 +67,8 @@ def opened(path: str | None, *, create: bool = False) -> AbstractContextManager[
         found = open_collection(where, create=create, settings=settings)
     except CollectionMissing as error:
         raise _missing(error, path, settings) from error
-    if create:
-        remember(Path(os.path.abspath(os.path.expanduser(where))), settings.registry)
+    if create and scheme_of(where) != MEMORY:
+        remember(directory_of(where), settings.registry)
     found.wait_for_turn(_TURN_SECONDS, told_to_wait)
     return found
 

@@ -122,8 +122,9 @@ class SightingPage(NamedTuple):
 class Changes(NamedTuple):
     """What happened since a cursor: keys of images added and removed, and of those whose sightings changed.
 
-    What was added and removed in between is in neither. `cursor` is where the next call goes on; `more` says
-    that there is more than was asked for.
+    What was added and removed in between is in neither. That an image was seen again where it was known is
+    no change. `cursor` is where the next call goes on; `more` says that there is more than was asked for:
+    whoever reads on until there is none knows all that is there.
     """
 
     added: list[int]
@@ -159,7 +160,12 @@ class WordQuery(NamedTuple):
 
 
 class Store(Protocol):
-    """Keeps images with their sightings, fields and features."""
+    """Keeps images with their sightings, fields and features.
+
+    What is seen is the same whatever the order in which it is told. An image is gone from a uri when somebody
+    missed it there, or another one was seen there, after it was last seen. An engine takes its clock as an
+    argument: a function that tells the present in microseconds since 1970 UTC.
+    """
 
     def add(
         self, images: Sequence[NewImage], originals: Mapping[bytes, bytes] | None = None
@@ -206,15 +212,19 @@ class Store(Protocol):
     def page(
         self, within: Selection | None, order: str, *, descending: bool, limit: int, after: str | None
     ) -> Page:
-        """Up to `limit` images in an order: `added`, `date` (taken, or else first seen) or `pixels`.
+        """Up to `limit` images in an order: `added`, `date` or `pixels`.
 
-        `after` is the cursor of the page before, None to begin with. Raises UsageError for what is no
-        cursor or order.
+        The date is when it was taken, or else first seen, or added. Of equals the one that was added first
+        comes first, or with `descending` last. `after` is the cursor of the page before, None to begin with.
+        Raises UsageError for what is no cursor or order.
         """
         ...
 
     def images(self, keys: Sequence[int]) -> dict[int, Image]:
-        """The images of those keys that exist."""
+        """The images of those keys that exist.
+
+        Their sightings come in this order: those that are not gone, by first moment, by uri, by page.
+        """
         ...
 
     def features(self, kind: str, keys: Sequence[int]) -> dict[int, bytes]:
@@ -265,7 +275,7 @@ class Store(Protocol):
         ...
 
     def revision(self) -> str:
-        """What changes whenever images, sightings or fields do."""
+        """What changes whenever images, sightings or fields do, but for the moment of the last sighting."""
         ...
 
     def changes(self, since: str | None, limit: int) -> Changes:
@@ -324,8 +334,10 @@ class Nominate(Protocol):
 class Upkeep(Protocol):
     """Looks after what is kept: a store that does so by itself answers with nothing to do."""
 
-    directory: Path
-    """Where what is kept lies, and what others keep beside it."""
+    @property
+    def directory(self) -> Path:
+        """Where what is kept lies, and what others keep beside it."""
+        ...
 
     def stale(self) -> list[int]:
         """The keys of images whose features are missing, damaged or of another version."""

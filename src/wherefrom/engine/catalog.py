@@ -8,7 +8,7 @@ power as well as a crash.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -69,7 +69,12 @@ _SIGNS = select(signs).where(one_of(signs.c.image_id))
 _SIGHTINGS = (
     select(places_seen)
     .where(one_of(places_seen.c.image_id))
-    .order_by(places_seen.c.gone.is_not(None), places_seen.c.first_seen, places_seen.c.id)
+    .order_by(
+        places_seen.c.gone.is_not(None),
+        places_seen.c.first_seen,
+        places_seen.c.uri,
+        func.coalesce(places_seen.c.page, ""),
+    )
 )
 _VERSIONS = (
     select(feature_versions.c.version, feature_versions.c.decoder)
@@ -84,9 +89,16 @@ class Catalog:
     """The tables of one collection. A key is the small integer by which indexes know an image."""
 
     def __init__(
-        self, directory: Path, *, create: bool = False, sizes: CatalogSizes = CatalogSizes()
+        self,
+        directory: Path,
+        *,
+        create: bool = False,
+        sizes: CatalogSizes = CatalogSizes(),
+        clock: Callable[[], int] = now,
     ) -> None:
         """Open the catalog in `directory`; with `create`, make it there when there is none.
+
+        `clock` tells the present, in microseconds since 1970 UTC.
 
         Raises CollectionDamaged when the file is missing or no catalog, CollectionTooNew when a later
         version wrote it, CollectionError when it cannot be opened.
@@ -95,6 +107,7 @@ class Catalog:
         self._database = Database(self.path, create=create)
         self._recent = digests.RecentDigests()
         self._sizes = sizes
+        self._clock = clock
         try:
             if create:
                 self.migrate()
@@ -111,7 +124,7 @@ class Catalog:
     def migrate(self) -> None:
         """Bring the tables up to date; only the process that holds the writer's lock may."""
         with self._database.writing() as connection:
-            migrations.migrate(connection, now())
+            migrations.migrate(connection, self._clock())
         self.current = True
 
     def close(self) -> None:
@@ -137,7 +150,8 @@ class Catalog:
 
     def keys_at(self, uri: str) -> list[int]:
         """The keys of the images seen at a uri, whether or not they are still there."""
-        query = select(places_seen.c.image_id).where(places_seen.c.uri == storable(uri))
+        here = select(places_seen.c.image_id).where(places_seen.c.uri == storable(uri))
+        query = here.distinct().order_by(places_seen.c.image_id)
         with self._database.reading() as connection:
             return list(connection.execute(query).scalars())
 
@@ -254,7 +268,7 @@ class Catalog:
         Returns, in the order given, each image's key and whether it was new. One that is known gains
         the place as a sighting.
         """
-        moment = now()
+        moment = self._clock()
         results: list[tuple[int, bool]] = []
         fresh: dict[bytes, int] = {}
         image_rows: list[tuple[object, ...]] = []
@@ -296,6 +310,8 @@ class Catalog:
             for one, (key, _) in zip(new, results, strict=True):
                 if one.fields:
                     fields.put(connection, [key], one.fields)
+            if any(one.fields for one in new):
+                sightings.note_change(connection, sightings.last_change(connection) + 1)
             if digests.is_due(covered, last, self._sizes.digests):
                 digests.seal(connection, last)
                 covered = last
@@ -314,7 +330,7 @@ class Catalog:
 
         Images that have been removed meanwhile are passed over.
         """
-        moment = now()
+        moment = self._clock()
         with self._database.writing() as connection:
             fresh: list[kept.Row] = []
             for chunk in batched(rows, CHUNK):
@@ -332,7 +348,9 @@ class Catalog:
         Raises UsageError for a name or value that none can have, or too many fields.
         """
         with self._database.writing() as connection:
-            return fields.put(connection, keys, new)
+            found = fields.put(connection, keys, new)
+            sightings.note_change(connection, sightings.last_change(connection) + 1)
+        return found
 
     def document(self, name: str) -> Any:
         """The JSON value kept under that name, None when there is none; raises CollectionDamaged."""
@@ -353,6 +371,7 @@ class Catalog:
                 existing = list(connection.execute(_THERE, {"values": chunk}).scalars())
                 if existing:
                     digests.forget(connection, existing)
+                    sightings.before_removal(connection, existing)
                     numbered: list[tuple[object, ...]] = list(enumerate(existing, last + removed + 1))
                     insert_rows(connection, removals, with_crcs(numbered))
                     connection.execute(_REMOVE, {"values": existing})
@@ -368,17 +387,18 @@ class Catalog:
         the files found are stamped as seen now.
         """
         with self._database.reading() as connection:
-            found, seen = refusals.unchanged(connection, files, reader)
+            found, seen, shared = refusals.unchanged(connection, files, reader)
         if seen:
             with self._database.writing() as connection:
-                sightings.mark_seen(connection, seen, now())
+                sightings.mark_seen(connection, seen, self._clock())
+                sightings.settle(connection, shared)
         return found
 
     def refuse(self, rows: Sequence[Refusal]) -> None:
         """Remember files that gave no picture; images seen there before they changed are there no more."""
         if rows:
             with self._database.writing() as connection:
-                refusals.refuse(connection, rows, now())
+                refusals.refuse(connection, rows, self._clock())
 
     def present_under(self, prefix: str) -> Iterator[SeenAt]:
         """The sightings not gone whose uri is `prefix` or lies below it."""
@@ -418,7 +438,7 @@ class Catalog:
         return [(row.image_id, known[row.image_id], sighting_of(row)) for row in here]
 
     def last_change(self) -> int:
-        """The number of the last change of a sighting."""
+        """The number of the last change of a sighting or field."""
         with self._database.reading() as connection:
             return sightings.last_change(connection)
 
@@ -442,7 +462,7 @@ class Catalog:
         """Remember that images are no longer at places."""
         if places:
             with self._database.writing() as connection:
-                sightings.mark_gone(connection, places, now())
+                sightings.mark_gone(connection, places, self._clock())
 
     def uploaded(self) -> Iterator[tuple[int, bytes]]:
         """(key, digest) of the images whose bytes are kept in the collection's directory, in order of key."""

@@ -58,6 +58,7 @@ from wherefrom.records import (
     SeenAt,
     digest_of,
     image_id,
+    now,
 )
 
 if TYPE_CHECKING:
@@ -108,10 +109,12 @@ class EmbeddedEngine:
         versions: Mapping[str, str] = VERSIONS,
         dimension: int = 0,
         sizes: Sizes = Sizes(),
+        clock: Callable[[], int] = now,
     ) -> None:
         """Open the collection in `directory`, or make it there when `create`.
 
         Its images have the features of `versions`; `dimension` is that of the embeddings' vectors, if any.
+        `clock` tells the present, in microseconds since 1970 UTC.
 
         A marker that is missing or damaged does not matter as long as the catalog is there: `damage`
         names it and `rebuild` writes it anew.
@@ -135,7 +138,7 @@ class EmbeddedEngine:
                         f"Make one with: wherefrom index FOLDER -c {directory}"
                     )
                 self._make()
-            self._catalog = Catalog(directory, sizes=sizes.catalog)
+            self._catalog = Catalog(directory, sizes=sizes.catalog, clock=clock)
             if not self._catalog.current:
                 self._migrate()
             write = self._writer is not None
@@ -198,13 +201,13 @@ class EmbeddedEngine:
             keys = keys[::-1]
         start = 0
         if after is not None:
-            # Behind the last one of the page before, or at its place when it is gone.
+            # Behind the last one of the page before, or at its place when it is gone: there the next one is.
             key, place = read_cursor(after, 2)
             there = np.flatnonzero(keys == key)
             start = int(there[0]) + 1 if len(there) else min(place, len(keys))
         found = keys[start : start + limit].tolist()
         end = start + len(found)
-        following = cursor(found[-1], end) if found and end < len(keys) else None
+        following = cursor(found[-1], end - 1) if found and end < len(keys) else None
         return Page(found, len(keys), following)
 
     def _ordered(self, order: str) -> NDArray[np.int64]:
@@ -268,24 +271,31 @@ class EmbeddedEngine:
         return self._catalog.document(name)
 
     def revision(self) -> str:
-        """What changes whenever images or sightings do."""
+        """What changes whenever images, sightings or fields do."""
         marks = self._catalog.marks()
         return cursor(marks.key, marks.removal, self._catalog.last_change())
 
     def changes(self, since: str | None, limit: int) -> Changes:
         """What happened since a cursor, None for the beginning: at most `limit` of each."""
         key, removal, change, behind = (0, 0, 0, 0) if since is None else read_cursor(since, 4)
-        gone, last_removal = self._catalog.removals_after(removal)
-        added = self._catalog.keys_after(key, limit)
-        moved = self._catalog.sightings_changed(change, behind, limit)
+        removed, last_removal = self._catalog.removals_after(removal)
+        gone = [(one, seq) for seq, one in enumerate(removed, removal + 1) if one <= key]
+        if len(gone) > limit:
+            # Alone: what has not been told of as added is never told of as removed.
+            last = cursor(key, gone[limit - 1][1], change, behind)
+            return Changes([], [one for one, _ in gone[:limit]], [], last, True)
+        added = self._catalog.keys_after(key, limit + 1)
+        moved = self._catalog.sightings_changed(change, behind, limit + 1)
+        more = max(len(added), len(moved)) > limit
+        added, moved = added[:limit], moved[:limit]
         if moved:
             change, behind = moved[-1]
         return Changes(
             added,
-            [one for one in gone if one <= key],
-            sorted({one for _, one in moved if one <= key}),
+            [one for one, _ in gone],
+            list(dict.fromkeys(one for _, one in moved if one <= key)),
             cursor(added[-1] if added else key, last_removal, change, behind),
-            len(added) == limit or len(moved) == limit,
+            more,
         )
 
     def stale(self) -> list[int]:
@@ -397,13 +407,12 @@ class EmbeddedEngine:
         with self._lock:
             # First: what could not be searched for is not added.
             indexes = self._indexes.all()
-            if originals:
-                self._originals.keep(originals)
+            fresh = [digest for digest in originals or () if self._originals.path(digest) is None]
+            self._originals.keep(originals or {})
             try:
                 results = self._catalog.add(images, self._versions, originals or ())
             except UsageError:
-                known = self._catalog.keys_of(list(originals or ()))
-                self._originals.remove(digest for digest in originals or () if digest not in known)
+                self._originals.remove(fresh)
                 raise
             refreshed(indexes)
         return results

@@ -27,26 +27,32 @@ _REFUSED = select(refusals).where(one_of(refusals.c.uri))
 
 def unchanged(
     connection: Connection, files: Sequence[tuple[str, FileStamp]], reader: str
-) -> tuple[dict[str, bytes | Refusal], list[int]]:
-    """Of these files, those known by path, size and time, and the numbers of their sightings.
+) -> tuple[dict[str, bytes | Refusal], list[int], list[str]]:
+    """Of these files, those known by path, size and time; the numbers of their sightings; and the uris among
+    them at which other images are known to be, too.
 
     A file is given as the digest of the image in it, or as its refusal when the same `reader` made it.
     """
     found: dict[str, bytes | Refusal] = {}
     seen: list[int] = []
+    shared: list[str] = []
     for chunk in batched(files, CHUNK):
-        stamps = dict(chunk)
+        names = {storable(uri): uri for uri, _ in chunk}
+        stamps = {storable(uri): stamp for uri, stamp in chunk}
+        there: dict[str, bytes] = {}
         for number, uri, size, mtime_ns, digest in sightings.known_files(connection, list(stamps)):
+            if there.setdefault(uri, digest) != digest:
+                shared.append(uri)
             if FileStamp(size, mtime_ns) == stamps[uri]:
-                found[uri] = digest
+                found[names[uri]] = digest
                 seen.append(number)
-        missing = [uri for uri in stamps if uri not in found]
+        missing = [uri for uri in stamps if names[uri] not in found]
         if missing:
             for row in connection.execute(_REFUSED, {"values": missing}):
                 refusal = _refusal(row)
                 if (refusal.stamp, refusal.reader) == (stamps[refusal.uri], reader):
-                    found[refusal.uri] = refusal
-    return found, seen
+                    found[names[refusal.uri]] = refusal
+    return found, seen, shared
 
 
 def refuse(connection: Connection, rows: Sequence[Refusal], moment: int) -> None:
@@ -77,9 +83,10 @@ def _reader(new: Refusal, old: Refusal | None) -> str:
     if not new.passing:
         return new.reader
     tries = 1
-    if old is not None and old.stamp == new.stamp and old.reader.startswith(new.reader):
-        said = old.reader.removeprefix(new.reader + _TRIED)
-        tries = int(said) + 1 if said.isdecimal() else TRIES
+    if old is not None and old.stamp == new.stamp:
+        reader, _, count = old.reader.partition(_TRIED)
+        if reader == new.reader:  # without a number it was believed already
+            tries = int(count) + 1 if count.isdecimal() else TRIES
     return new.reader if tries >= TRIES else f"{new.reader}{_TRIED}{tries}"
 
 

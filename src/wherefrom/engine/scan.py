@@ -33,7 +33,7 @@ BITS = 256
 WORDS = 4
 
 # Pairs of a code and a query that NumPy may compare in one process before the kernels are loaded.
-# Measured by `benchmarks/hamming.py --startup`: loading them costs what NumPy needs for 82 million pairs,
+# Measured by `python -m benchmarks --only startup`: loading them costs what NumPy needs for 82 million pairs,
 # 0.4 s on one core of an AMD Zen 4; compiling them for the first time, once on a machine, costs 4 s.
 NUMPY_PAIRS = 80_000_000
 

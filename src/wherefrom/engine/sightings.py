@@ -10,18 +10,21 @@ Each function works on a connection that the `Catalog` gives it, inside its tran
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, tuple_, update
 
 from wherefrom.batches import batched
+from wherefrom.engine import documents
 from wherefrom.engine.statements import CHUNK, insert_rows, one_of, rows_where_in, storable
 from wherefrom.engine.sums import CHANGED, GONE, LAST_SEEN, MISSING, crcs, times_sum
 from wherefrom.engine.tables import images, refusals, sightings
 from wherefrom.records import Place, SeenAt
 
+Covered = tuple[object, ...]
+Times = tuple[int, int, int | None, int | None, int]
 Texts = tuple[str | None, ...]
 """Title, alt, caption, how and published; then size and time of the file."""
 
@@ -50,6 +53,7 @@ _PRESENT = select(*_SEEN_AT).where(sightings.c.gone.is_(None))
 _PLACE = (sightings.c.uri, sightings.c.image_id, func.coalesce(sightings.c.page, ""))
 """What sightings are unique by, and read in the order of."""
 
+_CHANGES = "changes"  # the document that holds the number of a change, where no sighting does
 _LAST_CHANGE = select(func.coalesce(func.max(sightings.c.changed), 0))
 # A clock that was set back does not make a sighting older than it was.
 _LATER = func.max(sightings.c.last_seen, bindparam("moment"))
@@ -73,6 +77,20 @@ _GONE = (
         + GONE * _AFTER
         + MISSING * (_AFTER - func.coalesce(sightings.c.missing, 0))
         + CHANGED * (bindparam("number") - sightings.c.changed),
+    )
+)
+_OTHERS = sightings.alias()
+# What is gone because another image was seen there stays gone when that one is removed.
+_HOLD_GONE = (
+    update(sightings)
+    .where(
+        sightings.c.uri.in_(select(_OTHERS.c.uri).where(one_of(_OTHERS.c.image_id))),
+        sightings.c.gone.is_not(None),
+    )
+    .values(
+        missing=sightings.c.gone,
+        times_sum=sightings.c.times_sum
+        + MISSING * (sightings.c.gone - func.coalesce(sightings.c.missing, 0)),
     )
 )
 _TIMES = ("first_seen", "last_seen", "gone", "missing", "changed")
@@ -102,13 +120,13 @@ class _Sighting:
     changed: int = 0
 
     @property
-    def covered(self) -> tuple[object, ...]:
+    def covered(self) -> Covered:
         """What the checksum covers, in the order of the table."""
         title, alt, caption, how, published = self.texts
         return (self.key, self.uri, self.page, title, alt, *self.stamp, caption, how, published)
 
     @property
-    def times(self) -> tuple[int, int, int | None, int | None, int]:
+    def times(self) -> Times:
         """The times, in the order of the table."""
         return self.first, self.last, self.gone, self.missing, self.changed
 
@@ -120,22 +138,47 @@ def see(connection: Connection, places: Sequence[tuple[int, Place]], present: in
     """
     placed = [(storable(place.uri), key, place) for key, place in places]
     uris = list(dict.fromkeys(uri for uri, _, _ in placed))
-    at: dict[str, list[_Sighting]] = {uri: [] for uri in uris}
-    refused = connection.execute(_FIRST_REFUSAL).first() is not None
-    for chunk in batched(uris, CHUNK):
-        for row in rows_where_in(connection, _AT, chunk):
-            number, uri, key, page, *texts, size, mtime_ns, first, last, gone, missing, changed = row
-            times = (first, last, gone, missing, changed)
-            at[uri].append(_Sighting(number, uri, key, page, tuple(texts), (size, mtime_ns), *times))
-        if refused:
+    if connection.execute(_FIRST_REFUSAL).first() is not None:
+        for chunk in batched(uris, CHUNK):
             connection.execute(_FORGET_REFUSALS, {"values": chunk})
-    before = {one.id: (one.covered, one.times) for seen in at.values() for one in seen}
+    at = _at(connection, uris)
+    before = _state(at)
     for uri, key, place in placed:
         moment = place.moment
         if moment is None:
             # The present comes after all that was seen here, whatever the clock says.
             moment = max([present, *(one.last + (one.key != key) for one in at[uri])])
         _told(at[uri], uri, key, place, moment)
+    _write(connection, at, before)
+
+
+def settle(connection: Connection, uris: Sequence[str]) -> None:
+    """Work out anew what is gone from some uris."""
+    at = _at(connection, uris)
+    _write(connection, at, _state(at))
+
+
+def _at(connection: Connection, uris: Sequence[str]) -> dict[str, list[_Sighting]]:
+    """What was seen at each of some uris."""
+    at: dict[str, list[_Sighting]] = {uri: [] for uri in uris}
+    for chunk in batched(at, CHUNK):
+        for row in rows_where_in(connection, _AT, chunk):
+            number, uri, key, page, *texts, size, mtime_ns, first, last, gone, missing, changed = row
+            times = (first, last, gone, missing, changed)
+            at[uri].append(_Sighting(number, uri, key, page, tuple(texts), (size, mtime_ns), *times))
+    return at
+
+
+def _state(at: Mapping[str, Sequence[_Sighting]]) -> dict[int | None, tuple[Covered, Times]]:
+    return {one.id: (one.covered, one.times) for seen in at.values() for one in seen}
+
+
+def _write(
+    connection: Connection,
+    at: Mapping[str, Sequence[_Sighting]],
+    before: Mapping[int | None, tuple[Covered, Times]],
+) -> None:
+    """Write what is new at some uris and what has changed there, with what is gone because of it."""
     change = _next_change(connection)
     fresh: list[_Sighting] = []
     again: list[_Sighting] = []
@@ -157,7 +200,7 @@ def see(connection: Connection, places: Sequence[tuple[int, Place]], present: in
 
 def _told(seen: list[_Sighting], uri: str, key: int, place: Place, moment: int) -> None:
     """Take an observation in."""
-    page = None if place.page is None else storable(place.page)
+    page = storable(place.page) if place.page else None
     told = (place.title, place.alt, place.caption, place.how, place.published)
     texts = tuple(text and storable(text) for text in told)
     stamp = (None, None) if place.stamp is None else (place.stamp.size, place.stamp.mtime_ns)
@@ -172,7 +215,8 @@ def _told(seen: list[_Sighting], uri: str, key: int, place: Place, moment: int) 
 
 def _order(texts: Texts, stamp: tuple[int | None, int | None]) -> tuple[object, ...]:
     """Of what was told of one moment the greatest counts, whichever came first."""
-    return (*(text or "" for text in texts), *(-1 if one is None else one for one in stamp))
+    said = (part for text in texts for part in (text is not None, text or ""))
+    return (*said, *(-1 if one is None else one for one in stamp))
 
 
 def _gone(one: _Sighting, seen: Sequence[_Sighting]) -> int | None:
@@ -212,8 +256,14 @@ def _next_change(connection: Connection) -> int:
 
 
 def last_change(connection: Connection) -> int:
-    """The number of the last change of any sighting."""
-    return int(connection.execute(_LAST_CHANGE).scalar_one())
+    """The number of the last change of any sighting or field."""
+    noted = documents.read(connection, _CHANGES) or 0
+    return max(int(noted), int(connection.execute(_LAST_CHANGE).scalar_one()))
+
+
+def note_change(connection: Connection, number: int) -> None:
+    """Remember the number of a change that no sighting has, so that none has it later."""
+    documents.put(connection, _CHANGES, number)
 
 
 def changed_after(connection: Connection, number: int, key: int, limit: int) -> Sequence[Any]:
@@ -245,6 +295,12 @@ def mark_numbers_gone(connection: Connection, numbers: Iterable[int], moment: in
     change = _next_change(connection)
     for chunk in batched(numbers, CHUNK):
         connection.execute(_GONE, {"values": chunk, "moment": moment, "number": change})
+
+
+def before_removal(connection: Connection, keys: Sequence[int]) -> None:
+    """Keep what follows from sightings of images that will be removed, and stays so without them."""
+    connection.execute(_HOLD_GONE, {"values": keys})
+    note_change(connection, last_change(connection))
 
 
 def mark_seen(connection: Connection, numbers: Iterable[int], moment: int) -> None:

@@ -31,7 +31,7 @@ class TailSizes:
 class CodeSizes(TailSizes):
     """Of the Hamming index: multi-index hashing answers from `hashed` sealed rows on.
 
-    From that many it is the faster way (`benchmarks/hamming.py --crossover`).
+    From that many it is the faster way (`python -m benchmarks --only crossover`).
     """
 
     seal: int = 65_536
