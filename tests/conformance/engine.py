@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.conformance.operations import Operations
-from tests.conformance.world import DIMENSION, OURS, SECOND, START, URIS, image, places, stamp
+from tests.conformance.world import DIMENSION, OURS, READER, SECOND, START, URIS, image, places, stamp
 from tests.engine.models import Clock
 from wherefrom.engine.base import Engine
 from wherefrom.errors import UsageError
-from wherefrom.records import Image, Place
+from wherefrom.records import Image, Place, Refusal
 
 __all__ = ["DIMENSION", "OURS", "Clock", "EngineSuite"]
 
@@ -115,6 +115,77 @@ class EngineSuite(ABC):
             (held,) = _held(engine).values()
             assert [one.page for one in held.sightings] == ["https://one.example/", "https://two.example/"]
             assert len(engine.keys_at(URIS[5])) == 1
+
+    def test_what_is_gone_stays_gone_when_what_came_instead_is_removed(self, tmp_path: Path) -> None:
+        """Whatever is told of that place later."""
+        with contextlib.closing(self.make(tmp_path / "e", Clock(START))) as engine:
+            for seed in (0, 1):
+                engine.add([replace(image(seed), place=Place(URIS[0], moment=START + seed * SECOND))])
+            engine.remove(list(engine.keys_of([image(1).digest]).values()))
+            engine.add([replace(image(2), place=Place(URIS[0], moment=START - SECOND))])
+            assert [one.sightings[0].gone for one in _held(engine).values()] == [
+                "2023-11-14T22:13:21Z",
+                "2023-11-14T22:13:20Z",
+            ]
+
+    def test_of_two_images_at_a_uri_the_one_that_is_recognised_stays(self, tmp_path: Path) -> None:
+        """Both were seen there at the same moment; the file is that of the first now."""
+        clock = Clock(START)
+        with contextlib.closing(self.make(tmp_path / "e", clock)) as engine:
+            for seed in (0, 1):
+                engine.add([replace(image(seed), place=Place(URIS[0], stamp=stamp(seed), moment=START))])
+            clock.present = START + 5 * SECOND
+            known = engine.recognise([(URIS[0], stamp(0))], READER)
+            assert known == {URIS[0]: image(0).digest}
+            first, second = (one.sightings[0] for one in _held(engine).values())
+            assert (first.gone, first.last_seen) == (None, "2023-11-14T22:13:25Z")
+            assert second.gone == "2023-11-14T22:13:25Z"
+
+    def test_no_text_and_an_empty_one_are_told_apart_in_any_order(self, tmp_path: Path) -> None:
+        """And no page is the same as an empty one."""
+        told = [Place(URIS[5], page, title, moment=START) for page in (None, "") for title in (None, "")]
+        held = []
+        for number, order in enumerate((told, told[::-1])):
+            with contextlib.closing(self.make(tmp_path / str(number), Clock(START))) as engine:
+                engine.add([replace(image(0), place=place) for place in order])
+                held.append(_held(engine))
+        assert held[0] == held[1]
+        ((one,),) = (found.sightings for found in held[0].values())
+        assert (one.page, one.title) == (None, "")
+
+    def test_the_revision_changes_with_fields(self, tmp_path: Path) -> None:
+        """As with images and sightings: what is remembered for a revision may name fields."""
+        with contextlib.closing(self.make(tmp_path / "e", Clock(START))) as engine:
+            ((key, _),) = engine.add([image(0)])
+            seen = [engine.revision()]
+            for change in ({"brand": "Acme"}, {"brand": "Other"}, {"brand": None}):
+                engine.set_fields([key], change)
+                seen.append(engine.revision())
+            engine.add([replace(image(0), fields={"price": 3.0})])
+            assert len({*seen, engine.revision()}) == 5
+
+    def test_what_is_refused_leaves_no_bytes(self, tmp_path: Path) -> None:
+        """Of an image that is known neither; those that were there stay."""
+        data = {image(0).digest: b"image 0"}
+        bad = replace(image(0), fields={"width": 1.0})
+        with contextlib.closing(self.make(tmp_path / "e", Clock(START))) as engine:
+            engine.add([image(0)])
+            for due in (None, b"image 0"):
+                with pytest.raises(UsageError):
+                    engine.add([bad], data)
+                assert engine.original(image(0).digest) == due
+                engine.add([image(0)], data)
+
+    def test_a_refusal_in_passing_counts_for_its_reader_alone(self, tmp_path: Path) -> None:
+        """Also where the name of one reader begins as that of another."""
+        one = Refusal(URIS[0], stamp(0), "damaged", "It is damaged.", False, "reader 10", passing=True)
+        with contextlib.closing(self.make(tmp_path / "e", Clock(START))) as engine:
+            for row in (one, replace(one, reader=READER), replace(one, reader=READER)):
+                engine.refuse([row])
+                assert engine.recognise([(URIS[0], stamp(0))], row.reader) == {}
+            engine.refuse([replace(one, reader=READER)])
+            due = replace(one, reader=READER, passing=False)
+            assert engine.recognise([(URIS[0], stamp(0))], READER) == {URIS[0]: due}
 
     def test_a_change_is_told_of_after_a_removal(self, tmp_path: Path) -> None:
         """Whoever follows changes misses none because the image that changed last is removed."""

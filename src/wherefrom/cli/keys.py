@@ -149,6 +149,7 @@ def _store(path: Path) -> Keys:
 
 def _path(collection: str | None, file: str | None) -> Path:
     """The file of keys: the one named, or that of the collection, which has to be there."""
+    from wherefrom.engine.opening import directory_of
     from wherefrom.server.keys import FILE_NAME
     from wherefrom.settings import load
     from wherefrom.sources.folder import is_collection
@@ -156,7 +157,7 @@ def _path(collection: str | None, file: str | None) -> Path:
     settings = load()
     if file or settings.key_file:
         return Path(file or settings.key_file).expanduser()
-    directory = Path(collection or settings.collection).expanduser().absolute()
+    directory = directory_of(collection or settings.collection)
     if not is_collection(directory):
         raise CollectionMissing(
             f"There is no collection at {directory} whose keys these would be. Make one with: "

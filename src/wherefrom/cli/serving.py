@@ -166,13 +166,15 @@ def serve(
 
 
 def named(collections: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
-    """Names and directories of what -c said."""
+    """Names and directories of what -c said. Raises UsageError for a URL that is none of a directory."""
+    from wherefrom.engine.opening import directory_of
+
     found = []
     for text in collections:
         name, equals, path = text.partition("=")
         if not equals or "/" in name:
             name, path = "", text
-        directory = Path(path).expanduser().absolute()
+        directory = directory_of(path)
         found.append((name or directory.name.removesuffix(".wherefrom") or "collection", directory))
     return tuple(found)
 

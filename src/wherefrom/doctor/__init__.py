@@ -17,6 +17,7 @@ from wherefrom.doctor.installed import Installed
 from wherefrom.doctor.kept import Kept
 from wherefrom.doctor.machine import Machine
 from wherefrom.doctor.speed import Speed
+from wherefrom.engine.opening import directory_of
 from wherefrom.errors import Exit
 
 __all__ = ["Examination", "Finding", "Level", "examine"]
@@ -69,7 +70,7 @@ def examine(
     settings = picked.settings
     here = machine.read_machine(root)
     there = installed.read_installed(settings)
-    path = Path(os.path.abspath(os.path.expanduser(collection or settings.collection)))
+    path = directory_of(collection or settings.collection)
     found, about = kept.examine(path, settings, here, named=collection is not None, root=root)
     file = there.model["file"]
     times = None

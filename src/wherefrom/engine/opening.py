@@ -48,9 +48,11 @@ def scheme_of(target: str | os.PathLike[str]) -> str | None:
 def directory_of(target: str | os.PathLike[str]) -> Path:
     """The directory that a path or a `file://` URL names, made absolute. Raises UsageError for other URLs."""
     name = os.fspath(target)
+    if scheme_of(name) == MEMORY:
+        raise UsageError(f"A collection in memory has no directory; name one in place of {name}.")
     if scheme_of(name) is None:
         return Path(os.path.abspath(os.path.expanduser(name)))
     path = path_of("file" + name[len("file") :]) if scheme_of(name) == "file" else None
     if path is None:
-        raise UsageError(f"{name} is no collection that can be opened here: that is {_KNOWN}.")
+        raise UsageError(f"No collection can be opened at {name}: name {_KNOWN}.")
     return Path(path)

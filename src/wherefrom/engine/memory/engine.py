@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from wherefrom.engine.base import OnPages
 
 _ORDERS = ("added", "date", "pixels")
-_ASKED = (Kind.LABEL, Kind.COLOUR)
 
 
 class MemoryEngine(MemoryPlaces, MemoryNominate):
@@ -167,12 +167,12 @@ class MemoryEngine(MemoryPlaces, MemoryNominate):
             if wanted is None:
                 return Plain(keys)
             tree = parse(wanted, self.field_names()) if isinstance(wanted, str) else wanted
-            known = {term: self._answered(term) for term in tree.terms() if term.kind in _ASKED}
-
-            def has(key: int) -> Callable[[Term], bool]:
-                return lambda term: key in (known[term] if term in known else self._answered(term))
-
-            return Plain([key for key, one in self.images(keys).items() if lets_through(tree, one, has(key))])
+            answered = cache(self._answered)
+            for term in tree.terms():  # also where no image is asked: it may be refused
+                if term.kind in (Kind.LABEL, Kind.COLOUR):
+                    answered(Term(term.field, "=", term.value))
+            images = self.images(keys)
+            return Plain([key for key in keys if lets_through(tree, images[key], _among(key, answered))])
 
     def _answered(self, term: Term) -> set[int]:
         """The keys of the images that have the label or colour of a term."""
@@ -311,6 +311,11 @@ class MemoryEngine(MemoryPlaces, MemoryNominate):
 
 
 _NONE = Kept(None, 0, {}, {})  # type: ignore[arg-type]  # of it nothing but the features are looked at
+
+
+def _among(key: int, answered: Callable[[Term], set[int]]) -> Callable[[Term], bool]:
+    """Whether an image is among those that have what a term asks for."""
+    return lambda term: key in answered(Term(term.field, "=", term.value))
 
 
 def _joined(before: Mapping[str, FieldValue], new: Mapping[str, FieldValue | None]) -> dict[str, FieldValue]:
