@@ -1,7 +1,7 @@
 """Searches are tested on several engines.
 
 `pytest tests/search --engine memory` runs all of them in memory. Without it all run on the embedded engine,
-and what is at the core of search (`BOTH`) on the other one besides, where a fixture holds the collection.
+and those at the core of search (`BOTH`) on the other one besides, where a fixture holds the collection.
 """
 
 from __future__ import annotations
@@ -12,14 +12,28 @@ import pytest
 
 from tests.engines import ENGINES, Opener
 
-BOTH = ("test_find", "test_account", "test_similar", "test_lookup")
+BOTH = {
+    "test_account": ("test_what_is_found_is_told_with_its_place", "test_places_are_those_of_the_index"),
+    "test_find": (
+        "test_every_picture_is_found_by_a_crop_and_nothing_else_is",
+        "test_a_stranger_is_not_found_and_the_answer_says_so",
+        "test_the_very_file_is_identical_and_first",
+        "test_a_collage_of_two_finds_both",
+    ),
+    "test_lookup": (),
+    "test_similar": (),
+}
+"""Modules, and which of their tests if not all."""
+
 _HELD = {"collection", "photos", "engine"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Which engines a test is run with."""
-    core = metafunc.module.__name__.rpartition(".")[2] in BOTH and _HELD & {*metafunc.fixturenames}
-    if core and metafunc.config.getoption("engine") is None:
+    some = BOTH.get(metafunc.module.__name__.rpartition(".")[2])
+    if some is None or not _HELD & {*metafunc.fixturenames} or metafunc.config.getoption("engine"):
+        return
+    if not some or metafunc.function.__name__ in some:
         metafunc.parametrize("opener", ENGINES, indirect=True, scope="module")
 
 

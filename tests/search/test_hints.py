@@ -36,7 +36,7 @@ def test_what_is_suggested_is_not_proven() -> None:
 def doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on keypoints prove nothing: they suggest at most; and fingerprints say nothing."""
     monkeypatch.setattr(judging, "proves", lambda geometry, rare=False: False)
-    monkeypatch.setattr(find, "recall", lambda engine, codes: [])
+    monkeypatch.setattr(find, "recall", lambda engine, codes, within: [])
 
 
 @pytest.mark.usefixtures("doubtful")

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -126,6 +127,7 @@ def test_small_versions_are_the_same_both_ways_round(tmp_path: Path) -> None:
                 assert found_one.kind is Kind.SAME, name
 
 
+@pytest.mark.directory
 def test_small_pictures_over_http(tmp_path: Path) -> None:
     random = np.random.default_rng(7)
     drawn = [scenery(random, side, side * 2 // 3).resize((side, side * 2 // 3)) for side in range(24, 56, 4)]

@@ -19,6 +19,7 @@ from wherefrom.engine.embedded import MARKER
 from wherefrom.errors import Unreadable
 from wherefrom.records import FileStamp
 from wherefrom.sources.folder import FoundFile, Unopened, file_uri, is_collection, path_of, walk
+from wherefrom.sources.leaving import LeavingOut
 
 # What a file name can hold: any bytes but zero and the slash, up to 255 of them.
 NAMES = st.binary(min_size=1, max_size=255).map(lambda raw: raw.replace(b"\0", b"0").replace(b"/", b"s"))
@@ -206,6 +207,9 @@ def test_broken_links_and_links_to_themselves(tmp_path: Path) -> None:
     assert told.pop(file_uri(tmp_path / "broken")) == "This link leads to nothing."
     assert len(told) == 3
     assert all("symbolic links" in reason for reason in told.values())
+    # What is to be left out is looked at first: that ends no walk either.
+    found = list(walk(tmp_path, leaving=LeavingOut()))
+    assert [type(one) for one in found] == [Unopened] * 4
 
 
 def test_loops_of_links_end(tmp_path: Path) -> None:

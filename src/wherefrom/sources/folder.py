@@ -85,7 +85,7 @@ def walk(
         own = os.path.basename(folder)  # noqa: PTH119
         for entry in entries:
             if leaving is not None:
-                is_folder = entry.is_dir()
+                is_folder = _is_folder(entry)
                 if why := leaving.why(entry.path, entry.name, own, is_folder, known):
                     yield from _left_out(entry.path, is_folder and not entry.is_symlink(), Excluded(why))
                     continue
@@ -106,6 +106,14 @@ def walk(
             else:
                 below.append((entry.path, status, known))
         waiting.extend(reversed(below))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is one, links followed; not where that cannot be told, as of a link to itself."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _left_out(path: str, is_folder: bool, error: Excluded) -> Iterator[Unopened]:
