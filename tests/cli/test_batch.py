@@ -162,14 +162,14 @@ def test_regions_objects_and_drawings_go_with_several(
 def test_what_nobody_foresaw_stops_no_other_query(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search = Collection.search
+    ask = Collection.ask
 
-    def failing(self: Collection, query: Any, **options: Any) -> Any:
+    def failing(self: Collection, query: Any, *options: Any) -> Any:
         if query == "asked/b.png":
             raise ZeroDivisionError("for a test")
-        return search(self, query, **options)
+        return ask(self, query, *options)
 
-    monkeypatch.setattr(Collection, "search", failing)
+    monkeypatch.setattr(Collection, "ask", failing)
     words = ("search", "asked/b.png", "asked/a.png", "--jsonl")
     first, second = lines_of(called(capsys, *words, expect=Exit.FAULT)[0])
     assert "ZeroDivisionError" in first["error"]["message"]

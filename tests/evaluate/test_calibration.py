@@ -35,6 +35,7 @@ from wherefrom.features.extract import FINGERPRINT, VERSIONS
 from wherefrom.search.answer import QueryFacts
 from wherefrom.search.calibration import DOCUMENT, Calibration, Level
 from wherefrom.search.rank import precision_score
+from wherefrom.search.request import SearchRequest
 
 FACTS = runs.facts(features=dict(VERSIONS))
 
@@ -224,11 +225,13 @@ def test_the_command_line_asks_for_what_was_calibrated(
     photos.close()
     asked: list[float] = []
 
-    def search(_: wherefrom.Collection, *__: object, min_score: float, **___: object) -> wherefrom.Answer:
-        asked.append(min_score)
-        return wherefrom.Answer(QueryFacts(1, 1, "png", 100), ())
+    def ask(
+        opened: wherefrom.Collection, _: object, request: SearchRequest, *__: object
+    ) -> list[wherefrom.Answer]:
+        asked.append(request.least_score(opened.calibration()))
+        return [wherefrom.Answer(QueryFacts(1, 1, "png", 100), ())]
 
-    with patch.object(wherefrom.Collection, "search", search):
+    with patch.object(wherefrom.Collection, "ask", ask):
         arguments = ["search", "sha256:" + "0" * 64, "-c", str(tmp_path / "c")]
         for more, due in (
             (["--precision", "0.99"], 1),

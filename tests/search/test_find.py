@@ -152,7 +152,7 @@ def test_a_score_of_no_use(collection: wherefrom.Collection, score: float) -> No
         search(collection, picture(0), min_score=score)
 
 
-@pytest.mark.parametrize("kinds", [[], ["exact"], "partial,copy"])
+@pytest.mark.parametrize("kinds", [[], ["exact"], "partial,exact"])
 def test_kinds_of_no_use(collection: wherefrom.Collection, kinds: list[str] | str) -> None:
     with pytest.raises(UsageError, match="kind"):
         search(collection, picture(0), kinds=kinds)

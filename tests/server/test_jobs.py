@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 import wherefrom
 from tests.scenes import encoded, folder_of, picture
 from wherefrom.collection import Collection
+from wherefrom.engine.cursors import place_cursor
 from wherefrom.errors import Busy, Conflict, Forbidden, NotFound, UsageError
 from wherefrom.server import contents, orders
 from wherefrom.server.access import OpenDoor
@@ -536,7 +537,7 @@ def test_collections_labels_and_sightings(bench: Bench, monkeypatch: pytest.Monk
     assert [one["uri"] for one in walked] == sorted(file.as_uri() for file in files)
     for cursor in ("!", contents._cursor(["a", "b"]), contents._cursor([1, 2]), contents._cursor([{}, []])):
         assert client.get("/api/v1/sightings", params={"cursor": cursor}).status_code == 400
-    odd = contents._cursor(["\ud800", walked[0]["id"]])
+    odd = place_cursor("\ud800", bytes(32), "")
     assert client.get("/api/v1/sightings", params={"cursor": odd, "uri": "\0"}).status_code == 200
     assert client.delete("/api/v1/sightings", params={"uri": "a.jpg"}).status_code == 400
     assert client.delete("/api/v1/sightings", params={"uri": "file:///none"}).status_code == 404

@@ -18,7 +18,8 @@ from wherefrom.doctor.kept import Kept
 from wherefrom.doctor.machine import Machine
 from wherefrom.doctor.speed import Speed
 from wherefrom.engine.opening import directory_of
-from wherefrom.errors import Exit
+from wherefrom.errors import Exit, UsageError
+from wherefrom.settings import Settings
 
 __all__ = ["Examination", "Finding", "Level", "examine"]
 
@@ -70,13 +71,14 @@ def examine(
     settings = picked.settings
     here = machine.read_machine(root)
     there = installed.read_installed(settings)
-    path = directory_of(collection or settings.collection)
-    found, about = kept.examine(path, settings, here, named=collection is not None, root=root)
+    found, about = _collection(
+        collection or settings.collection, settings, here, collection is not None, root
+    )
     file = there.model["file"]
     times = None
     if measured:
-        name = str(there.model["name"])
-        times = speed.measure(str(file) if file is not None else None, name, settings.device)
+        model = str(there.model["name"])
+        times = speed.measure(str(file) if file is not None else None, model, settings.device)
     findings = [
         *chosen.findings(picked, here.usable, environment),
         *about,
@@ -86,3 +88,13 @@ def examine(
     ]
     findings.sort(key=lambda finding: finding.level is not Level.BROKEN)
     return Examination(there, here, picked, found, times, tuple(findings))
+
+
+def _collection(
+    name: str, settings: Settings, here: machine.Machine, named: bool, root: Path
+) -> tuple[kept.Kept, list[Finding]]:
+    try:
+        path = directory_of(name)
+    except UsageError as error:
+        return kept.Kept(chosen.shown("collection", name)), [kept.unusable(error)]
+    return kept.examine(path, settings, here, named=named, root=root)

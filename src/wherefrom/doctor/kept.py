@@ -118,7 +118,7 @@ def examine(
         _read_catalog(kept, path)
         engine = EmbeddedEngine(path, versions=versions_of(card), dimension=dimension_of(card))
     except WherefromError as error:
-        findings.append(_unusable(error))
+        findings.append(unusable(error))
         return kept, findings
     with contextlib.closing(engine):
         kept.opened = True
@@ -143,7 +143,8 @@ def _missing(path: str, *, named: bool) -> Iterator[Finding]:
         )
 
 
-def _unusable(error: WherefromError) -> Finding:
+def unusable(error: WherefromError) -> Finding:
+    """The finding that a collection cannot be opened."""
     what, _, cure = str(error).partition(". ")
     return broken(error.code, what.rstrip(".") + ".", cure or "Run: wherefrom check", Exit.COLLECTION)
 

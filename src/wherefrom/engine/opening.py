@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,5 +55,10 @@ def directory_of(target: str | os.PathLike[str]) -> Path:
         return Path(os.path.abspath(os.path.expanduser(name)))
     path = path_of("file" + name[len("file") :]) if scheme_of(name) == "file" else None
     if path is None:
-        raise UsageError(f"No collection can be opened at {name}: name {_KNOWN}.")
+        raise UsageError(f"No collection can be opened at {_without_user(name)}: name {_KNOWN}.")
     return Path(path)
+
+
+def _without_user(url: str) -> str:
+    """A URL without the name and password of whoever may use it."""
+    return re.sub(r"//[^/?#]*@", "//", url)

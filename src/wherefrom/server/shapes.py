@@ -42,6 +42,9 @@ class Sighting(Shape):
     first_seen: str
     last_seen: str
     gone: str | None
+    caption: str | None = Field(description="What the page writes below it.")
+    how: str | None = Field(description="The way in which the page has it, as img or og:image.")
+    published: str | None = Field(description="When the page says that it appeared.")
     there: bool | None = Field(
         description="Whether its file was there when it was looked at; null where that is not known."
     )

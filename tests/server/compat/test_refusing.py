@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from tests.server.compat.answers import answer, match, sighting
 from wherefrom.errors import Busy, FeatureMismatch, ModelMissing
+from wherefrom.search.answer import CLAIMS, Kind
 from wherefrom.search.request import SearchRequest
 from wherefrom.server.access import Door
 from wherefrom.server.compat import routers
@@ -93,7 +94,7 @@ def test_web_detection_without_a_model_finds_copies_alone(error: Exception) -> N
     with client(service) as http:
         (found,) = http.post("/v1/images:annotate", json=one).json()["responses"]
     assert found["webDetection"]["fullMatchingImages"][0]["url"] == "https://a.test/1"
-    assert [asked.kinds for asked in service.asked] == ["all", None]
+    assert [asked.wanted for asked in service.asked] == [frozenset(Kind), frozenset(CLAIMS)]
 
 
 def test_labels_without_a_model_are_an_error() -> None:
