@@ -102,6 +102,21 @@ def test_pages_that_differ_in_a_number_are_others() -> None:
     assert not same(KINDS["tiff"](one), KINDS["tiff"](other))
 
 
+def test_a_long_show_with_a_sentence_more_is_another() -> None:
+    from PIL import ImageDraw
+
+    ground = photo(1).resize((320, 240))
+    frames = []
+    for number in range(20):
+        frames.append(ground.copy())
+        left = 14 * number
+        ImageDraw.Draw(frames[-1]).ellipse((left, 100, left + 30, 130), fill="red")
+    show = save(frames, "WEBP", quality=90, method=0)
+    assert same(show, save(frames, "WEBP", quality=60, method=0))
+    ImageDraw.Draw(frames[7]).text((30, 170), "A sentence that says more", "white", font_size=14)
+    assert not same(show, save(frames, "WEBP", quality=60, method=0))
+
+
 def test_what_is_too_long_to_be_looked_through_is_not_known() -> None:
     frames = [scene(number % 5).resize((48, 36)) for number in range(MOST + 1)]
     assert facts_of(KINDS["webp"](frames)).codes == ""
